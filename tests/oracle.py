@@ -145,7 +145,9 @@ def condition_encoders_of(name: str) -> tuple[nn.Module, ConditionEncoder]:
     randomise(theirs, seed=3)
     ours = ConditionEncoder(config, nn)
     state = official_names(theirs.state_dict())
-    ours.load_state_dict({k: v for k, v in state.items() if k not in ("silence_latent", "null_condition_emb")})
+    ours.load_state_dict(
+        {k: v for k, v in state.items() if k not in ("silence_latent", "null_condition_emb")}
+    )
     return theirs, ours.train(False).requires_grad_(False)
 
 
@@ -173,7 +175,8 @@ def codecs_of(name: str) -> tuple[nn.Module, nn.Module, AudioCodec]:
     tokenizer.quantizer.project_in.weight.mul_(3)  # spread the codes over all levels
     ours = AudioCodec(config, nn)
     ours.load_state_dict(
-        official_names(tokenizer.state_dict(), "tokenizer.") | official_names(detokenizer.state_dict(), "detokenizer.")
+        official_names(tokenizer.state_dict(), "tokenizer.")
+        | official_names(detokenizer.state_dict(), "detokenizer.")
     )
     return tokenizer, detokenizer, ours.train(False).requires_grad_(False)
 
@@ -186,7 +189,11 @@ def golden(name: str) -> dict[str, Tensor]:
 
 def golden_case(name: str, case: str) -> dict[str, Tensor]:
     """The recorded tensors of one case."""
-    return {key.removeprefix(f"{case}/"): value for key, value in golden(name).items() if key.startswith(f"{case}/")}
+    return {
+        key.removeprefix(f"{case}/"): value
+        for key, value in golden(name).items()
+        if key.startswith(f"{case}/")
+    }
 
 
 def loaded(make: Callable[[], nn.Module], prefix: str) -> Any:
@@ -197,7 +204,9 @@ def loaded(make: Callable[[], nn.Module], prefix: str) -> Any:
     if isinstance(module, DiffusionTransformer):
         keys["null_condition_emb"] = state["null_condition_emb"]
     if isinstance(module, AudioCodec):
-        keys = {key: value for key, value in state.items() if key.split(".")[0] in ("tokenizer", "detokenizer")}
+        keys = {
+            key: value for key, value in state.items() if key.split(".")[0] in ("tokenizer", "detokenizer")
+        }
     module.load_state_dict(keys)
     return module.train(False).requires_grad_(False)
 
@@ -207,7 +216,9 @@ def golden_config() -> ModelConfig:
     """Sizes of the golden checkpoint: 8 latent channels, window 4, head_dim 10."""
     import json
 
-    return ModelConfig.from_json(json.loads((GOLDEN / "tiny_official/acestep-v15-turbo/config.json").read_text()))
+    return ModelConfig.from_json(
+        json.loads((GOLDEN / "tiny_official/acestep-v15-turbo/config.json").read_text())
+    )
 
 
 @cache
@@ -236,12 +247,19 @@ def golden_silence() -> Tensor:
 
 
 def evaluate(
-    transformer: DiffusionTransformer, x: Tensor, context: Tensor, enc: Tensor, t: float, r: float | None = None
+    transformer: DiffusionTransformer,
+    x: Tensor,
+    context: Tensor,
+    enc: Tensor,
+    t: float,
+    r: float | None = None,
 ) -> Tensor:
     """One plain evaluation of our transformer, with everything prepared on the spot."""
     times = torch.tensor([t], dtype=x.dtype)
     modulation = transformer.modulations(times, None if r is None else torch.tensor([r], dtype=x.dtype))[0]
-    return transformer(x, context, modulation, transformer.remember(list(enc)), transformer.positions(x.shape[1], x))
+    return transformer(
+        x, context, modulation, transformer.remember(list(enc)), transformer.positions(x.shape[1], x)
+    )
 
 
 def furthest(ours: Tensor, theirs: Tensor) -> float:

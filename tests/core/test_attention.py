@@ -13,7 +13,9 @@ STACK = StackConfig(width=32, mlp_width=48, heads=4, kv_heads=2, head_dim=8, eps
 
 
 def heads(tokens: int, count: int, batch: int = 2, seed: int = 0):
-    return torch.randn(batch, tokens, count, 8, generator=torch.Generator().manual_seed(seed + tokens + count))
+    return torch.randn(
+        batch, tokens, count, 8, generator=torch.Generator().manual_seed(seed + tokens + count)
+    )
 
 
 def dense(q, k, v, reach):
@@ -70,7 +72,9 @@ def test_the_first_half_of_a_head_turns_against_the_second():
             angle = place * 1e6 ** (-2 * i / 8)
             a, b = x[:, place, 0, i], x[:, place, 0, i + 4]
             assert torch.allclose(out[:, place, 0, i], a * math.cos(angle) - b * math.sin(angle), atol=1e-5)
-            assert torch.allclose(out[:, place, 0, i + 4], b * math.cos(angle) + a * math.sin(angle), atol=1e-5)
+            assert torch.allclose(
+                out[:, place, 0, i + 4], b * math.cos(angle) + a * math.sin(angle), atol=1e-5
+            )
 
 
 def test_the_timestep_shows_cosines_first_and_the_recorded_values():

@@ -55,7 +55,8 @@ def test_every_code_survives_a_round_trip():
 
 
 @pytest.mark.parametrize(
-    ("code", "digits"), [(35847, (7, 0, 0, 0, 4, 2)), (63999, (7, 7, 7, 4, 4, 4)), (12345, (1, 7, 0, 4, 4, 0))]
+    ("code", "digits"),
+    [(35847, (7, 0, 0, 0, 4, 2)), (63999, (7, 7, 7, 4, 4, 4)), (12345, (1, 7, 0, 4, 4, 0))],
 )
 def test_the_first_digit_is_the_smallest(code, digits):
     values = FiniteScalarQuantizer(4, LEVELS).values(torch.tensor(code))
@@ -78,7 +79,9 @@ def test_a_ragged_end_is_filled_with_the_first_frames_of_silence():
     x, silence = latents(13), latents(20, seed=5)
     filled = torch.cat((x, silence[:, :2]), 1)
     assert torch.equal(ours.encode(x, silence), ours.encode(filled, silence))
-    assert not torch.equal(ours.encode(x, silence), ours.encode(torch.cat((x, 0 * silence[:, :2]), 1), silence))
+    assert not torch.equal(
+        ours.encode(x, silence), ours.encode(torch.cat((x, 0 * silence[:, :2]), 1), silence)
+    )
 
 
 def test_a_code_depends_on_its_own_five_frames_only():

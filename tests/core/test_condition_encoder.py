@@ -24,7 +24,9 @@ def test_equals_the_reference_model(name, text, lyrics, references):
     hidden, words, timbre = given(name, text, lyrics, references)
     seen = [torch.ones(1, n, dtype=torch.bool) for n in (text, lyrics)]
 
-    expected, mask = theirs(hidden, seen[0], words, seen[1], timbre, torch.zeros(references, dtype=torch.long))
+    expected, mask = theirs(
+        hidden, seen[0], words, seen[1], timbre, torch.zeros(references, dtype=torch.long)
+    )
 
     assert mask.all()
     assert furthest(ours(hidden, words, timbre), expected) < MODULE

@@ -20,7 +20,9 @@ def song(frames: int, batch: int = 1, tokens: int = 17, name: str = "2B-like", s
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-@pytest.mark.parametrize(("frames", "tokens", "batch"), [(1, 3, 1), (14, 5, 1), (25, 40, 1), (64, 17, 2), (121, 9, 3)])
+@pytest.mark.parametrize(
+    ("frames", "tokens", "batch"), [(1, 3, 1), (14, 5, 1), (25, 40, 1), (64, 17, 2), (121, 9, 3)]
+)
 def test_equals_the_reference_model(name, frames, tokens, batch):
     theirs, ours = transformers_of(name)
     x, context, enc = song(frames, batch, tokens, name)
@@ -35,7 +37,12 @@ def test_equals_the_reference_model(name, frames, tokens, batch):
 def test_equals_the_golden_data(case):
     data = golden_case("modules", f"dit/{case}")
     out = evaluate(
-        golden_transformer(), data["in_x"], data["in_context"], data["in_enc"], data["in_t"][0], data["in_r"][0]
+        golden_transformer(),
+        data["in_x"],
+        data["in_context"],
+        data["in_enc"],
+        data["in_t"][0],
+        data["in_r"][0],
     )
     # relative to the peak (up to 6.4): the reference model itself lands 5.3e-5 beside its recording on another CPU,
     # because cos(1000 t f) magnifies the last bit of f
@@ -65,7 +72,11 @@ def test_an_odd_song_keeps_its_length_and_never_sees_what_would_come_after():
     x, context, enc = song(22)
     short = evaluate(ours, x[:, :21], context[:, :21], enc, 0.5)
     padded = evaluate(
-        ours, torch.cat((x[:, :21], 0 * x[:, :1]), 1), torch.cat((context[:, :21], 0 * context[:, :1]), 1), enc, 0.5
+        ours,
+        torch.cat((x[:, :21], 0 * x[:, :1]), 1),
+        torch.cat((context[:, :21], 0 * context[:, :1]), 1),
+        enc,
+        0.5,
     )
     assert short.shape[1] == 21
     assert torch.equal(short, padded[:, :21])
@@ -74,7 +85,9 @@ def test_an_odd_song_keeps_its_length_and_never_sees_what_would_come_after():
 def test_a_song_in_a_batch_is_the_song_alone_whatever_the_lengths_of_the_conditions():
     _, ours = transformers_of("2B-like")
     x, context, _ = song(30, batch=3)
-    items = [torch.randn(length, 48, generator=torch.Generator().manual_seed(length)) for length in (4, 31, 12)]
+    items = [
+        torch.randn(length, 48, generator=torch.Generator().manual_seed(length)) for length in (4, 31, 12)
+    ]
     modulation, places = ours.modulations(torch.tensor([0.6]))[0], ours.positions(30, x)
 
     together = ours(x, context, modulation, ours.remember(items), places)
@@ -125,7 +138,12 @@ def test_an_evaluation_changes_none_of_its_inputs():
 
 def test_the_key_names_are_those_of_the_official_checkpoint():
     keys = DiffusionTransformer(SMALL, nn).state_dict()
-    for key in ("proj_in.1.weight", "proj_out.1.bias", "layers.0.cross_attn.q_norm.weight", "time_embed_r.time_proj.bias"):
+    for key in (
+        "proj_in.1.weight",
+        "proj_out.1.bias",
+        "layers.0.cross_attn.q_norm.weight",
+        "time_embed_r.time_proj.bias",
+    ):
         assert key in keys
     assert tuple(keys["proj_in.1.weight"].shape) == (48, 24, 2)
     assert tuple(keys["proj_out.1.weight"].shape) == (48, 8, 2)

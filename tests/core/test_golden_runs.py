@@ -6,7 +6,8 @@ import pytest
 import torch
 from acestep_core.conditions import Condition
 from acestep_core.context import Context, fitted
-from acestep_core.generate import Job, Player, generate
+from acestep_core.generate import Player, generate
+from acestep_core.job import Job
 from acestep_core.noise import NoisePlan, NoiseStream
 from acestep_core.prompts import Brief
 from acestep_core.repaint import RepaintStrength
@@ -65,8 +66,17 @@ def raw_source(meta: dict, data: dict):
     """The source as it lies on the wire: encoded audio, hints, or silence; never with a hole."""
     frames = data["noise"].shape[1]
     if "audio_codes" in meta:
-        codes = [int(code) for code in meta["audio_codes"].replace("|><|", " ").strip("<|>").replace("audio_code_", "").split()]
-        return fitted(golden_codec().hints(torch.tensor([codes]), torch.float32), frames, Silence(golden_silence()))
+        codes = [
+            int(code)
+            for code in meta["audio_codes"]
+            .replace("|><|", " ")
+            .strip("<|>")
+            .replace("audio_code_", "")
+            .split()
+        ]
+        return fitted(
+            golden_codec().hints(torch.tensor([codes]), torch.float32), frames, Silence(golden_silence())
+        )
     if task_of(meta) == "cover":
         return golden_codec().hints(
             golden_codec().encode(data["vae_src_sample"].transpose(1, 2), golden_silence()), torch.float32
@@ -92,7 +102,10 @@ def settings_of(meta: dict, **more) -> Settings:
 
 
 def pipeline_cases(variant: str, names: list[str]) -> list:
-    not_official = {"cover_half", "t2m_apg_interval"}  # diffusers departs from the official code; see the loops below
+    not_official = {
+        "cover_half",
+        "t2m_apg_interval",
+    }  # diffusers departs from the official code; see the loops below
     return [pytest.param(variant, name, id=f"{variant}-{name}") for name in names if name not in not_official]
 
 
@@ -103,7 +116,9 @@ def test_a_run_equals_the_pipelines(variant, name):
     turbo = variant == "turbo" and not base_only  # the recordings run every task on every checkpoint
     songs = len(data["noise"])
     lengths = data["enc_mask"].sum(1)
-    full = [i for i in range(songs) if lengths[i] == data["enc"].shape[1]]  # the others attended to padding there
+    full = [
+        i for i in range(songs) if lengths[i] == data["enc"].shape[1]
+    ]  # the others attended to padding there
     source = raw_source(meta, data).expand(songs, -1, -1)
 
     for i in full:
@@ -126,7 +141,9 @@ def test_the_network_is_shown_what_the_pipeline_shows(variant, name):
     silenced = [TASKS[task_of(meta)].silences_span] * songs
     source = raw_source(meta, data).expand(songs, -1, -1)
 
-    rows = Context.of(source, None if mask is None else mask.expand(songs, -1), silenced, Silence(golden_silence())).rows()
+    rows = Context.of(
+        source, None if mask is None else mask.expand(songs, -1), silenced, Silence(golden_silence())
+    ).rows()
 
     assert furthest(rows, data["context"][:songs]) < MODULE
 
@@ -167,12 +184,19 @@ def run_official(data: dict, turbo: bool, task: str, settings: Settings, **more)
 
 @pytest.mark.parametrize(
     ("name", "turbo", "strength"),
-    [("turbo_cover_switch_0.5", True, 0.5), ("turbo_cover_switch_0.3", True, 0.3), ("base_cover_switch_0.5", False, 0.5)],
+    [
+        ("turbo_cover_switch_0.5", True, 0.5),
+        ("turbo_cover_switch_0.3", True, 0.3),
+        ("base_cover_switch_0.5", False, 0.5),
+    ],
 )
 def test_a_weak_cover_hands_over_to_text2music_at_a_step(name, turbo, strength):
     data = official(name)
     settings = Settings(
-        steps=0 if turbo else 6, shift=3.0 if turbo else 1.0, guidance=0 if turbo else 7.0, cover_strength=strength
+        steps=0 if turbo else 6,
+        shift=3.0 if turbo else 1.0,
+        guidance=0 if turbo else 7.0,
+        cover_strength=strength,
     )
     run_official(data, turbo, "cover", settings, second=[condition(data["nc_enc"][0], "text2music")])
 
@@ -206,7 +230,9 @@ def test_the_interval_of_the_pipeline_is_ours_mirrored():
     meta, data = case("base", "t2m_apg_interval")
     start, end = meta["cfg_interval_start"], meta["cfg_interval_end"]
     mirrored = settings_of(meta, interval=(1 - end, 1 - start))
-    job = Job([condition(data["enc"][0], "text2music")], golden_silence()[:, :30], RecordedNoise(data["noise"]))
+    job = Job(
+        [condition(data["enc"][0], "text2music")], golden_silence()[:, :30], RecordedNoise(data["noise"])
+    )
     assert furthest(generate(player(False), job, mirrored), data["latents"]) < RUN
 
 

@@ -34,7 +34,9 @@ def test_a_song_does_not_depend_on_its_neighbours(kind):
     given = branches(batch=3)
     together, _ = GUIDANCE[kind](5.0)(given, None)
     for i in range(3):
-        alone, _ = GUIDANCE[kind](5.0)(Branches(given.x[i : i + 1], given.t, given.cond[i : i + 1], given.uncond[i : i + 1]), None)
+        alone, _ = GUIDANCE[kind](5.0)(
+            Branches(given.x[i : i + 1], given.t, given.cond[i : i + 1], given.uncond[i : i + 1]), None
+        )
         assert (together[i : i + 1] - alone).abs().max() < 1e-5
 
 
@@ -72,7 +74,9 @@ def test_apg_equals_the_reference_libraries():
         out, average = guidance(given, average)
         # their norm runs over all but the first axis, so each (song, channel) is handed over as an item of its own
         cond, uncond = (v.transpose(1, 2).reshape(-1, 40) for v in (given.cond, given.uncond))
-        theirs = normalized_guidance(cond, uncond, 6.0, buffer, eta=0.0, norm_threshold=2.5, use_original_formulation=True)
+        theirs = normalized_guidance(
+            cond, uncond, 6.0, buffer, eta=0.0, norm_threshold=2.5, use_original_formulation=True
+        )
         assert (out - theirs.reshape(2, 6, 40).transpose(1, 2)).abs().max() < 1e-4
 
 
@@ -126,7 +130,8 @@ def literal_adg(given, scale, limit, keeps_norm):
 
 
 @pytest.mark.parametrize(
-    ("kind", "limit", "keeps_norm"), [("adg", 3.14 / 6, False), ("adg_w_norm", 3.14 / 3, True), ("adg_wo_clip", None, False)]
+    ("kind", "limit", "keeps_norm"),
+    [("adg", 3.14 / 6, False), ("adg_w_norm", 3.14 / 3, True), ("adg_wo_clip", None, False)],
 )
 @pytest.mark.parametrize("scale", [1.5, 7.0])
 @pytest.mark.parametrize("spread", [1.0, 0.01])

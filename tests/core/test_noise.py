@@ -52,7 +52,9 @@ def test_the_ends_of_the_mix_are_exact():
     assert torch.equal(on_sphere(a, b, 1.0), b)
 
 
-@pytest.mark.parametrize("plan", [{"seeds": ()}, {"seeds": (1,), "variation": 1.5}, {"seeds": (1, 2), "retake_seeds": (3,)}])
+@pytest.mark.parametrize(
+    "plan", [{"seeds": ()}, {"seeds": (1,), "variation": 1.5}, {"seeds": (1, 2), "retake_seeds": (3,)}]
+)
 def test_plans_that_make_no_sense_are_refused(plan):
     with pytest.raises(InvalidInputError):
         NoisePlan(**plan)

@@ -63,7 +63,8 @@ def test_injection_puts_the_surroundings_back_at_the_next_noise_level():
 
 
 @pytest.mark.parametrize(
-    ("strength", "held", "seam_frames", "seam_seconds"), [(0.0, 8, 25, 0.05), (0.5, 4, 12, 0.025), (1.0, 0, 0, 0.0)]
+    ("strength", "held", "seam_frames", "seam_seconds"),
+    [(0.0, 8, 25, 0.05), (0.5, 4, 12, 0.025), (1.0, 0, 0, 0.0)],
 )
 def test_strength_runs_from_conservative_to_aggressive(strength, held, seam_frames, seam_seconds):
     value = RepaintStrength(strength)

@@ -103,7 +103,9 @@ def test_the_stochastic_solver_equals_its_loop():
         clean = x - field.velocity(x, t) * t
         x = t_next * noises[i] + (1 - t_next) * clean
     given = iter(noises)
-    assert torch.allclose(integrate(Curved(), start(), TIMES, partial(sde, fresh=lambda: next(given))), x, atol=1e-6)
+    assert torch.allclose(
+        integrate(Curved(), start(), TIMES, partial(sde, fresh=lambda: next(given))), x, atol=1e-6
+    )
 
 
 def test_the_moving_average_equals_its_loop():

@@ -69,7 +69,9 @@ def test_custom_times_may_leave_out_the_zero():
     assert custom([1, 0.5]) == custom([1, 0.5, 0]) == [1.0, 0.5, 0.0]
 
 
-@pytest.mark.parametrize("times", [[], [0.0], [0.5, 0.5], [0.4, 0.6], [1.2, 0.5], [0.5, -0.1], [float("nan")]])
+@pytest.mark.parametrize(
+    "times", [[], [0.0], [0.5, 0.5], [0.4, 0.6], [1.2, 0.5], [0.5, -0.1], [float("nan")]]
+)
 def test_times_that_do_not_fall_are_refused(times):
     with pytest.raises(InvalidInputError, match="do not fall"):
         custom(times)

@@ -24,7 +24,8 @@ def test_the_clocks_agree():
 
 
 @pytest.mark.parametrize(
-    ("seconds", "frames", "official"), [(10, 250, 250), (10.2, 255, 254), (16.4, 410, 409), (30, 750, 750), (600, 15_000, 15_000)]
+    ("seconds", "frames", "official"),
+    [(10, 250, 250), (10.2, 255, 254), (16.4, 410, 409), (30, 750, 750), (600, 15_000, 15_000)],
 )
 def test_durations_round_to_the_nearest_frame_where_the_official_floats_lose_one(seconds, frames, official):
     assert frames_of(seconds) == frames
@@ -65,5 +66,7 @@ def test_a_mask_is_one_inside_the_half_open_span():
 
 @pytest.mark.parametrize(("start", "end"), [(12, 20), (4, 4), (5, 3), (-1, 3), (3.99, 3.995)])
 def test_an_empty_span_is_refused_with_both_times_in_the_sentence(start, end):
-    with pytest.raises(InvalidInputError, match=f"The span {start:g} to {end:g} s holds no latent frame of a 10 s song"):
+    with pytest.raises(
+        InvalidInputError, match=f"The span {start:g} to {end:g} s holds no latent frame of a 10 s song"
+    ):
         FrameSpan.from_seconds(start, end, 250)

@@ -1,0 +1,357 @@
+"""Reading safetensors files, and filling modules with them."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from acestep_core.errors import UnsupportedCheckpointError
+from acestep_core.weights import Weights, load_exactly
+from safetensors.torch import save, save_file
+from tiny_checkpoint import write_shards
+from torch import Tensor, nn
+
+FP8 = (torch.float8_e4m3fn, torch.float8_e5m2)
+FLOATS = (torch.float32, torch.float16, torch.bfloat16, *FP8)
+
+
+def some_tensors(dtype: torch.dtype = torch.float32) -> dict[str, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return {
+        "left.weight": torch.randn(4, 3, generator=generator).to(dtype),
+        "left.bias": torch.randn(4, generator=generator).to(dtype),
+        "right.weight": torch.randn(2, 4, generator=generator).to(dtype),
+    }
+
+
+def written(folder: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> Path:
+    path = folder / "some.safetensors"
+    save_file(tensors, path, metadata=metadata)
+    return path
+
+
+def mapped_from(path: Path) -> list[range]:
+    """Where this process has the file in its memory."""
+    lines = [line.split() for line in Path("/proc/self/maps").read_text().splitlines()]
+    spans = [line[0].split("-") for line in lines if line[-1] == str(path)]
+    return [range(int(start, 16), int(end, 16)) for start, end in spans]
+
+
+class Pair(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.left = nn.Linear(3, 4)
+        self.right = nn.Linear(4, 2, bias=False)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_what_was_written_is_read_back_in_the_files_dtype(tmp_path, dtype):
+    tensors = some_tensors(dtype)
+    weights = Weights.open(written(tmp_path, tensors, {"format": "pt"}))
+
+    assert weights.keys() == tensors.keys()
+    assert weights.metadata == {"format": "pt"}
+    for key, tensor in tensors.items():
+        assert weights.dtype(key) == weights[key].dtype == dtype
+        assert weights.shape(key) == tensor.shape
+        assert torch.equal(weights[key].float(), tensor.float())
+    assert weights.nbytes() == sum(tensor.nbytes for tensor in tensors.values())
+
+
+def test_reading_twice_gives_the_same_memory(tmp_path):
+    weights = Weights.open(written(tmp_path, some_tensors()))
+
+    assert weights["left.weight"].data_ptr() == weights["left.weight"].data_ptr()
+    assert weights.under("left.")["weight"].data_ptr() == weights["left.weight"].data_ptr()
+
+
+def test_writing_into_a_tensor_does_not_change_the_file(tmp_path):
+    path = written(tmp_path, some_tensors())
+    before = path.read_bytes()
+    Weights.open(path)["left.weight"].add_(1)
+
+    assert path.read_bytes() == before
+
+
+def test_views_show_the_same_tensors_under_other_names(tmp_path):
+    tensors = some_tensors()
+    weights = Weights.open(written(tmp_path, tensors))
+
+    assert weights.under("left.").keys() == {"weight", "bias"}
+    assert weights.only("left.").keys() == {"left.weight", "left.bias"}
+    assert weights.without("left.bias").keys() == {"left.weight", "right.weight"}
+    assert weights.renamed(str.upper).keys() == {key.upper() for key in tensors}
+    assert weights.under("left.").joined(weights.only("right.")).keys() == {"weight", "bias", "right.weight"}
+    assert weights.keys() == tensors.keys()
+    assert not weights.under("nowhere.")
+
+
+def test_two_tensors_cannot_get_one_name(tmp_path):
+    weights = Weights.open(written(tmp_path, some_tensors()))
+
+    with pytest.raises(UnsupportedCheckpointError, match="two tensors that both mean same"):
+        weights.renamed(lambda _: "same")
+
+
+# fp8 ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("scale", "input_scale"), [("scale_weight", "scale_input"), ("weight_scale", "input_scale")])
+@pytest.mark.parametrize("fp8", FP8)
+def test_a_scaled_weight_is_the_stored_one_times_its_scale(tmp_path, scale, input_scale, fp8):
+    stored = some_tensors()["left.weight"].to(fp8)
+    tensors = {
+        "left.weight": stored,
+        f"left.{scale}": torch.tensor(0.25),
+        f"left.{input_scale}": torch.tensor(3.0),
+        "left.bias": torch.ones(4),
+        "scaled_fp8": torch.zeros(2).to(fp8),
+    }
+    weights = Weights.open(written(tmp_path, tensors))
+
+    assert weights.keys() == {"left.weight", "left.bias"}
+    assert weights.dtype("left.weight") == weights["left.weight"].dtype == torch.bfloat16
+    assert torch.equal(weights.read("left.weight", torch.float32), stored.float() * 0.25)
+    assert torch.equal(weights["left.weight"], (stored.float() * 0.25).bfloat16())
+
+
+def test_scales_work_under_a_prefix_and_after_renaming(tmp_path):
+    stored = some_tensors()["left.weight"].to(FP8[0])
+    tensors = {
+        "model.left.weight": stored,
+        "model.left.scale_weight": torch.tensor([2.0]),
+        "model.scaled_fp8": torch.zeros(0).to(FP8[0]),
+    }
+    weights = Weights.open(written(tmp_path, tensors)).under("model.").renamed(lambda key: "new." + key)
+
+    assert torch.equal(weights.read("new.left.weight", torch.float32), stored.float() * 2)
+
+
+def test_a_scale_may_be_given_for_every_row(tmp_path):
+    stored, scale = some_tensors()["left.weight"].to(FP8[0]), torch.arange(1.0, 5)[:, None]
+    weights = Weights.open(written(tmp_path, {"left.weight": stored, "left.weight_scale": scale}))
+
+    assert torch.equal(weights.read("left.weight", torch.float32), stored.float() * scale)
+
+
+def test_headers_and_layers_may_describe_fp8(tmp_path):
+    described = {"format_version": "1.0", "layers": {"left": {"format": "float8_e4m3fn"}}}
+    layer = torch.tensor(list(b'{"format": "float8_e4m3fn"}'), dtype=torch.uint8)
+    tensors = {
+        "left.weight": torch.ones(2, 2).to(FP8[0]),
+        "left.weight_scale": torch.tensor(0.5),
+        "left.comfy_quant": layer,
+    }
+    weights = Weights.open(written(tmp_path, tensors, {"_quantization_metadata": json.dumps(described)}))
+
+    assert weights.keys() == {"left.weight"}
+    assert torch.equal(weights["left.weight"], torch.full((2, 2), 0.5, dtype=torch.bfloat16))
+
+
+@pytest.mark.parametrize(
+    ("tensors", "metadata", "said"),
+    [
+        ({"a.weight_scale_2": torch.ones(1)}, {}, "quantised as nvfp4"),
+        ({}, {"_quantization_metadata": '{"layers": {"a": {"format": "mxfp8"}}}'}, "quantised as mxfp8"),
+        ({}, {"_quantization_metadata": "{"}, "broken JSON"),
+        ({"a.comfy_quant": torch.tensor(list(b'{"format": "int8"}'), dtype=torch.uint8)}, {}, "quantised as int8"),
+        (
+            {"a.weight": torch.ones(4, 2, dtype=torch.int8), "a.weight_scale": torch.ones(1)},
+            {},
+            "quantised in an unknown way: a.weight is torch.int8",
+        ),
+        ({"a.weight": torch.ones(4, 2), "a.weight_scale": torch.ones(2, 2)}, {}, r"scale of shape \[2, 2\]"),
+    ],
+)
+def test_other_quantisations_are_refused_by_name(tmp_path, tensors, metadata, said):
+    path = written(tmp_path, {"b.weight": torch.ones(2), **tensors}, metadata)
+
+    with pytest.raises(UnsupportedCheckpointError, match=said):
+        Weights.open(path)
+
+
+def test_a_scale_without_its_weight_is_not_swept_away(tmp_path):
+    weights = Weights.open(written(tmp_path, {"a.bias": torch.ones(1), "a.scale_weight": torch.ones(1)}))
+
+    assert "a.scale_weight" in weights
+
+
+# files that are no weights --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "is empty"),
+        (b"<!DOCTYPE html><html>" + b"x" * 4000, "is a web page"),
+        (b"\n  <html>" + b"x" * 4000, "is a web page"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3\n", "is a git-lfs pointer"),
+        (b"PK\x03\x04" + bytes(500), "is a PyTorch pickle"),
+        (b"\x80\x02}q\x00." + b"x" * 500, "is a PyTorch pickle"),
+        (b"GGUF" + bytes(500), "is a GGUF file"),
+        (save(some_tensors())[:100], "cut off or damaged"),
+        (save(some_tensors())[:-8], "cut off or damaged"),
+        (b"abc", "cut off or damaged"),
+    ],
+)
+def test_a_file_that_holds_no_weights_is_called_what_it_is(tmp_path, content, said):
+    path = tmp_path / "some.safetensors"
+    path.write_bytes(content)
+
+    with pytest.raises(UnsupportedCheckpointError, match=said) as caught:
+        Weights.open(path)
+    assert "some.safetensors" in caught.value.problem
+
+
+@pytest.mark.parametrize("name", ["missing.safetensors", "."])
+def test_a_path_without_a_file_is_refused(tmp_path, name):
+    with pytest.raises(UnsupportedCheckpointError, match="is not a file"):
+        Weights.open(tmp_path / name)
+
+
+# shards ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shards", [1, 2, 3])
+def test_shards_together_are_the_whole(tmp_path, shards):
+    tensors = some_tensors()
+    write_shards(tensors, tmp_path, shards)
+    weights = Weights.open_folder(tmp_path, "model")
+
+    assert weights.keys() == tensors.keys()
+    assert all(torch.equal(weights[key], tensors[key]) for key in tensors)
+    assert {key: tensor.tolist() for key, tensor in weights.stream()} == {k: t.tolist() for k, t in tensors.items()}
+
+
+def test_a_missing_shard_is_named(tmp_path):
+    write_shards(some_tensors(), tmp_path, 3)
+    (tmp_path / "model-00002-of-00003.safetensors").unlink()
+
+    with pytest.raises(UnsupportedCheckpointError, match="lacks model-00002-of-00003.safetensors of its 3 shards"):
+        Weights.open_folder(tmp_path, "model")
+
+
+def test_a_tensor_that_only_the_index_knows_is_named(tmp_path):
+    write_shards(some_tensors(), tmp_path, 2)
+    index = tmp_path / "model.safetensors.index.json"
+    content = json.loads(index.read_text())
+    content["weight_map"]["left.extra"] = "model-00001-of-00002.safetensors"
+    index.write_text(json.dumps(content))
+
+    with pytest.raises(UnsupportedCheckpointError, match=r"names left.extra, which the shards do not hold"):
+        Weights.open_folder(tmp_path, "model")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("{", "cannot be read"),
+        ("[]", "is not a JSON object"),
+        ("{}", "does not say which shard"),
+        ('{"weight_map": {}}', "does not say which shard"),
+        ('{"weight_map": {"a": "../elsewhere.safetensors"}}', "does not say which shard"),
+    ],
+)
+def test_a_broken_index_is_refused(tmp_path, content, said):
+    (tmp_path / "model.safetensors.index.json").write_text(content)
+
+    with pytest.raises(UnsupportedCheckpointError, match=said):
+        Weights.open_folder(tmp_path, "model")
+
+
+def test_two_shards_may_not_hold_the_same_tensor(tmp_path):
+    paths = [tmp_path / name for name in ("a.safetensors", "b.safetensors")]
+    for path in paths:
+        save_file({"same": torch.zeros(1)}, path)
+
+    with pytest.raises(UnsupportedCheckpointError, match=r"b.safetensors holds same, which another shard holds too"):
+        Weights.open(*paths)
+
+
+def test_a_folder_without_weights_says_what_it_lacks(tmp_path):
+    with pytest.raises(UnsupportedCheckpointError, match=r"neither model.safetensors nor model.safetensors.index"):
+        Weights.open_folder(tmp_path, "model")
+
+
+# filling modules ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stored", FLOATS)
+@pytest.mark.parametrize("asked", [None, torch.float32, torch.bfloat16])
+def test_a_module_gets_the_files_tensors_cast_only_if_asked(tmp_path, stored, asked):
+    tensors = some_tensors(stored)
+    module = load_exactly(Pair, Weights.open(written(tmp_path, tensors)), asked)
+
+    assert not module.training
+    for key, parameter in module.named_parameters():
+        assert parameter.dtype == (asked or stored)
+        assert not parameter.requires_grad
+        assert torch.equal(parameter.float(), tensors[key].to(asked or stored).float())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux where files are mapped")
+def test_in_the_files_dtype_nothing_is_copied(tmp_path):
+    path = written(tmp_path, some_tensors())
+    module = load_exactly(Pair, Weights.open(path))
+
+    spans = mapped_from(path)
+    for parameter in module.parameters():
+        assert any(parameter.data_ptr() in span for span in spans)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux where files are mapped")
+def test_after_a_cast_the_file_is_let_go(tmp_path):
+    path = written(tmp_path, some_tensors())
+    module = load_exactly(Pair, Weights.open(path), torch.bfloat16)
+
+    assert next(module.parameters()).dtype == torch.bfloat16
+    assert not mapped_from(path)
+
+
+def test_casting_keeps_little_of_the_file_in_memory(tmp_path, monkeypatch):
+    tensors = some_tensors()
+    weights = Weights.open(written(tmp_path, tensors))
+    monkeypatch.setattr("acestep_core.weights.STREAMED_BYTES", 1)
+
+    assert {key: value.dtype for key, value in weights.stream(torch.bfloat16)} == dict.fromkeys(
+        weights, torch.bfloat16
+    )
+
+
+def test_integers_keep_their_dtype(tmp_path):
+    weights = Weights.open(written(tmp_path, {"count": torch.tensor([3])}))
+
+    assert dict(weights.stream(torch.bfloat16))["count"].dtype == torch.int64
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"left.bias": None}, r"1 weights missing \(left.bias\)"),
+        ({"extra": torch.zeros(1)}, r"1 weights not understood \(extra\)"),
+        ({"left.bias": torch.zeros(7)}, r"1 weights of another shape \(left.bias \[7\] instead of \[4\]\)"),
+        (
+            {f"extra{index}": torch.zeros(1) for index in range(9)},
+            r"9 weights not understood \(extra0, extra1, extra2, extra3 and 5 more\)",
+        ),
+    ],
+)
+@pytest.mark.parametrize("in_file", [True, False])
+def test_a_file_that_does_not_fit_is_refused_with_what_differs(tmp_path, change, said, in_file):
+    tensors = {key: value for key, value in {**some_tensors(), **change}.items() if value is not None}
+    given = Weights.open(written(tmp_path, tensors)) if in_file else tensors
+
+    with pytest.raises(UnsupportedCheckpointError, match=said) as caught:
+        load_exactly(Pair, given)
+    assert caught.value.problem.startswith("Pair: ")
+
+
+def test_a_module_that_stays_hollow_is_our_own_fault():
+    class Hollow(Pair):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("table", torch.zeros(3), persistent=False)
+
+    with pytest.raises(AssertionError, match="never filled: .*table"):
+        load_exactly(Hollow, some_tensors())
