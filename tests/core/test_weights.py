@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from acestep_core.errors import UnsupportedCheckpointError
-from acestep_core.weights import Weights, load_exactly
 from safetensors.torch import save, save_file
 from tiny_checkpoint import write_shards
 from torch import Tensor, nn
+
+from acestep_core.errors import UnsupportedCheckpointError
+from acestep_core.weights import Weights, load_exactly
 
 FP8 = (torch.float8_e4m3fn, torch.float8_e5m2)
 FLOATS = (torch.float32, torch.float16, torch.bfloat16, *FP8)
@@ -94,10 +95,9 @@ def test_two_tensors_cannot_get_one_name(tmp_path):
         weights.renamed(lambda _: "same")
 
 
-# fp8 ------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("scale", "input_scale"), [("scale_weight", "scale_input"), ("weight_scale", "input_scale")])
+@pytest.mark.parametrize(
+    ("scale", "input_scale"), [("scale_weight", "scale_input"), ("weight_scale", "input_scale")]
+)
 @pytest.mark.parametrize("fp8", FP8)
 def test_a_scaled_weight_is_the_stored_one_times_its_scale(tmp_path, scale, input_scale, fp8):
     stored = some_tensors()["left.weight"].to(fp8)
@@ -155,7 +155,11 @@ def test_headers_and_layers_may_describe_fp8(tmp_path):
         ({"a.weight_scale_2": torch.ones(1)}, {}, "quantised as nvfp4"),
         ({}, {"_quantization_metadata": '{"layers": {"a": {"format": "mxfp8"}}}'}, "quantised as mxfp8"),
         ({}, {"_quantization_metadata": "{"}, "broken JSON"),
-        ({"a.comfy_quant": torch.tensor(list(b'{"format": "int8"}'), dtype=torch.uint8)}, {}, "quantised as int8"),
+        (
+            {"a.comfy_quant": torch.tensor(list(b'{"format": "int8"}'), dtype=torch.uint8)},
+            {},
+            "quantised as int8",
+        ),
         (
             {"a.weight": torch.ones(4, 2, dtype=torch.int8), "a.weight_scale": torch.ones(1)},
             {},
@@ -175,9 +179,6 @@ def test_a_scale_without_its_weight_is_not_swept_away(tmp_path):
     weights = Weights.open(written(tmp_path, {"a.bias": torch.ones(1), "a.scale_weight": torch.ones(1)}))
 
     assert "a.scale_weight" in weights
-
-
-# files that are no weights --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -210,9 +211,6 @@ def test_a_path_without_a_file_is_refused(tmp_path, name):
         Weights.open(tmp_path / name)
 
 
-# shards ---------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("shards", [1, 2, 3])
 def test_shards_together_are_the_whole(tmp_path, shards):
     tensors = some_tensors()
@@ -221,14 +219,18 @@ def test_shards_together_are_the_whole(tmp_path, shards):
 
     assert weights.keys() == tensors.keys()
     assert all(torch.equal(weights[key], tensors[key]) for key in tensors)
-    assert {key: tensor.tolist() for key, tensor in weights.stream()} == {k: t.tolist() for k, t in tensors.items()}
+    assert {key: tensor.tolist() for key, tensor in weights.stream()} == {
+        k: t.tolist() for k, t in tensors.items()
+    }
 
 
 def test_a_missing_shard_is_named(tmp_path):
     write_shards(some_tensors(), tmp_path, 3)
     (tmp_path / "model-00002-of-00003.safetensors").unlink()
 
-    with pytest.raises(UnsupportedCheckpointError, match="lacks model-00002-of-00003.safetensors of its 3 shards"):
+    with pytest.raises(
+        UnsupportedCheckpointError, match="lacks model-00002-of-00003.safetensors of its 3 shards"
+    ):
         Weights.open_folder(tmp_path, "model")
 
 
@@ -265,16 +267,17 @@ def test_two_shards_may_not_hold_the_same_tensor(tmp_path):
     for path in paths:
         save_file({"same": torch.zeros(1)}, path)
 
-    with pytest.raises(UnsupportedCheckpointError, match=r"b.safetensors holds same, which another shard holds too"):
+    with pytest.raises(
+        UnsupportedCheckpointError, match=r"b.safetensors holds same, which another shard holds too"
+    ):
         Weights.open(*paths)
 
 
 def test_a_folder_without_weights_says_what_it_lacks(tmp_path):
-    with pytest.raises(UnsupportedCheckpointError, match=r"neither model.safetensors nor model.safetensors.index"):
+    with pytest.raises(
+        UnsupportedCheckpointError, match=r"neither model.safetensors nor model.safetensors.index"
+    ):
         Weights.open_folder(tmp_path, "model")
-
-
-# filling modules ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("stored", FLOATS)
