@@ -124,18 +124,20 @@ class DiffusionTransformer(nn.Module):
 
     def remember(self, items: Sequence[Tensor]) -> Conditions:
         """Cross-attention memory of a run: one condition sequence [L, E] per song, of any lengths."""
-        lengths = torch.tensor([len(item) for item in items], device=items[0].device)
         padded = self.condition_embedder(nn.utils.rnn.pad_sequence(list(items), batch_first=True))
-        bias = None
-        if (lengths != lengths[0]).any():
-            hidden = torch.arange(padded.shape[1], device=lengths.device) >= lengths[:, None]
-            bias = torch.zeros_like(hidden, dtype=padded.dtype).masked_fill_(
-                hidden, torch.finfo(padded.dtype).min
-            )
-            bias = rearrange(bias, "b m -> b 1 1 m")
+        lengths = [len(item) for item in items]
+        bias = None if len(set(lengths)) == 1 else padding_bias(lengths, padded)
         return Conditions(tuple(layer.cross_attn.remember(padded, bias) for layer in self.layers))
 
     def remember_null(self, like: Tensor) -> tuple[Tensor, ...]:
         """What each block's cross-attention gives under the learned null condition: one constant row."""
         row = self.condition_embedder(self.null_condition_emb[0].to(like))
         return tuple(layer.cross_attn.constant(row) for layer in self.layers)
+
+
+def padding_bias(lengths: Sequence[int], like: Tensor) -> Tensor:
+    """[B, 1, 1, M] additive: hides what follows the end of each sequence of `like` [B, M, D]."""
+    bias = torch.zeros(like.shape[:2], dtype=like.dtype, device=like.device)
+    for row, length in zip(bias, lengths, strict=True):
+        row[length:] = torch.finfo(like.dtype).min
+    return rearrange(bias, "b m -> b 1 1 m")

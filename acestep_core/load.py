@@ -90,7 +90,7 @@ def load_text_encoder(
 ) -> text_encoder.TextEncoder:
     """The Qwen3 text encoder."""
     files = checkpoint.text_files()
-    return text_encoder.load_text_encoder(files.weights, files.sizes, ops, dtype)
+    return text_encoder.load_text_encoder(files.weights, files.sizes, ops, dtype).train(False)
 
 
 def load_tokenizer(checkpoint: Checkpoint, bundled: Path | None = None) -> TextTokenizer:

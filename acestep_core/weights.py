@@ -120,10 +120,6 @@ class Weights(Mapping[str, Tensor]):
         """Only what begins with one of the prefixes, names unchanged."""
         return self.renamed(lambda key: key if key.startswith(prefixes) else None)
 
-    def without(self, *keys: str) -> "Weights":
-        """Everything but these names."""
-        return self.renamed(lambda key: None if key in keys else key)
-
     def renamed(self, name_of: Callable[[str], str | None]) -> "Weights":
         """The same tensors under other names; a name of None leaves the tensor out."""
         entries: dict[str, Entry] = {}

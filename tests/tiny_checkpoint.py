@@ -157,7 +157,7 @@ def write_diffusers(tiny: TinyModel, root: Path) -> Path:
     loose = {"null_condition_emb": tiny.model["null_condition_emb"], "silence_latent": tiny.silence}
     for name, prefix in DIFFUSERS_PREFIXES.items():
         part = {
-            _to_diffusers(key.removeprefix(prefix)): w
+            to_diffusers(key.removeprefix(prefix)): w
             for key, w in tiny.model.items()
             if key.startswith(prefix)
         }
@@ -218,7 +218,8 @@ def _stable_audio_name(key: str) -> str:
     return ".".join((side, "layers", str(int(stage) + 1), "layers", str((units | ends)[part]), *tail))
 
 
-def _to_diffusers(key: str) -> str:
+def to_diffusers(key: str) -> str:
+    """The diffusers name of an official tensor, prefixes aside."""
     for official, diffusers in DIFFUSERS_NAMES.items():
         key = key.replace(official, diffusers)
     return key

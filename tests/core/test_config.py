@@ -123,5 +123,5 @@ def test_the_sizes_of_vae_and_text_encoder_are_seen_in_shapes():
 
 
 def test_a_vae_config_that_lacks_a_field_is_refused():
-    with pytest.raises(UnsupportedCheckpointError, match="The VAE's config.json lacks decoder_channels"):
+    with pytest.raises(UnsupportedCheckpointError, match=r"The VAE's config.json lacks decoder_channels"):
         VaeConfig.from_json({key: value for key, value in VAE_CONFIG.items() if key != "decoder_channels"})

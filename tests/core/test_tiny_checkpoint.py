@@ -68,7 +68,7 @@ def test_constants_that_a_single_file_cannot_tell_are_the_real_ones():
 def test_a_seed_gives_the_same_files_and_another_seed_gives_others(tmp_path):
     def digest(seed: int) -> str:
         root = tiny_checkpoint.build(tmp_path / "again", seed=seed)
-        files = sorted(path for path in root.rglob("*") if path.is_file() and path.suffix != ".pt")
+        files = sorted(path for path in root.rglob("*") if path.is_file())
         return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 
     assert digest(3) == digest(3) != digest(4)
@@ -101,7 +101,7 @@ def test_the_stored_silence_is_what_the_vae_makes_of_zeros(vae, silence):
 
     assert torch.allclose(derived.stored, silence.stored, atol=5e-5)
     assert silence.stored.std() > 0.3
-    assert silence.frames(100)[0].diff(dim=0).abs().max() < 0.5
+    assert silence.frames(100)[0].diff(dim=0).abs().max() < 1
 
 
 @torch.no_grad()

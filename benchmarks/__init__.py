@@ -1,0 +1,1 @@
+"""Speed and memory of `acestep_core` against diffusers; `make bench` runs everything."""

@@ -1,0 +1,84 @@
+"""The results: one JSON file per benchmark, and the table in the README that is made of them."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from benchmarks.harness import ROOT, Row
+
+RESULTS = Path(__file__).parent / "results"
+README = ROOT / "README.md"
+BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
+
+
+def save(name: str, machine: dict[str, Any], rows: Sequence[Row]) -> None:
+    """Write benchmarks/results/<name>.json."""
+    RESULTS.mkdir(exist_ok=True)
+    content = {"machine": machine, "rows": [asdict(row) for row in rows]}
+    (RESULTS / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def stored(name: str) -> tuple[dict[str, Any], list[Row]]:
+    """The machine and the rows of one earlier run."""
+    content = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+    return content["machine"], [Row(**row) for row in content["rows"]]
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """A table with the gate, the goal and what was reached."""
+    lines = ["| item | measured | gate | goal | |", "| --- | --- | --- | --- | --- |"]
+    for row in rows:
+        bounds = (bound_text(row, row.gate), bound_text(row, row.goal))
+        lines.append(
+            f"| {row.item} | {amount(row.measured, row.unit)} | {' | '.join(bounds)} | {verdict(row)} |"
+        )
+    return "\n".join(lines)
+
+
+def amount(value: float, unit: str) -> str:
+    """A number with as many digits as mean something: 1.93x, 0.05 s, 850 MiB, 6e-06."""
+    text = (
+        f"{value:.2e}" if 0 < abs(value) < 0.001 else f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    )
+    return f"{text}{unit}" if unit in ("", "x") else f"{text} {unit}"
+
+
+def bound_text(row: Row, bound: float | None) -> str:
+    """The bound with its direction; empty if there is none."""
+    return "" if bound is None else f"{'>=' if row.more_is_better else '<='} {amount(bound, row.unit)}"
+
+
+def verdict(row: Row) -> str:
+    """What the measured value reaches."""
+    if row.gate is None and row.goal is None:
+        return ""
+    if not row.reaches(row.gate):
+        return "missed"
+    return "goal" if row.goal is not None and row.reaches(row.goal) else "gate"
+
+
+def machine_line(machine: dict[str, Any]) -> str:
+    """One sentence about where the numbers come from."""
+    peaks = ", ".join(f"{dtype} {peak}" for dtype, peak in machine["gemm_gflops"].items())
+    return (
+        f"{machine['accelerator'] or machine['cpu']} ({machine['capability']}), {machine['threads']} threads, matrix products "
+        f"{peaks} GFLOP/s; torch {machine['torch']}, diffusers {machine['diffusers']}, transformers {machine['transformers']}."
+    )
+
+
+def write_readme(names: Sequence[str]) -> None:
+    """Put the stored results of these benchmarks between the README's two markers, one table per machine."""
+    text = README.read_text(encoding="utf-8") if README.is_file() else ""
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        print(f"README.md lacks {BEGIN} and {END}: its table stays as it is.")
+        return
+    by_machine: dict[str, list[Row]] = {}
+    for name in names:
+        machine, rows = stored(name)
+        by_machine.setdefault(machine_line(machine), []).extend(rows)
+    tables = "\n\n".join(f"{line}\n\n{markdown(rows)}" for line, rows in by_machine.items())
+    README.write_text(f"{before}{BEGIN}\n{tables}\n{END}{after}", encoding="utf-8")

@@ -1,0 +1,47 @@
+"""What every test gets: one thread, no network, the stored reference tensors and ComfyUI's source tree."""
+
+import os
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import host
+import pytest
+import torch
+from hypothesis import HealthCheck, settings
+from safetensors.torch import load_file
+from torch import Tensor
+
+GOLDEN = Path(__file__).parent / "fixtures" / "golden"
+
+
+def pytest_configure() -> None:
+    """One thread: sums are added in the same order everywhere, and parallel workers share the cores."""
+    torch.set_num_threads(1)
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    calm = settings(deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+    settings.register_profile("calm", calm)  # the same examples on every run, however busy the machine
+    settings.load_profile("calm")
+
+
+def pytest_report_header() -> str:
+    """Which versions of the oracles the run compares with."""
+    return "oracles: " + ", ".join(
+        f"{name} {version(name)}" for name in ("torch", "diffusers", "transformers")
+    )
+
+
+@pytest.fixture(scope="session")
+def comfyui_dir() -> Path:
+    """ComfyUI's source tree; a missing one is an error, so that no test is lost unseen."""
+    found = host.comfyui_dir()
+    if not (found / "main.py").is_file():
+        pytest.fail(f"{found} holds no ComfyUI: run `python tests/host.py`, or set COMFYUI_DIR.")
+    return found
+
+
+@pytest.fixture(scope="session")
+def golden() -> Callable[[str], dict[str, Tensor]]:
+    """Reads one file of stored reference tensors: golden("turbo")."""
+    return lambda name: load_file(GOLDEN / f"golden_{name}.safetensors")
