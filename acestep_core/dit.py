@@ -1,7 +1,7 @@
 """The diffusion transformer: noisy latents, task context and conditions in, velocity out."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -99,12 +99,16 @@ class DiffusionTransformer(nn.Module):
         x = repeat(self.proj_in(x), "b n d -> (branch b) n d", branch=conditions.branches).contiguous()
 
         nulls = conditions.null or (None,) * len(self.layers)
-        for index, layer in enumerate(self.layers):
+        for index, layer in enumerate(self.blocks()):
             places = positions if self.slides[index] else positions.everywhere()
             x = layer(x, modulation.blocks[index], places, conditions.given[index], nulls[index])
 
         shift, scale = modulation.output.unbind(0)
         return self.proj_out(torch.addcmul(shift, self.norm_out(x), scale))[:, :frames]
+
+    def blocks(self) -> list[DiTBlock]:
+        """The layers in order."""
+        return [cast(DiTBlock, layer) for layer in self.layers]
 
     def positions(self, frames: int, like: Tensor) -> Positions:
         """Places of a song of so many frames; the same for every step of a run."""
@@ -115,7 +119,7 @@ class DiffusionTransformer(nn.Module):
         lag = torch.zeros_like(times) if ends is None else times - ends
         embedding, rows = self.time_embed(times)
         embedding_r, rows_r = self.time_embed_r(lag)
-        tables = torch.cat([layer.scale_shift_table.to(rows) for layer in self.layers])
+        tables = torch.cat([layer.scale_shift_table.to(rows) for layer in self.blocks()])
         blocks = tables + (rows + rows_r)[:, None]
         blocks[:, :, (1, 4)] += 1  # a scale is applied as 1 + scale
         output = self.scale_shift_table.to(rows) + (embedding + embedding_r)[:, None]
@@ -127,12 +131,12 @@ class DiffusionTransformer(nn.Module):
         padded = self.condition_embedder(nn.utils.rnn.pad_sequence(list(items), batch_first=True))
         lengths = [len(item) for item in items]
         bias = None if len(set(lengths)) == 1 else padding_bias(lengths, padded)
-        return Conditions(tuple(layer.cross_attn.remember(padded, bias) for layer in self.layers))
+        return Conditions(tuple(layer.cross_attn.remember(padded, bias) for layer in self.blocks()))
 
     def remember_null(self, like: Tensor) -> tuple[Tensor, ...]:
         """What each block's cross-attention gives under the learned null condition: one constant row."""
         row = self.condition_embedder(self.null_condition_emb[0].to(like))
-        return tuple(layer.cross_attn.constant(row) for layer in self.layers)
+        return tuple(layer.cross_attn.constant(row) for layer in self.blocks())
 
 
 def padding_bias(lengths: Sequence[int], like: Tensor) -> Tensor:

@@ -17,6 +17,8 @@ from .silence import Silence
 from .timebase import MIN_FRAMES
 from .velocity import NetworkField, Stage
 
+CPU = torch.device("cpu")
+
 
 @dataclass(frozen=True, slots=True)
 class Player:
@@ -26,7 +28,7 @@ class Player:
     silence: Silence
     turbo: bool
     dtype: torch.dtype = torch.float32
-    device: torch.device = torch.device("cpu")
+    device: torch.device = CPU
 
 
 def generate_song(player: Player, job: Job, settings: Settings, on_step: OnStep = nobody) -> Tensor:

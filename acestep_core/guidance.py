@@ -21,7 +21,10 @@ class Branches(NamedTuple):
 class Guidance(Protocol):
     """Combines both branches; `average` is what the last call returned, None at first."""
 
-    scale: float
+    @property
+    def scale(self) -> float:
+        """How far from the unconditional velocity; 1 is the conditional one."""
+        ...
 
     def __call__(self, branches: Branches, average: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """The guided velocity and what to pass to the next call."""
@@ -42,7 +45,7 @@ class Cfg:
         """No memory: what comes in goes on."""
         return branches.uncond + self.scale * (branches.cond - branches.uncond), average
 
-    def corrector(self, t: float) -> Guidance:
+    def corrector(self, t: float) -> Guidance:  # noqa: ARG002  (the signature of every guidance)
         """The same."""
         return self
 
@@ -69,7 +72,7 @@ class Apg:
         update = limited.double() - (1 - self.eta) * parallel
         return branches.cond + (self.scale - 1) * update.to(branches.cond.dtype), difference
 
-    def corrector(self, t: float) -> Guidance:
+    def corrector(self, t: float) -> Guidance:  # noqa: ARG002  (the signature of every guidance)
         """Plain guidance: the running difference moves once per step."""
         return Cfg(self.scale)
 

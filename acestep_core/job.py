@@ -126,7 +126,8 @@ def check_task(job: Job, turbo: bool) -> None:
             )
         if task.needs_mask and job.mask is not None and not (job.mask > 0.5).any():
             raise InvalidInputError(
-                f"The mask for the task {task.name} marks nothing to generate.", "Mark a span, or invert the mask."
+                f"The mask for the task {task.name} marks nothing to generate.",
+                "Mark a span, or invert the mask.",
             )
         if task.base_only and turbo:
             raise InvalidInputError(

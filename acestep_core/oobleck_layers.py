@@ -9,8 +9,10 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-CPU_PIECE = 1 << 17  # elements that Snake takes at a time: its fp32 temporaries stay in a core's cache ...
-DEVICE_PIECE = 1 << 22  # ... and in that of a GPU, where small pieces would wait for kernel launches
+CPU_PIECE = (
+    1 << 17
+)  # elements per thread that Snake takes at a time: its fp32 temporaries stay in the cache ...
+DEVICE_PIECE = 1 << 22  # ... and in that of a GPU; smaller pieces would wait for threads and kernel launches
 
 
 class Snake(nn.Module):
@@ -31,7 +33,8 @@ class Snake(nn.Module):
 
     def write(self, x: Tensor, out: Tensor) -> Tensor:
         """The same into `out`, in cache-sized pieces of x."""
-        piece = max(1, (CPU_PIECE if x.device.type == "cpu" else DEVICE_PIECE) // x.shape[-1])
+        elements = CPU_PIECE * torch.get_num_threads() if x.device.type == "cpu" else DEVICE_PIECE
+        piece = max(1, elements // x.shape[-1])
         for here, there in zip(x.split(piece), out.split(piece), strict=True):
             wave = torch.mul(here, self.frequency).sin_().mul_(self.amplitude)
             torch.addcmul(here, wave, wave, out=there)

@@ -12,7 +12,7 @@ class Step(NamedTuple):
     """One stretch of the way."""
 
     number: int  # from 0
-    count: int
+    total: int
     t: float
     t_next: float
 
@@ -36,7 +36,7 @@ class Progress(NamedTuple):
     """What a listener hears after each step."""
 
     done: int
-    count: int
+    total: int
     clean: Tensor  # [B, T, C], not to be changed
 
 
@@ -70,14 +70,14 @@ def integrate(
     on_step: OnStep = nobody,
 ) -> Tensor:
     """Follow the field from x at times[0] to times[-1] = 0. A listener may raise to stop."""
-    memory, count = Memory(), len(times) - 1
+    memory, total = Memory(), len(times) - 1
     for number, (t, t_next) in enumerate(pairwise(times)):
-        step = Step(number, count, t, t_next)
+        step = Step(number, total, t, t_next)
         moved = solver(field, x, step, memory)
         for correction in corrections:
             moved = moved._replace(x=correction(moved, step))
         x, clean, memory = moved
-        on_step(Progress(number + 1, count, clean))
+        on_step(Progress(number + 1, total, clean))
     return x
 
 

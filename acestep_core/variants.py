@@ -41,7 +41,7 @@ def variant_of(path: Path, config: Mapping[str, Any], asked: str = AUTO) -> Vari
         return Variant.TURBO
     named = {choices[name] for name in names_on(path)}
     if is_turbo is not None:
-        named -= {Variant.TURBO}
+        named = named - {Variant.TURBO} or {Variant.BASE}  # base and sft are played alike
     if len(named) != 1:
         raise UnsupportedCheckpointError(
             f"The weights of {path.name} do not tell which variant they are, and the name does not say it either.",

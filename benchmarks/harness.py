@@ -78,6 +78,11 @@ class Row:
         return self.measured >= bound if self.more_is_better else self.measured <= bound
 
 
+def device() -> str:
+    """Where the candidates run: the accelerator if there is one."""
+    return str(torch.accelerator.current_accelerator()) if torch.accelerator.is_available() else "cpu"
+
+
 def seconds_of(run: Run) -> float:
     """Wall-clock time of one run, work that an accelerator still holds included."""
     started = time.perf_counter()
@@ -127,8 +132,7 @@ def resident_bytes(peak: bool = False) -> int:
 
 def gemm_peak(dtype: torch.dtype, size: int = 2048) -> float:
     """The FLOP per second of a large matrix product, the machine's bound for everything here."""
-    device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
-    a = torch.randn(size, size, device=device).to(dtype)
+    a = torch.randn(size, size, device=device()).to(dtype)
     return 2 * size**3 / min(seconds_of(lambda: a @ a) for _ in range(ROUNDS))
 
 
@@ -143,9 +147,7 @@ def machine() -> dict[str, Any]:
         "cpu": cpu_name(),
         "capability": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
-        "accelerator": str(torch.accelerator.current_accelerator())
-        if torch.accelerator.is_available()
-        else None,
+        "device": device(),
         "gemm_gflops": {name: round(gemm_peak(dtype) / 1e9) for name, dtype in DTYPES.items()},
         "python": platform.python_version(),
         **{name: version(name) for name in ("torch", "diffusers", "transformers")},

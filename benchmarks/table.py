@@ -63,7 +63,7 @@ def machine_line(machine: dict[str, Any]) -> str:
     """One sentence about where the numbers come from."""
     peaks = ", ".join(f"{dtype} {peak}" for dtype, peak in machine["gemm_gflops"].items())
     return (
-        f"{machine['accelerator'] or machine['cpu']} ({machine['capability']}), {machine['threads']} threads, matrix products "
+        f"{machine['cpu']} ({machine['capability']}) running on {machine['device']}, {machine['threads']} threads, matrix products "
         f"{peaks} GFLOP/s; torch {machine['torch']}, diffusers {machine['diffusers']}, transformers {machine['transformers']}."
     )
 

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
 from acestep_core.audio_codes import AudioCodec
 from acestep_core.condition_encoder import ConditionEncoder
 from acestep_core.config import ModelConfig
 from acestep_core.dit import DiffusionTransformer
-from safetensors.torch import load_file
-from torch import Tensor, nn
 
 GOLDEN = Path(__file__).parent / "fixtures" / "golden"
 TO_OFFICIAL = {

@@ -4,10 +4,11 @@ import math
 
 import pytest
 import torch
+from torch import nn
+
 from acestep_core.attention import KeyValue, Positions, Window, attend, everywhere, within
 from acestep_core.config import StackConfig
 from acestep_core.layers import Rotary, TimestepEmbedding, sinusoid
-from torch import nn
 
 STACK = StackConfig(width=32, mlp_width=48, heads=4, kv_heads=2, head_dim=8, eps=1e-6, theta=1e6, window=128)
 

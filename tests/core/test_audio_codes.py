@@ -2,10 +2,11 @@
 
 import pytest
 import torch
-from acestep_core.audio_codes import AudioCodec, FiniteScalarQuantizer
-from acestep_core.errors import InvalidInputError
 from oracle import CONFIGS, SMALL, codecs_of, furthest, golden_case, golden_codec, golden_silence
 from torch import nn
+
+from acestep_core.audio_codes import AudioCodec, FiniteScalarQuantizer
+from acestep_core.errors import InvalidInputError
 
 MODULE = 5e-5
 LEVELS = (8, 8, 8, 5, 5, 5)

@@ -2,12 +2,13 @@
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
 from acestep_core.context import Context, at_least, extended, fitted
 from acestep_core.errors import InvalidInputError
 from acestep_core.silence import Silence
 from acestep_core.timebase import FrameSpan
-from hypothesis import given
-from hypothesis import strategies as st
 
 SILENCE = Silence(torch.randn(1, 60, 4, generator=torch.Generator().manual_seed(0)))
 

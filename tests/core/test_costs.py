@@ -5,11 +5,12 @@ from dataclasses import replace
 
 import pytest
 import torch
-from acestep_core.dit import DiffusionTransformer
 from oracle import SMALL, randomise
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
+
+from acestep_core.dit import DiffusionTransformer
 
 TURBO = replace(
     SMALL,
@@ -24,9 +25,39 @@ TURBO = replace(
     audio_acoustic_hidden_dim=64,
     encoder_hidden_size=2048,
 )
-VIEWS = {"view", "_unsafe_view", "t", "transpose", "permute", "expand", "unsqueeze", "squeeze", "slice", "select", "split"}
-VIEWS |= {"unbind", "detach", "alias", "as_strided", "unfold", "reshape", "unflatten", "empty", "empty_like", "split_with_sizes"}
-OF_A_NORM = ("pow", "mean", "add_", "rsqrt", "mul", "mul")  # one norm, where the backend has no operator for it
+VIEWS = {
+    "view",
+    "_unsafe_view",
+    "t",
+    "transpose",
+    "permute",
+    "expand",
+    "unsqueeze",
+    "squeeze",
+    "slice",
+    "select",
+    "split",
+}
+VIEWS |= {
+    "unbind",
+    "detach",
+    "alias",
+    "as_strided",
+    "unfold",
+    "reshape",
+    "unflatten",
+    "empty",
+    "empty_like",
+    "split_with_sizes",
+}
+OF_A_NORM = (
+    "pow",
+    "mean",
+    "add_",
+    "rsqrt",
+    "mul",
+    "mul",
+)  # one norm, where the backend has no operator for it
 
 
 class Operators(TorchDispatchMode):

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+
 from acestep_core.dcw import MODES, WaveletCorrection
 from acestep_core.errors import InvalidInputError
 

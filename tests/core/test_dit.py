@@ -4,9 +4,10 @@ import copy
 
 import pytest
 import torch
-from acestep_core.dit import DiffusionTransformer
 from oracle import CONFIGS, SMALL, evaluate, furthest, golden_case, golden_transformer, transformers_of
 from torch import nn
+
+from acestep_core.dit import DiffusionTransformer
 
 MODULE = 5e-5
 

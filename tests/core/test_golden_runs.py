@@ -4,6 +4,16 @@ import json
 
 import pytest
 import torch
+from oracle import (
+    GOLDEN,
+    furthest,
+    golden_case,
+    golden_codec,
+    golden_condition_encoder,
+    golden_silence,
+    golden_transformer,
+)
+
 from acestep_core.conditions import Condition
 from acestep_core.context import Context, fitted
 from acestep_core.generate import Player, generate
@@ -15,15 +25,6 @@ from acestep_core.schedule import shifted
 from acestep_core.settings import Settings
 from acestep_core.silence import Silence
 from acestep_core.tasks import TASKS
-from oracle import (
-    GOLDEN,
-    furthest,
-    golden_case,
-    golden_codec,
-    golden_condition_encoder,
-    golden_silence,
-    golden_transformer,
-)
 
 RUN = 5e-4
 MODULE = 5e-5

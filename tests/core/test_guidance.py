@@ -4,8 +4,9 @@ import math
 
 import pytest
 import torch
-from acestep_core.guidance import GUIDANCE, Adg, Apg, Branches, Cfg
 from diffusers.guiders.adaptive_projected_guidance import MomentumBuffer, normalized_guidance
+
+from acestep_core.guidance import GUIDANCE, Adg, Apg, Branches, Cfg
 
 
 def branches(frames: int = 40, batch: int = 2, t: float = 0.7, seed: int = 0, spread: float = 1.0):

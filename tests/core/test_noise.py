@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+
 from acestep_core.errors import InvalidInputError
 from acestep_core.noise import NoisePlan, on_sphere
 

@@ -246,7 +246,7 @@ def test_bf16_runs_close_to_fp32_and_answers_in_fp32():
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("rows", [1, 8_193, 20_000])
+@pytest.mark.parametrize("rows", [1, 20_000, 50_001])
 def test_snake_in_pieces_is_snake(dtype, rows):
     snake, x = Snake(24), torch.randn(rows, 24).to(dtype)
     a, b = torch.rand(24) + 0.5, torch.rand(24) + 0.5

@@ -5,6 +5,11 @@ from typing import NamedTuple
 
 import pytest
 import torch
+from oracle import furthest
+from safetensors.torch import load_file
+from tiny_checkpoint import build
+from torch import Tensor, nn
+
 from acestep_core.audio_codes import AudioCodec
 from acestep_core.conditions import ConditionWriter
 from acestep_core.context import fitted
@@ -29,12 +34,10 @@ from acestep_core.repaint import RepaintStrength
 from acestep_core.settings import Settings
 from acestep_core.tasks import TASKS
 from acestep_core.timebase import FrameSpan, frames_of
-from oracle import furthest
-from safetensors.torch import load_file
-from tiny_checkpoint import build
-from torch import Tensor, nn
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*weight_norm.*:FutureWarning")  # the reference VAE is built with it
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*weight_norm.*:FutureWarning"
+)  # the reference VAE is built with it
 
 RUN = 5e-4
 CHAIN = 2e-3  # sound has a peak near 1; latents of 5e-4 pass through a decoder that magnifies them
@@ -108,13 +111,17 @@ def chains(request, tmp_path_factory):
     build(root, variant=request.param)
     theirs = their_pipeline(root / "diffusers")
     theirs.set_progress_bar_config(disable=True)
-    theirs.is_turbo = request.param == "turbo"  # it believes the field model_version, which says turbo everywhere
+    theirs.is_turbo = (
+        request.param == "turbo"
+    )  # it believes the field model_version, which says turbo everywhere
     return theirs, our_chain(root / "diffusers", request.param), request.param == "turbo"
 
 
 @pytest.fixture(autouse=True)
 def their_vae_takes_the_mean(monkeypatch):
-    from diffusers.models.autoencoders.autoencoder_oobleck import OobleckDiagonalGaussianDistribution as Posterior
+    from diffusers.models.autoencoders.autoencoder_oobleck import (
+        OobleckDiagonalGaussianDistribution as Posterior,
+    )
 
     monkeypatch.setattr(Posterior, "sample", lambda self, generator=None: self.mean)
 
@@ -135,9 +142,13 @@ def their_latents(pipeline, turbo: bool, brief: Brief, **task) -> Tensor:
     ).audios
 
 
-def our_latents(ours: Ours, turbo: bool, brief: Brief, task: str, source: Tensor, mask=None, references=None) -> Tensor:
+def our_latents(
+    ours: Ours, turbo: bool, brief: Brief, task: str, source: Tensor, mask=None, references=None
+) -> Tensor:
     condition, _ = ours.writer.write(brief, TASKS[task], references)
-    player = replace(ours.player, turbo=turbo and not TASKS[task].base_only)  # theirs plays every task on turbo too
+    player = replace(
+        ours.player, turbo=turbo and not TASKS[task].base_only
+    )  # theirs plays every task on turbo too
     settings = Settings(
         steps=8 if turbo else 5, shift=3.0, guidance=1.0 if turbo else 7.0, repaint=RepaintStrength(1.0)
     )
@@ -171,7 +182,10 @@ def test_text2music_without_metadata_and_lyrics_in_another_language(chains):
     theirs, ours, turbo = chains
     brief = Brief("slow piano", "", language="zh", duration=2.0)
     expected = their_latents(theirs, turbo, brief, audio_duration=2.0)
-    assert furthest(our_latents(ours, turbo, brief, "text2music", ours.player.silence.frames(50)), expected) < RUN
+    assert (
+        furthest(our_latents(ours, turbo, brief, "text2music", ours.player.silence.frames(50)), expected)
+        < RUN
+    )
 
 
 def test_timbre_of_a_reference(chains):
@@ -212,7 +226,11 @@ def test_repaint(chains):
         ("extract", ("vocals",), {"track_name": "vocals"}),
         ("extract", (), {}),
         ("lego", ("drums",), {"track_name": "drums"}),
-        ("lego", ("backing_vocals",), {"track_name": "backing_vocals", "repainting_start": 0.4, "repainting_end": 1.0}),
+        (
+            "lego",
+            ("backing_vocals",),
+            {"track_name": "backing_vocals", "repainting_start": 0.4, "repainting_end": 1.0},
+        ),
         ("complete", ("drums", "bass"), {"complete_track_classes": ["drums", "bass"]}),
         ("complete", (), {}),
     ],
@@ -221,6 +239,8 @@ def test_stems(chains, task, tracks, theirs_too):
     theirs, ours, turbo = chains
     audio = sound(2.0, 9)
     brief = replace(BRIEF, duration=2.0, tracks=tracks)
-    expected = their_latents(theirs, turbo, brief, task_type=task, src_audio=audio, audio_duration=2.0, **theirs_too)
+    expected = their_latents(
+        theirs, turbo, brief, task_type=task, src_audio=audio, audio_duration=2.0, **theirs_too
+    )
     region = FrameSpan.from_seconds(0.4, 1.0, 50).mask(50)[None] if "repainting_start" in theirs_too else None
     assert furthest(our_latents(ours, turbo, brief, task, encoded(ours, audio), region), expected) < RUN

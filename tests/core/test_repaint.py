@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from acestep_core.errors import InvalidInputError
 from acestep_core.repaint import Injection, RepaintStrength, blend, ramps
 from acestep_core.timebase import FrameSpan

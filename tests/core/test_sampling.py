@@ -1,13 +1,14 @@
 """Solvers and filters against loops written out from the specification, on velocities that can be checked by hand."""
 
 import itertools
+from functools import partial
 
 import pytest
 import torch
+
 from acestep_core.sampling import Memory, Step, euler, heun, integrate, norm_clamped, sde
 from acestep_core.schedule import shifted
 from acestep_core.velocity import Filters
-from functools import partial
 
 TIMES = shifted(6, 3.0)
 
@@ -58,7 +59,7 @@ def test_a_straight_flow_is_solved_in_one_step_or_many(solver, times):
 def test_the_clean_estimate_of_a_straight_flow_is_the_song_from_the_first_step_on():
     song, heard = start(1), []
     integrate(Straight(song), start(), TIMES, euler, on_step=heard.append)
-    assert [(p.done, p.count) for p in heard] == [(i + 1, 6) for i in range(6)]
+    assert [(p.done, p.total) for p in heard] == [(i + 1, 6) for i in range(6)]
     assert all(torch.allclose(p.clean, song, atol=1e-5) for p in heard)
 
 

@@ -1,11 +1,14 @@
 """The tables and examples of the specification, and what no schedule may be."""
 
+from itertools import pairwise
+
 import pytest
 import torch
-from acestep_core.errors import InvalidInputError
-from acestep_core.schedule import custom, from_nearest, shifted
 from hypothesis import given
 from hypothesis import strategies as st
+
+from acestep_core.errors import InvalidInputError
+from acestep_core.schedule import custom, from_nearest, shifted
 
 TURBO = {
     1: [1, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125],
@@ -61,7 +64,7 @@ def test_every_schedule_falls_strictly_from_one_to_zero(steps, shift):
     times = shifted(steps, shift)
     assert len(times) == steps + 1
     assert (times[0], times[-1]) == (1.0, 0.0)
-    assert all(a > b for a, b in zip(times, times[1:], strict=False))
+    assert all(a > b for a, b in pairwise(times))
     assert custom(times) == times
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from acestep_core.errors import InvalidInputError
 from acestep_core.guidance import Adg, Apg, Cfg
 from acestep_core.settings import Settings

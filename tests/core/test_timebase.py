@@ -2,6 +2,9 @@
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
 from acestep_core.errors import InvalidInputError
 from acestep_core.timebase import (
     CODES_PER_SECOND,
@@ -14,8 +17,6 @@ from acestep_core.timebase import (
     samples_of,
     seconds_of,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 def test_the_clocks_agree():

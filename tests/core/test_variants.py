@@ -21,6 +21,8 @@ from acestep_core.variants import Variant, variant_of
         ("models--ACE-Step--acestep-v15-sft/snapshots/0a1b", {"is_turbo": False}, "auto", Variant.SFT),
         ("acestep-v15-turbo", {"is_turbo": True}, "base", Variant.BASE),
         ("unknown", {}, "sft", Variant.SFT),
+        ("acestep-v15-turbo", {"is_turbo": False}, "auto", Variant.BASE),
+        ("database", {"is_turbo": False}, "auto", Variant.BASE),
     ],
 )
 def test_the_variant_is_asked_for_or_told_by_config_or_name(tmp_path, name, config, asked, variant):
@@ -36,8 +38,6 @@ def test_the_variant_is_asked_for_or_told_by_config_or_name(tmp_path, name, conf
     [
         ("merged.safetensors", {}),
         ("acestep-base-turbo-merge.safetensors", {}),
-        ("acestep-v15-turbo", {"is_turbo": False}),
-        ("database", {"is_turbo": False}),
         ("base/model.safetensors", {}),
     ],
 )

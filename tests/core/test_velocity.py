@@ -1,13 +1,16 @@
 """How often the network is asked, and what it is shown when."""
 
+from itertools import pairwise
+
 import pytest
 import torch
+from oracle import evaluate, furthest, transformers_of
+from torch import nn
+
 from acestep_core.guidance import Apg, Cfg
 from acestep_core.sampling import Memory, Step, euler, heun, integrate
 from acestep_core.schedule import shifted
 from acestep_core.velocity import Filters, Guided, NetworkField, Stage
-from oracle import evaluate, furthest, transformers_of
-from torch import nn
 
 TIMES = shifted(8, 3.0)
 
@@ -105,7 +108,7 @@ def test_a_guided_run_equals_the_loop_with_both_branches_written_out():
     enc, context = torch.randn(1, 9, 48, generator=generator), torch.randn(1, 20, 16, generator=generator)
     null = transformer.null_condition_emb.expand(1, 9, -1)
     x, average, guidance = noise(), None, Apg(5.0)
-    for t, t_next in zip(TIMES, TIMES[1:], strict=False):
+    for t, t_next in pairwise(TIMES):
         cond, uncond = (evaluate(transformer, x, context, e, t) for e in (enc, null))
         d = cond - uncond if average is None else cond - uncond - 0.75 * average
         average = d

@@ -1,0 +1,35 @@
+"""How much memory a run will take beyond the weights, told before it starts."""
+
+from .config import ModelConfig, StackConfig
+
+WORKSPACE = 64 << 20  # bytes that kernels keep for themselves
+ROOM = 1.25  # tensors that live a moment longer than counted
+
+
+def sampling_bytes(
+    config: ModelConfig, songs: int, frames: int, tokens: int, steps: int, guided: bool, itemsize: int
+) -> int:
+    """Of a sampling run: `tokens` of the longest condition, `itemsize` bytes of a number."""
+    stack = config.decoder_stack
+    rows = songs * (2 if guided else 1) * -(-frames // config.patch_size)
+    remembered = 2 * config.num_hidden_layers * stack.kv_heads * stack.head_dim * tokens * songs
+    tables = 6 * steps * config.num_hidden_layers * stack.width
+    state = (
+        12 * songs * frames * config.audio_acoustic_hidden_dim
+    )  # noise, state, velocities and estimates, in fp32
+    return (
+        int(ROOM * (itemsize * (rows * token_numbers(stack) + remembered + tables) + 4 * state)) + WORKSPACE
+    )
+
+
+def encoding_bytes(stack: StackConfig, tokens: int, itemsize: int) -> int:
+    """Of one encoder stack over so many tokens."""
+    return int(ROOM * itemsize * tokens * token_numbers(stack)) + WORKSPACE
+
+
+def token_numbers(stack: StackConfig) -> int:
+    """Numbers that are alive at once for each token, in the greedier half of a layer."""
+    heads, shared = stack.heads * stack.head_dim, stack.kv_heads * stack.head_dim
+    window = 6 * heads + 6 * shared  # keys and values of three blocks, written out for every head
+    attention = 3 * heads + 2 * shared + (0 if stack.window is None else window)
+    return 4 * stack.width + max(attention, 3 * stack.mlp_width)

@@ -1,0 +1,80 @@
+"""One evaluation of the transformer against diffusers', same weights and inputs, at real widths."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from acestep_core.dit import DiffusionTransformer
+from acestep_core.timebase import frames_of
+from benchmarks.full_size import distance, transformers, with_layers
+from benchmarks.harness import DTYPES, Row, device, race
+
+LAYERS = 4  # of 24: the ratio hardly depends on the depth
+TOKENS = 769  # 512 of lyrics, one of timbre, 256 of caption
+T = 0.75
+EQUAL = {"fp32": 1e-4, "bf16": 3e-2}  # relative difference to diffusers
+
+
+class Item(NamedTuple):
+    """What is evaluated, and the least and the wanted times as fast."""
+
+    seconds: float
+    dtype: str
+    guided: bool
+    gate: float
+    goal: float
+
+
+ITEMS = (
+    Item(10, "bf16", False, 4.5, 6.5),
+    Item(30, "bf16", False, 2.5, 3.2),
+    Item(120, "bf16", False, 1.4, 1.8),
+    Item(30, "fp32", False, 1.15, 1.25),
+    Item(30, "bf16", True, 2.8, 3.6),
+)
+
+
+def run(quick: bool) -> list[Row]:
+    """Every item."""
+    items = ITEMS[:1] if quick else ITEMS
+    pairs = {name: transformers(with_layers(LAYERS), DTYPES[name]) for name in {item.dtype for item in items}}
+    return [measured(item, *pairs[item.dtype], quick) for item in items]
+
+
+@torch.inference_mode()
+def measured(item: Item, theirs: Any, ours: DiffusionTransformer, quick: bool) -> Row:
+    """Compare both answers, then race."""
+    evaluate_ours, evaluate_theirs = evaluations(item, theirs, ours)
+    apart = distance(evaluate_ours(), evaluate_theirs())
+    name = f"transformer, {item.seconds:g} s, {item.dtype}{', guided' if item.guided else ''}"
+    assert apart <= EQUAL[item.dtype], (
+        f"{name}: {apart:.1e} from diffusers, {EQUAL[item.dtype]:.1e} is allowed"
+    )
+    found = race(evaluate_ours, evaluate_theirs, quick)
+    return Row.of_race(name, found, item.gate, item.goal, difference=apart, layers=LAYERS)
+
+
+def evaluations(
+    item: Item, theirs: Any, ours: DiffusionTransformer
+) -> tuple[Callable[[], Tensor], Callable[[], Tensor]]:
+    """The same evaluation as a sampling loop makes it, ours and theirs."""
+    generator, frames, dtype = torch.Generator().manual_seed(0), frames_of(item.seconds), DTYPES[item.dtype]
+    sizes = ((1, frames, 64), (1, frames, 128), (1, TOKENS, 2048))
+    x, context, enc = (torch.randn(size, generator=generator).to(device(), dtype) for size in sizes)
+    conditions = ours.remember(list(enc))
+    modulation = ours.modulations(torch.tensor([T], device=device(), dtype=dtype))[0]
+    places = ours.positions(frames, x)
+    branches = 2 if item.guided else 1
+    if item.guided:
+        conditions = conditions._replace(null=ours.remember_null(x))
+        enc = torch.cat((enc, ours.null_condition_emb.expand_as(enc)))
+    times = torch.full((branches,), T, device=device(), dtype=dtype)
+
+    def evaluate_theirs() -> Tensor:
+        doubled = (tensor.repeat(branches, 1, 1) for tensor in (x, context))
+        state, shown = doubled
+        return theirs(state, times, times, enc, shown, return_dict=False)[0]
+
+    return lambda: ours(x, context, modulation, conditions, places), evaluate_theirs

@@ -1,0 +1,130 @@
+"""Words to sound: a whole text2music run at full size in bf16 against diffusers' pipeline, same weights and noise."""
+
+import tempfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from tiny_tokenizer import tokenizer_json
+from torch import Tensor, nn
+from vae_oracle import FULL, oobleck_of, randomise, reference
+
+from acestep_core.conditions import ConditionWriter
+from acestep_core.generate import Player, generate
+from acestep_core.job import Job
+from acestep_core.levels import PEAK
+from acestep_core.noise import NoisePlan
+from acestep_core.oobleck import Oobleck
+from acestep_core.prompts import Brief
+from acestep_core.settings import Settings
+from acestep_core.silence import Silence
+from acestep_core.tasks import TEXT2MUSIC
+from acestep_core.text_encoder import Qwen3Sizes, load_text_encoder
+from acestep_core.text_tokenizer import TextTokenizer
+from acestep_core.tiling import decode_tiled
+from acestep_core.timebase import frames_of
+from benchmarks.full_size import QWEN, TURBO, condition_encoders, distance, transformers
+from benchmarks.harness import Row, device, race
+
+ITEMS = ((10.0, 3.0, 4.0), (30.0, 2.5, 3.3))  # seconds, gate, goal
+EQUAL = 0.1  # of latents after eight bf16 steps; the tests compare whole runs in fp32 to 5e-4
+TILE = 128
+SEED = 1
+BF16 = torch.bfloat16
+BRIEF = Brief(
+    "upbeat synthpop with bright vocals and driving bass",
+    "[Verse 1]\nSoft notes in the morning light\n[Chorus]\nMusic fills the air tonight\n" * 8,
+    bpm=120,
+    key="C major",
+    time_signature="4",
+)
+
+
+class Chain(NamedTuple):
+    """Ours, from words to sound."""
+
+    writer: ConditionWriter
+    player: Player
+    vae: Oobleck
+
+    @torch.inference_mode()
+    def latents(self, seconds: float) -> Tensor:
+        """The song before it is decoded."""
+        brief = Brief(BRIEF.caption, BRIEF.lyrics, "en", BRIEF.bpm, BRIEF.key, BRIEF.time_signature, seconds)
+        condition, _ = self.writer.write(brief, TEXT2MUSIC, device=device())
+        source = self.player.silence.frames(frames_of(seconds))
+        return generate(
+            self.player, Job([condition], source, NoisePlan((SEED,))), Settings(steps=8, shift=3.0)
+        )
+
+    @torch.inference_mode()
+    def song(self, seconds: float) -> Tensor:
+        """The finished sound."""
+        return PEAK.apply(decode_tiled(self.vae, self.latents(seconds), TILE))
+
+
+def run(quick: bool) -> list[Row]:
+    """Ten and thirty seconds."""
+    pipeline, ours = chains()
+    return [measured(pipeline, ours, *item, quick) for item in (ITEMS[:1] if quick else ITEMS)]
+
+
+def measured(pipeline: Any, ours: Chain, seconds: float, gate: float, goal: float, quick: bool) -> Row:
+    """Compare the latents, then race to the sound."""
+    apart = distance(ours.latents(seconds), their_song(pipeline, seconds, "latent"))
+    assert apart <= EQUAL, f"song of {seconds:g} s: {apart:.1e} from diffusers, {EQUAL:.1e} is allowed"
+    found = race(lambda: ours.song(seconds), lambda: their_song(pipeline, seconds, "pt"), quick)
+    return Row.of_race(
+        f"text2music from words to sound, {seconds:g} s, bf16", found, gate, goal, difference=apart
+    )
+
+
+def their_song(pipeline: Any, seconds: float, kind: str) -> Tensor:
+    """The pipeline's answer."""
+    return pipeline(
+        prompt=BRIEF.caption,
+        lyrics=BRIEF.lyrics,
+        bpm=BRIEF.bpm,
+        keyscale=BRIEF.key,
+        timesignature=BRIEF.time_signature,
+        audio_duration=seconds,
+        num_inference_steps=8,
+        shift=3.0,
+        guidance_scale=1.0,
+        generator=torch.Generator().manual_seed(SEED),
+        output_type=kind,
+    ).audios
+
+
+def chains() -> tuple[Any, Chain]:
+    """Their pipeline and our chain on the same weights."""
+    from diffusers import AceStepPipeline, FlowMatchEulerDiscreteScheduler
+    from diffusers.pipelines.ace_step import AceStepAudioTokenDetokenizer, AceStepAudioTokenizer
+    from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3Model
+
+    transformer, our_transformer = transformers(TURBO, BF16)
+    encoder, our_encoder = condition_encoders(TURBO, BF16)
+    text = Qwen3Model(Qwen3Config(**QWEN)).to(device(), BF16).train(False).requires_grad_(False)
+    vae = randomise(reference(FULL))
+    our_vae = oobleck_of(vae.state_dict(), FULL, BF16).to(device())
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "tokenizer.json"
+        file.write_text(tokenizer_json(), encoding="utf-8")
+        tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(file), pad_token="<|endoftext|>")
+        our_tokenizer = TextTokenizer.from_folder(Path(folder))
+    small = {"hidden_size": 64, "intermediate_size": 64, "num_attention_heads": 2, "num_key_value_heads": 1}
+    pipeline = AceStepPipeline(
+        vae=vae.to(device(), BF16),
+        text_encoder=text,
+        tokenizer=tokenizer,
+        transformer=transformer,
+        condition_encoder=encoder,
+        audio_tokenizer=AceStepAudioTokenizer(**small, fsq_dim=64),  # text2music uses neither
+        audio_token_detokenizer=AceStepAudioTokenDetokenizer(**small),
+        scheduler=FlowMatchEulerDiscreteScheduler(num_train_timesteps=1, shift=1.0),
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    silence = Silence(encoder.silence_latent.float())
+    our_text = load_text_encoder(text.state_dict(), Qwen3Sizes(**QWEN), nn)
+    player = Player(our_transformer, silence, turbo=True, dtype=BF16, device=torch.device(device()))
+    return pipeline, Chain(ConditionWriter(our_tokenizer, our_text, our_encoder, silence), player, our_vae)

@@ -1,0 +1,36 @@
+"""The nodes, in the order of the menu."""
+
+from comfy_api.latest import ComfyExtension, io
+
+from . import codes, conditions, latents, load, sample, sampling_extras, save_audio, splice, vae
+
+NODES: list[type[io.ComfyNode]] = [
+    load.Load,
+    conditions.EncodeConditions,
+    conditions.BatchConditions,
+    latents.SilenceLatent,
+    latents.ChunkMask,
+    latents.Extend,
+    latents.Retake,
+    sample.Sampler,
+    sampling_extras.SamplingExtras,
+    vae.OobleckEncode,
+    vae.OobleckDecode,
+    vae.ReferenceTimbre,
+    codes.AudioToCodes,
+    codes.CodesToLatent,
+    codes.CodesFromText,
+    codes.CodesToText,
+    codes.SaveCodes,
+    codes.LoadCodes,
+    splice.Splice,
+    save_audio.SaveAudio,
+    save_audio.PreviewAudio,
+]
+
+
+class AceStepGraph(ComfyExtension):
+    """What ComfyUI loads."""
+
+    async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        return NODES

@@ -1,0 +1,227 @@
+"""Words, metadata and sounds become conditions."""
+
+from comfy_api.latest import io
+
+from ..acestep_core.conditions import Condition
+from ..acestep_core.errors import InvalidInputError
+from ..acestep_core.prompts import BPM_RANGE, KEYS, LANGUAGES, TIME_SIGNATURES, TRACKS, Brief, StemControl
+from ..acestep_core.tasks import TASKS, Task
+from ..acestep_core.timebase import FRAMES_PER_CODE, seconds_of
+from .comfy_runtime import AUTO, stop_if_asked
+from .schema import FRAME, advanced, chosen, report_output, schema
+from .sockets import CodeList, Codes, ConditionList, Conditions, TextEncoder, TextHandle
+from .wire import Latent, frames_of_latent
+
+DEFAULT_SECONDS = 30.0
+BYTES_PER_TOKEN = 96 * 1024  # of activations while encoding, with room to spare
+MOST_TOKENS = 2_048 + 256 + 750
+
+
+class EncodeConditions(io.ComfyNode):
+    """Say what the song should be."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            "conditioning",
+            node_id="AceGraphEncodeConditions",
+            display_name="Encode Conditions (ACE-Step)",
+            description="Turns caption, lyrics, metadata and a timbre into the conditions that steer the Sampler.",
+            search_aliases=["prompt", "lyrics", "text encode", "tags"],
+            inputs=[
+                TextEncoder.Input("text_encoder", tooltip="From Load ACE-Step."),
+                io.Latent.Input(
+                    "source",
+                    optional=True,
+                    tooltip="The song that is covered, repainted, extended or split: sets the duration when that is 0.",
+                ),
+                Codes.Input(
+                    "codes",
+                    optional=True,
+                    tooltip="Audio codes the song is built on. Selects the wording for codes and sets the duration when that is 0.",
+                ),
+                io.Latent.Input(
+                    "timbre",
+                    optional=True,
+                    tooltip="From Reference Timbre: the sound to take on. None: no preference.",
+                ),
+                io.String.Input(
+                    "caption",
+                    multiline=True,
+                    placeholder="upbeat synthpop, bright female vocals, driving bass",
+                    tooltip="Style, instruments, mood, voice. Up to 256 tokens together with the metadata.",
+                ),
+                io.String.Input(
+                    "lyrics",
+                    multiline=True,
+                    placeholder="[Verse]\n...\n[Chorus]\n...",
+                    tooltip="What is sung, with tags such as [Verse], [Chorus], [Bridge] on lines of their own. Up to 2,048 tokens.",
+                ),
+                io.Boolean.Input(
+                    "instrumental",
+                    default=False,
+                    tooltip="No singing: the lyrics are replaced by [Instrumental].",
+                ),
+                io.Combo.Input(
+                    "task",
+                    options=list(TASKS),
+                    default="text2music",
+                    tooltip="What the Sampler will do. extract, lego and complete need a base checkpoint; "
+                    "repaint and extend need a mask.",
+                ),
+                io.String.Input(
+                    "tracks",
+                    default="",
+                    placeholder="drums, bass",
+                    tooltip=f"For extract and lego one, for complete several of: {', '.join(TRACKS)}.",
+                ),
+                io.Combo.Input(
+                    "language", options=list(LANGUAGES), default="en", tooltip="Language of the lyrics."
+                ),
+                io.Int.Input(
+                    "bpm",
+                    default=0,
+                    min=0,
+                    max=BPM_RANGE[-1],
+                    tooltip=f"Beats per minute, {BPM_RANGE[0]} to {BPM_RANGE[-1]}. 0: auto.",
+                ),
+                io.Combo.Input(
+                    "key", options=[AUTO, *KEYS], default=AUTO, tooltip="Key of the song. auto: left open."
+                ),
+                io.Combo.Input(
+                    "time_signature",
+                    options=[AUTO, *TIME_SIGNATURES],
+                    default=AUTO,
+                    tooltip="Beats in a bar; 4 stands for 4/4, 6 for 6/8. auto: left open.",
+                ),
+                io.Float.Input(
+                    "duration",
+                    display_name="duration (s)",
+                    default=0.0,
+                    min=0.0,
+                    max=600.0,
+                    step=FRAME,
+                    tooltip=f"What the model is told. 0: length of the source, else of the codes, else {DEFAULT_SECONDS:g}.",
+                ),
+                advanced(
+                    io.String.Input(
+                        "global_caption",
+                        optional=True,
+                        default="",
+                        tooltip="Only for checkpoints trained on stems: describes the whole song while the caption describes the stem.",
+                    )
+                ),
+            ],
+            outputs=[
+                Conditions.Output(display_name="conditions", tooltip="For the Sampler."),
+                report_output(),
+            ],
+        )
+
+    @classmethod
+    def execute(  # noqa: PLR0913  (one argument per widget)
+        cls,
+        text_encoder: TextHandle,
+        caption: str,
+        lyrics: str,
+        instrumental: bool,
+        task: str,
+        tracks: str,
+        language: str,
+        bpm: int,
+        key: str,
+        time_signature: str,
+        duration: float,
+        source: Latent | None = None,
+        codes: CodeList | None = None,
+        timbre: Latent | None = None,
+        global_caption: str = "",
+    ) -> io.NodeOutput:
+        stop_if_asked()
+        brief = Brief(
+            caption,
+            lyrics,
+            chosen(language, LANGUAGES, "language"),
+            bpm or None,
+            None if chosen(key, [AUTO, *KEYS], "key") == AUTO else key,
+            None
+            if chosen(time_signature, [AUTO, *TIME_SIGNATURES], "time signature") == AUTO
+            else time_signature,
+            duration or implied_seconds(source, codes),
+            named(tracks),
+            StemControl(global_caption, explicit_mask=False) if global_caption.strip() else None,
+        )
+        brief = brief.as_instrumental() if instrumental else brief
+        asked = TASKS[chosen(task, list(TASKS), "task")]
+        condition, lines = write(text_encoder, brief, asked, timbre, codes is not None)
+        return io.NodeOutput((condition,), "\n".join(lines))
+
+
+class BatchConditions(io.ComfyNode):
+    """Several songs in one batch."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            "conditioning",
+            node_id="AceGraphBatchConditions",
+            display_name="Batch Conditions (ACE-Step)",
+            description="Joins conditions, so that each song of a batch has its own. For more than four, chain the node.",
+            search_aliases=["join conditions", "conditioning batch"],
+            inputs=[
+                Conditions.Input("first", tooltip="Conditions of the first songs."),
+                Conditions.Input("second", optional=True, tooltip="Conditions of the songs after those."),
+                Conditions.Input("third", optional=True, tooltip="Conditions of the songs after those."),
+                Conditions.Input("fourth", optional=True, tooltip="Conditions of the last songs."),
+            ],
+            outputs=[
+                Conditions.Output(display_name="conditions", tooltip="One item per song, in this order.")
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        first: ConditionList,
+        second: ConditionList = (),
+        third: ConditionList = (),
+        fourth: ConditionList = (),
+    ) -> io.NodeOutput:
+        return io.NodeOutput((*first, *(second or ()), *(third or ()), *(fourth or ())))
+
+
+def write(
+    handle: TextHandle, brief: Brief, task: Task, timbre: Latent | None, has_codes: bool
+) -> tuple[Condition, tuple[str, ...]]:
+    """The condition of one song, encoded on the text encoder's device, and the report on it."""
+    references = (
+        None
+        if timbre is None
+        else frames_of_latent(timbre, "timbre", handle.writer.silence.frames(1).shape[-1])
+    )
+    encoders = handle.encoders
+    encoders.loaded(MOST_TOKENS * BYTES_PER_TOKEN)
+    condition, report = handle.writer.write(
+        brief, task, references, has_codes, device=encoders.device, dtype=encoders.dtype
+    )
+    return condition, report
+
+
+def implied_seconds(source: Latent | None, codes: CodeList | None) -> float:
+    """How long the song will be by what is wired in."""
+    if source is not None:
+        return seconds_of(source["samples"].shape[-1])
+    if codes is not None:
+        return seconds_of(FRAMES_PER_CODE * max(len(item) for item in codes.items))
+    return DEFAULT_SECONDS
+
+
+def named(tracks: str) -> tuple[str, ...]:
+    """Track names from what was typed: any case, separated by commas or bars, spaces as underscores."""
+    names = tuple(
+        name.strip().lower().replace(" ", "_") for name in tracks.replace("|", ",").split(",") if name.strip()
+    )
+    unknown = [name for name in names if name not in TRACKS]
+    if unknown:
+        raise InvalidInputError(f"There is no track {unknown[0]!r}.", f"Choose from: {', '.join(TRACKS)}.")
+    return names

@@ -1,0 +1,272 @@
+"""Songs before they are played: silence, spans to generate, room to extend into, noise to start from."""
+
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..acestep_core.context import extended
+from ..acestep_core.masks import chunk_mask, drawn_mask
+from ..acestep_core.noise import NoisePlan
+from ..acestep_core.timebase import MAX_SECONDS, FrameSpan, frames_of
+from .limits import places_of, refuse_too_long, within
+from .schema import FRAME, SEED_MAX, schema
+from .sockets import Model, ModelHandle, Noise, NoiseChoice
+from .wire import Latent, frames_of_latent, latent_of, mask_to_wire, source_of_latent
+
+MOST_SONGS = 64
+LONGEST_FADE = 60.0  # seconds
+ONE_SONG, EACH_SONG = "takes of one song", "one take of each song"
+
+
+class SilenceLatent(io.ComfyNode):
+    """A song in which nothing plays yet."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            "latent",
+            node_id="AceGraphSilenceLatent",
+            display_name="Silence Latent (ACE-Step)",
+            description="Silence of a length that you choose: the source for text to music. It sets how long the song will be "
+            "and how many songs are made at once.",
+            search_aliases=["empty latent audio", "duration", "length"],
+            inputs=[
+                Model.Input(
+                    "model", tooltip="From Load ACE-Step; its silence is used, which is not all zeros."
+                ),
+                io.Float.Input(
+                    "seconds",
+                    display_name="length (s)",
+                    default=30.0,
+                    min=FRAME,
+                    max=MAX_SECONDS,
+                    step=FRAME,
+                    tooltip="Length of the song in seconds, in steps of one latent frame. The model plays up to 10 minutes.",
+                ),
+                io.Int.Input(
+                    "batch_size",
+                    display_name="songs",
+                    default=1,
+                    min=1,
+                    max=MOST_SONGS,
+                    tooltip="Songs made at once, each from a seed of its own. Memory and time grow with it.",
+                ),
+            ],
+            outputs=[io.Latent.Output(display_name="latent", tooltip="For the Sampler's source.")],
+        )
+
+    @classmethod
+    def execute(cls, model: ModelHandle, seconds: float, batch_size: int) -> io.NodeOutput:
+        frames = frames_of(within(seconds, FRAME, MAX_SECONDS, "length", " s"))
+        songs = int(within(batch_size, 1, MOST_SONGS, "number of songs"))
+        return io.NodeOutput(latent_of(model.silence.frames(frames).repeat(songs, 1, 1)))
+
+
+class ChunkMask(io.ComfyNode):
+    """Mark the part of a song to generate."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            "latent",
+            node_id="AceGraphChunkMask",
+            display_name="Chunk Mask (ACE-Step)",
+            description="Marks the seconds to generate; everything else is kept. For repaint, and for lego in a region. "
+            "ComfyUI's Invert Mask and Mask Composite work on the result.",
+            search_aliases=["repaint", "inpaint", "region", "time mask"],
+            inputs=[
+                io.Latent.Input("latent", tooltip="Latent of the song; it sets the length of the mask."),
+                io.Mask.Input(
+                    "mask",
+                    optional=True,
+                    tooltip="A mask of any size, drawn or from another node, stretched over the whole song from left to right; "
+                    "a column counts as bright as its brightest pixel. Start and end then limit it. None: all from start to end.",
+                ),
+                io.Float.Input(
+                    "start",
+                    display_name="start (s)",
+                    default=0.0,
+                    min=0.0,
+                    max=MAX_SECONDS,
+                    step=FRAME,
+                    tooltip="Where the part to generate begins, in seconds.",
+                ),
+                io.Float.Input(
+                    "end",
+                    display_name="end (s)",
+                    default=-1.0,
+                    min=-1.0,
+                    max=MAX_SECONDS,
+                    step=FRAME,
+                    tooltip="Where the part to generate ends, in seconds. -1: at the end of the song.",
+                ),
+                io.Float.Input(
+                    "fade",
+                    display_name="fade (s)",
+                    default=0.0,
+                    min=0.0,
+                    max=LONGEST_FADE,
+                    step=FRAME,
+                    tooltip="Soft edge outside of the part, in which new and old music are mixed. The part itself stays fully new. "
+                    "0: the Sampler's own seam, set by its repaint strength.",
+                ),
+            ],
+            outputs=[
+                io.Mask.Output(
+                    display_name="mask",
+                    tooltip="For the Sampler and for Splice: 1 = generate, 25 per second.",
+                )
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls, latent: Latent, start: float, end: float, fade: float, mask: Tensor | None = None
+    ) -> io.NodeOutput:
+        frames = frames_of_latent(latent, "latent").shape[1]
+        within(start, 0, MAX_SECONDS, "start", " s")
+        within(end, -1, MAX_SECONDS, "end", " s")
+        within(fade, 0, LONGEST_FADE, "fade", " s")
+        shape = None if mask is None else drawn_mask(mask, frames)
+        return io.NodeOutput(
+            mask_to_wire(chunk_mask(FrameSpan.from_seconds(start, end, frames), frames, fade, shape))
+        )
+
+
+class Extend(io.ComfyNode):
+    """Make room before and after a song."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            "latent",
+            node_id="AceGraphExtend",
+            display_name="Extend (ACE-Step)",
+            description="Adds silence before and after a song, and marks it as the part to generate. Wire both outputs into the "
+            "Sampler and the latent into Encode Conditions, with the task extend.",
+            search_aliases=["outpaint", "continue", "longer"],
+            inputs=[
+                Model.Input("model", tooltip="From Load ACE-Step; its silence is added."),
+                io.Latent.Input(
+                    "latent", tooltip="The song to extend, from Oobleck Encode or from a Sampler."
+                ),
+                io.Float.Input(
+                    "before",
+                    display_name="before (s)",
+                    default=0.0,
+                    min=0.0,
+                    max=MAX_SECONDS,
+                    step=FRAME,
+                    tooltip="Seconds of new music before the song. Splice needs the same number as its offset.",
+                ),
+                io.Float.Input(
+                    "after",
+                    display_name="after (s)",
+                    default=10.0,
+                    min=0.0,
+                    max=MAX_SECONDS,
+                    step=FRAME,
+                    tooltip="Seconds of new music after the song. Old and new together last up to 10 minutes.",
+                ),
+            ],
+            outputs=[
+                io.Latent.Output(
+                    display_name="latent",
+                    tooltip="The longer song: for the Sampler's source and Encode Conditions.",
+                ),
+                io.Mask.Output(
+                    display_name="mask", tooltip="1 on what was added: for the Sampler and for Splice."
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, model: ModelHandle, latent: Latent, before: float, after: float) -> io.NodeOutput:
+        frames = source_of_latent(latent, "latent", model.silence)
+        left, right = (
+            frames_of(within(seconds, 0, MAX_SECONDS, f"time {where}", " s"))
+            for where, seconds in (("before", before), ("after", after))
+        )
+        refuse_too_long(left + frames.shape[1] + right, "extended song")
+        longer, mask = extended(frames, left, right, model.silence)
+        return io.NodeOutput({**latent_of(longer), **places_of(latent)}, mask_to_wire(mask[:1]))
+
+
+class Retake(io.ComfyNode):
+    """Choose the noise that songs start from."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            "latent",
+            node_id="AceGraphRetake",
+            display_name="Retake (ACE-Step)",
+            description="Plays a song again, a little or entirely different: its noise is turned towards that of another seed. "
+            "Replaces the Sampler's seed.",
+            search_aliases=["variation", "seed", "noise", "variation seed"],
+            inputs=[
+                io.Latent.Input(
+                    "latent",
+                    optional=True,
+                    tooltip="The Sampler's source: sets the number of songs, and which of a larger batch they are. None: as set below.",
+                ),
+                io.Int.Input(
+                    "seed",
+                    default=0,
+                    min=0,
+                    max=SEED_MAX,
+                    control_after_generate=False,
+                    tooltip="Seed of the song that you like, as its Sampler had it.",
+                ),
+                io.Int.Input(
+                    "retake_seed",
+                    default=1,
+                    min=0,
+                    max=SEED_MAX,
+                    control_after_generate=True,
+                    tooltip="Seed of the other noise. Song i of a batch uses retake_seed + i.",
+                ),
+                io.Float.Input(
+                    "variation",
+                    default=0.2,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    tooltip="0: the same song again; 1: a song of the retake seed; between: as far away as you like.",
+                ),
+                io.Int.Input(
+                    "songs",
+                    default=1,
+                    min=1,
+                    max=MOST_SONGS,
+                    tooltip="Number of songs in the Sampler's batch. A wired latent overrides it.",
+                ),
+                io.Boolean.Input(
+                    "each_song",
+                    display_name="batch",
+                    default=False,
+                    label_on=EACH_SONG,
+                    label_off=ONE_SONG,
+                    tooltip=f"{ONE_SONG}: all songs of the batch vary the song of the seed. "
+                    f"{EACH_SONG}: song i varies the song of seed + i, for a batch that was made at once.",
+                ),
+            ],
+            outputs=[Noise.Output(display_name="noise", tooltip="For the Sampler.")],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        seed: int,
+        retake_seed: int,
+        variation: float,
+        songs: int,
+        each_song: bool,
+        latent: Latent | None = None,
+    ) -> io.NodeOutput:
+        places = range(int(within(songs, 1, MOST_SONGS, "number of songs")))
+        if latent is not None:
+            count = len(frames_of_latent(latent, "latent"))
+            places = places_of(latent).get("batch_index", range(count))
+        seeds = tuple(seed + place if each_song else seed for place in places)
+        retakes = tuple(retake_seed + place for place in places)
+        return io.NodeOutput(NoiseChoice(NoisePlan(seeds, retakes, variation)))

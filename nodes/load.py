@@ -1,0 +1,234 @@
+"""Load ACE-Step: files from ComfyUI's folders become model, text encoder and VAE."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from comfy_api.latest import io
+from torch import nn
+
+from ..acestep_core.checkpoint import Checkpoint
+from ..acestep_core.condition_encoder import ConditionEncoder
+from ..acestep_core.conditions import ConditionWriter
+from ..acestep_core.errors import InvalidInputError
+from ..acestep_core.layouts import open_checkpoint, open_text_encoder, open_vae
+from ..acestep_core.load import (
+    load_codec,
+    load_condition_encoder,
+    load_silence,
+    load_text_encoder,
+    load_tokenizer,
+    load_transformer,
+    load_vae,
+    name_of,
+)
+from ..acestep_core.silence import Silence
+from ..acestep_core.text_encoder import TextEncoder as Qwen
+from ..acestep_core.variants import Variant
+from . import comfy_runtime as runtime
+from .comfy_runtime import AUTO, OPS, WEIGHT_DTYPES, Bar, Managed, Role
+from .schema import advanced, chosen, report_output, schema
+from .sockets import Model, ModelHandle, TextEncoder, TextHandle, Vae, VaeHandle
+
+NO_MODEL = "put a model into models/acestep"
+MODEL_KEYS = ("diffusion_models", "checkpoints")
+TEXT_FILE, VAE_FILE = "qwen_0.6b_ace15.safetensors", "ace_1.5_vae.safetensors"
+PROBE = "decoder.layers.0.self_attn.q_proj.weight"  # tells the dtype of a file
+
+
+class Parts(NamedTuple):
+    """The pickers of the node."""
+
+    model: str
+    text_encoder: str
+    vae: str
+    variant: str
+
+
+class Encoders(nn.Module):
+    """Text and condition encoder as one network, which ComfyUI loads and evicts as one."""
+
+    def __init__(self, text: Qwen, conditions: ConditionEncoder) -> None:
+        super().__init__()
+        self.text = text
+        self.conditions = conditions
+
+
+class Load(io.ComfyNode):
+    """Open a checkpoint in any layout."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        runtime.register_folder()
+        models = [*runtime.folders_in(), *runtime.files_in(*MODEL_KEYS)]
+        texts = [AUTO, *runtime.folders_in(), *runtime.files_in("text_encoders")]
+        vaes = [AUTO, *runtime.folders_in(), *runtime.files_in("vae")]
+        return schema(
+            "loaders",
+            node_id="AceGraphLoad",
+            display_name="Load ACE-Step",
+            description="Opens an ACE-Step 1.5 checkpoint: a folder in models/acestep, an all-in-one file in "
+            "models/checkpoints, or split files in models/diffusion_models, text_encoders and vae.",
+            search_aliases=["ace step", "music model", "checkpoint loader"],
+            inputs=[
+                io.Combo.Input(
+                    "model",
+                    options=models or [NO_MODEL],
+                    tooltip="The music model. A folder or an all-in-one file brings the text encoder and the VAE along.",
+                ),
+                io.Combo.Input(
+                    "text_encoder",
+                    options=texts,
+                    default=AUTO,
+                    tooltip=f"auto: what lies in or beside the model, else {TEXT_FILE} in models/text_encoders.",
+                ),
+                io.Combo.Input(
+                    "vae",
+                    options=vaes,
+                    default=AUTO,
+                    tooltip=f"auto: what lies in or beside the model, else {VAE_FILE} in models/vae.",
+                ),
+                io.Combo.Input(
+                    "weight_dtype",
+                    options=[AUTO, *WEIGHT_DTYPES],
+                    default=AUTO,
+                    tooltip="How weights are kept in memory. auto fits the machine; fp8 halves the memory and costs some quality.",
+                ),
+                advanced(
+                    io.Combo.Input(
+                        "variant",
+                        options=[AUTO, *(variant.value for variant in Variant)],
+                        default=AUTO,
+                        tooltip="auto reads it from config.json or the file's name. Set it for renamed or merged files: "
+                        "turbo samples in 8 steps without guidance, base and sft in 50 with guidance.",
+                    )
+                ),
+            ],
+            outputs=[
+                Model.Output(display_name="model", tooltip="Transformer and semantic tokenizer."),
+                TextEncoder.Output(display_name="text_encoder", tooltip="For Encode Conditions."),
+                Vae.Output(
+                    display_name="vae", tooltip="For Oobleck Encode and Decode, and Reference Timbre."
+                ),
+                report_output(),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls, model: str, text_encoder: str, vae: str, weight_dtype: str, variant: str = AUTO
+    ) -> io.NodeOutput:
+        chosen(weight_dtype, [AUTO, *WEIGHT_DTYPES], "weight dtype")
+        checkpoint = found(Parts(model, text_encoder, vae, variant))
+        wanted = WEIGHT_DTYPES.get(weight_dtype)
+        bar = Bar(5)
+        oobleck = load_vae(checkpoint, runtime.compute_dtype(Role.VAE, wanted))
+        bar.move(1, 5)
+        silence = load_silence(checkpoint, oobleck)
+        bar.move(2, 5)
+        handle = model_handle(checkpoint, silence, wanted, model)
+        bar.move(4, 5)
+        text = text_handle(checkpoint, silence, wanted)
+        bar.move(5, 5)
+        vae_dtype = next(oobleck.parameters()).dtype
+        boxed = VaeHandle(Managed(oobleck, Role.VAE, vae_dtype, whole=True))
+        return io.NodeOutput(handle, text, boxed, report(checkpoint, handle, text, boxed))
+
+
+def found(parts: Parts) -> Checkpoint:
+    """The checkpoint that the pickers name, with whatever auto stands for."""
+    if parts.model == NO_MODEL:
+        raise InvalidInputError(
+            "No ACE-Step model is installed.",
+            "Put the folder acestep-v15-turbo (with vae and Qwen3-Embedding-0.6B beside it) into models/acestep, "
+            "or ace_step_1.5_turbo_aio.safetensors into models/checkpoints, and press R to refresh.",
+        )
+    runtime.register_folder()
+    model = runtime.path_of(parts.model, *MODEL_KEYS)
+    text = None if parts.text_encoder == AUTO else runtime.path_of(parts.text_encoder, "text_encoders")
+    vae = None if parts.vae == AUTO else runtime.path_of(parts.vae, "vae")
+    checkpoint = open_checkpoint(model, parts.variant, text, vae)
+    if checkpoint.text is None:
+        checkpoint = replaced(
+            checkpoint, text=open_text_encoder(usual(TEXT_FILE, "text_encoders", "text encoder"))
+        )
+    if checkpoint.vae is None:
+        checkpoint = replaced(checkpoint, vae=open_vae(usual(VAE_FILE, "vae", "VAE")))
+    return checkpoint
+
+
+def replaced(checkpoint: Checkpoint, **parts: object) -> Checkpoint:
+    """The checkpoint with other parts, checked to fit."""
+    return replace(checkpoint, **parts).checked()
+
+
+def usual(name: str, key: str, part: str) -> Path:
+    """The published single file of a part that the model's own files do not bring."""
+    if name not in runtime.files_in(key):
+        raise InvalidInputError(
+            f"This model file brings no {part}, and {name} is not in models/{key}.",
+            f"Put {name} there, or choose another {part} in the node.",
+        )
+    return runtime.path_of(name, key)
+
+
+def model_handle(
+    checkpoint: Checkpoint, silence: Silence, wanted: torch.dtype | None, name: str
+) -> ModelHandle:
+    """Transformer and semantic codec, each a network of its own for ComfyUI."""
+    files = checkpoint.model_files()
+    computing = runtime.compute_dtype(Role.TRANSFORMER, wanted)
+    stored = storage(files.weights.dtype(PROBE), wanted, computing)
+    transformer = kept_in(load_transformer(checkpoint, OPS, stored), wanted)
+    has_codec = any(key.startswith("tokenizer.") for key in files.weights)
+    codec = Managed(load_codec(checkpoint, OPS, stored), Role.TRANSFORMER, computing) if has_codec else None
+    return ModelHandle(
+        Managed(transformer, Role.TRANSFORMER, computing), codec, files.config, files.variant, silence, name
+    )
+
+
+def text_handle(checkpoint: Checkpoint, silence: Silence, wanted: torch.dtype | None) -> TextHandle:
+    """Text and condition encoder as one network, and the writer that uses them."""
+    files = checkpoint.model_files()
+    computing = runtime.compute_dtype(Role.TEXT, wanted)
+    stored = storage(files.weights.dtype(PROBE), wanted, computing)
+    text, conditions = (
+        load_text_encoder(checkpoint, OPS, stored),
+        load_condition_encoder(checkpoint, OPS, stored),
+    )
+    tokenizer = load_tokenizer(checkpoint, runtime.bundled_qwen())
+    encoders = kept_in(Encoders(text, conditions), wanted)
+    writer = ConditionWriter(tokenizer, text, conditions, silence, files.knows_stems)
+    return TextHandle(Managed(encoders, Role.TEXT, computing), writer)
+
+
+def storage(in_file: torch.dtype, wanted: torch.dtype | None, computing: torch.dtype) -> torch.dtype | None:
+    """The dtype to read weights in: what they compute in, but a file of fp8 weights stays as small as it is."""
+    return None if wanted is None and in_file.itemsize == 1 else computing
+
+
+def kept_in(module: nn.Module, wanted: torch.dtype | None) -> nn.Module:
+    """With an fp8 dtype, the matrices of linear layers are kept in it; all else stays precise."""
+    if wanted is None or wanted.itemsize > 1:
+        return module
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear):
+            layer.weight = nn.Parameter(layer.weight.to(wanted), requires_grad=False)
+    return module
+
+
+def report(checkpoint: Checkpoint, model: ModelHandle, text: TextHandle, vae: VaeHandle) -> str:
+    """What was opened and how it is kept."""
+    codec = "" if model.codec else "; no semantic tokenizer, so no covers by codes"
+    stored = "stored with the model" if checkpoint.model_files().silence is not None else "made by the VAE"
+    tokenizer = (
+        "ComfyUI's Qwen files"
+        if checkpoint.text_files().tokenizer is None
+        else "of the text encoder's folder"
+    )
+    parts = {"transformer": model.transformer, "text encoder": text.encoders, "VAE": vae.vae}
+    sizes = [f"{name}: {part} in {name_of(part.dtype)} on {part.device}" for name, part in parts.items()]
+    return "\n".join(
+        [f"{model.name}: {model.variant.value}{codec}", *sizes, f"Silence: {stored}; tokenizer: {tokenizer}"]
+    )

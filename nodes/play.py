@@ -1,0 +1,90 @@
+"""From wired values to a sampling run under ComfyUI's memory management."""
+
+from torch import Tensor
+
+from ..acestep_core.errors import InvalidInputError
+from ..acestep_core.generate import Player, generate_song
+from ..acestep_core.job import Job
+from ..acestep_core.memory import sampling_bytes
+from ..acestep_core.noise import NoisePlan
+from ..acestep_core.sampling import OnStep, Progress
+from ..acestep_core.settings import Plan, Settings
+from ..acestep_core.silence import Silence
+from ..acestep_core.timebase import MAX_SECONDS, MIN_FRAMES, frames_of, seconds_of
+from .comfy_runtime import Bar, stop_if_asked
+from .preview import envelope_picture
+from .sockets import ConditionList, ModelHandle, NoiseChoice
+from .wire import Latent, mask_of_wire, source_of_latent
+
+
+def job_of(
+    model: ModelHandle, conditions: ConditionList, source: Latent, seed: int, noise: NoiseChoice | None
+) -> Job:
+    """What is played, from what noise."""
+    frames = source_of_latent(source, "source", model.silence)
+    longest = frames_of(MAX_SECONDS)
+    if frames.shape[1] > longest:
+        raise InvalidInputError(
+            f"The source is {seconds_of(frames.shape[1]):g} s long; the model plays up to {MAX_SECONDS:g} s.",
+            "Shorten it, and play the rest in another run.",
+        )
+    index = source.get("batch_index")
+    plan = noise.plan if noise else NoisePlan.counting(seed, len(frames), index)
+    return Job(conditions, frames, plan)
+
+
+def wired_mask(mask: Tensor | None, source: Latent, frames: int) -> Tensor | None:
+    """The mask that is wired, else the one that came along in the latent."""
+    if mask is not None:
+        return mask_of_wire(mask, frames)
+    carried = source.get("noise_mask")
+    return None if carried is None else mask_of_wire(carried, frames, "noise_mask of the latent")
+
+
+def play(model: ModelHandle, job: Job, settings: Settings) -> Tensor:
+    """Bring the transformer in, with room for this run, and sample."""
+    stop_if_asked()
+    plan = settings.plan(model.variant.is_turbo)
+    managed = model.transformer
+    tokens = max((len(item.enc) for item in (*job.conditions, *job.second)), default=0)
+    room = sampling_bytes(
+        model.config,
+        job.songs,
+        max(job.frames, MIN_FRAMES),
+        tokens,
+        plan.steps,
+        plan.guided is not None,
+        managed.dtype.itemsize,
+    )
+    transformer = managed.loaded(room)
+    player = Player(transformer, model.silence, model.variant.is_turbo, managed.dtype, managed.device)
+    return generate_song(player, job, settings, listener(plan, job.frames, model.silence))
+
+
+def listener(plan: Plan, frames: int, silence: Silence) -> OnStep:
+    """Moves the bar, shows the envelope of the estimate, and stops when asked."""
+    bar, quiet = Bar(plan.steps), silence.frames(frames)
+
+    def hear(progress: Progress) -> None:
+        bar.move(progress.done, progress.total, envelope_picture(progress.clean[:, :frames], quiet))
+
+    return hear
+
+
+def report(model: ModelHandle, job: Job, plan: Plan) -> str:
+    """What was resolved, for the musician."""
+    tasks = ", ".join(dict.fromkeys(condition.task.name for condition in job.conditions))
+    lines = [
+        f"{tasks} on {model.name} ({model.variant.value}), {job.songs} x {seconds_of(job.frames):g} s",
+        plan.report(),
+    ]
+    lines.append(f"Seeds: {', '.join(map(str, job.noise.seeds))}")
+    if job.noise.retake_seeds is not None:
+        lines.append(f"Retake {job.noise.variation:g} towards {', '.join(map(str, job.noise.retake_seeds))}")
+    if plan.settings.cover_strength < 1:
+        lines.append(f"Second conditions from step {plan.cover_steps + 1} on")
+    if model.variant.is_turbo and plan.guided is not None:
+        lines.append("Guidance on a turbo checkpoint is not what it was distilled for; expect harsher sound.")
+    if job.frames < MIN_FRAMES:
+        lines.append(f"Sampled on {seconds_of(MIN_FRAMES):g} s, the model's shortest song, and cut.")
+    return "\n".join(lines)

@@ -1,0 +1,88 @@
+"""What travels on our own sockets, and the sockets."""
+
+from dataclasses import dataclass
+
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..acestep_core.conditions import Condition, ConditionWriter
+from ..acestep_core.config import ModelConfig
+from ..acestep_core.dcw import WaveletCorrection
+from ..acestep_core.noise import NoisePlan
+from ..acestep_core.silence import Silence
+from ..acestep_core.variants import Variant
+from ..acestep_core.velocity import Filters
+from .comfy_runtime import Managed
+
+Model = io.Custom("ACEGRAPH_MODEL")
+TextEncoder = io.Custom("ACEGRAPH_TEXT_ENCODER")
+Vae = io.Custom("ACEGRAPH_VAE")
+Conditions = io.Custom("ACEGRAPH_CONDITIONS")
+Codes = io.Custom("ACEGRAPH_CODES")
+Noise = io.Custom("ACEGRAPH_NOISE")
+Extras = io.Custom("ACEGRAPH_EXTRAS")
+
+
+@dataclass(frozen=True, eq=False)
+class ModelHandle:
+    """ACEGRAPH_MODEL: the transformer, the semantic codec, and what belongs to both."""
+
+    transformer: Managed
+    codec: Managed | None  # None: the checkpoint brings none
+    config: ModelConfig
+    variant: Variant
+    silence: Silence
+    name: str
+
+    def __repr__(self) -> str:
+        return f"<ACE-Step {self.variant.value} {self.name}>"
+
+
+@dataclass(frozen=True, eq=False)
+class TextHandle:
+    """ACEGRAPH_TEXT_ENCODER: Qwen3 and the condition encoder in one network, and what writes conditions with them."""
+
+    encoders: Managed
+    writer: ConditionWriter
+
+    def __repr__(self) -> str:
+        return f"<ACE-Step text encoder {self.encoders}>"
+
+
+@dataclass(frozen=True, eq=False)
+class VaeHandle:
+    """ACEGRAPH_VAE."""
+
+    vae: Managed
+
+    def __repr__(self) -> str:
+        return f"<ACE-Step VAE {self.vae}>"
+
+
+ConditionList = tuple[Condition, ...]  # ACEGRAPH_CONDITIONS: one item per song
+
+
+@dataclass(frozen=True, eq=False)
+class CodeList:
+    """ACEGRAPH_CODES: audio codes [N], one tensor per song."""
+
+    items: tuple[Tensor, ...]
+
+    def __repr__(self) -> str:
+        return f"<audio codes {[len(item) for item in self.items]}>"
+
+
+@dataclass(frozen=True)
+class NoiseChoice:
+    """ACEGRAPH_NOISE: which noise each song starts from."""
+
+    plan: NoisePlan
+
+
+@dataclass(frozen=True)
+class ExtraSettings:
+    """ACEGRAPH_EXTRAS: the sampler's rarely used settings."""
+
+    filters: Filters
+    wavelet: WaveletCorrection | None
+    bf16_schedule: bool

@@ -1,0 +1,246 @@
+"""Sound to latents and back."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TypeVar, cast
+
+import torch
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..acestep_core.errors import InvalidAudioError
+from ..acestep_core.levels import peak_of
+from ..acestep_core.noise import generator_of
+from ..acestep_core.oobleck import Oobleck, Posterior
+from ..acestep_core.reference_audio import timbre_excerpt
+from ..acestep_core.tiling import TILE_LADDER, activation_bytes, decode_tiled, encode_tiled, tile_for
+from ..acestep_core.timebase import SAMPLE_RATE, frames_in, samples_of, seconds_of
+from .comfy_runtime import AUTO, free_bytes, stop_if_asked, tile_listener
+from .limits import refuse_too_long
+from .schema import FRAME, SEED_MAX, advanced, chosen, report_output, schema
+from .sockets import Vae, VaeHandle
+from .wire import Audio, Latent, audio_of, frames_of_latent, latent_of, sound_of_audio
+
+TILES = [AUTO, *map(str, TILE_LADDER)]
+EVEN, RANDOM = "even", "random"
+
+Result = TypeVar("Result")
+
+
+class OobleckEncode(io.ComfyNode):
+    """Sound to latent."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            "audio",
+            node_id="AceGraphOobleckEncode",
+            display_name="Oobleck Encode (ACE-Step)",
+            description="Turns audio into a latent: the source for covers, repaint, extend and stems. Any rate and channel count is "
+            "converted to 48 kHz stereo first. Every item of a batch becomes a song.",
+            search_aliases=["vae encode audio"],
+            inputs=[
+                Vae.Input("vae", tooltip="From Load ACE-Step."),
+                io.Audio.Input("audio", tooltip="From Load Audio or any other audio node; up to 10 minutes."),
+                advanced(
+                    io.Boolean.Input(
+                        "sample",
+                        default=False,
+                        tooltip="Draw the latent from what the encoder thinks possible, as in training, instead of taking its mean. "
+                        "The difference is hardly audible.",
+                    )
+                ),
+                advanced(
+                    io.Int.Input(
+                        "seed",
+                        default=0,
+                        min=0,
+                        max=SEED_MAX,
+                        control_after_generate=False,
+                        tooltip="Only when sampling; song i of a batch uses seed + i.",
+                    )
+                ),
+                tile_input(),
+            ],
+            outputs=[
+                io.Latent.Output(
+                    display_name="latent", tooltip="For the Sampler, Chunk Mask, Extend or Audio to Codes."
+                ),
+                report_output(),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls, vae: VaeHandle, audio: Audio | None, sample: bool = False, seed: int = 0, tile: str = AUTO
+    ) -> io.NodeOutput:
+        samples, changes = sound_of_audio(audio, "audio")
+        length, frames = samples.shape[-1], frames_in(samples.shape[-1])
+        if frames == 0:
+            raise InvalidAudioError(
+                f"The audio lasts {length / SAMPLE_RATE:.3f} s, less than one latent frame of {FRAME} s.",
+                "Choose a longer recording, or trim less of it.",
+            )
+        refuse_too_long(frames, "audio")
+        posterior, tiles = encoded(vae, samples, tile)
+        latents = drawn(posterior, seed) if sample else posterior.mean
+        rest = length - samples_of(frames)
+        left = [f"The last {rest / SAMPLE_RATE:.3f} s make no whole frame and are left out."] if rest else []
+        size = f"Encoded {len(latents)} x {seconds_of(frames):g} s{f', sampled with seed {seed}' if sample else ''}."
+        return io.NodeOutput(latent_of(latents), "\n".join([size, *sentences(changes), *left, *tiles]))
+
+
+class OobleckDecode(io.ComfyNode):
+    """Latent to sound."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            "audio",
+            node_id="AceGraphOobleckDecode",
+            display_name="Oobleck Decode (ACE-Step)",
+            description="Turns a latent into 48 kHz stereo audio, at the level that the model gives it; Save Audio and Preview Audio "
+            "(ACE-Step) bring it to full level.",
+            search_aliases=["vae decode audio"],
+            inputs=[
+                Vae.Input("vae", tooltip="From Load ACE-Step."),
+                io.Latent.Input("latent", tooltip="From the Sampler, or any other latent of ACE-Step 1.5."),
+                tile_input(),
+            ],
+            outputs=[
+                io.Audio.Output(display_name="audio", tooltip="For Save Audio, Preview Audio or Splice."),
+                report_output(),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, vae: VaeHandle, latent: Latent, tile: str = AUTO) -> io.NodeOutput:
+        config = oobleck_of(vae).config
+        frames = frames_of_latent(latent, "latent", config.decoder_input_channels).cpu()
+        size = f"Decoded {len(frames)} x {seconds_of(frames.shape[1]):g} s"
+        if not frames.any():
+            silence = torch.zeros(len(frames), config.audio_channels, samples_of(frames.shape[1]))
+            return io.NodeOutput(
+                audio_of(silence), f"{size}: the latent holds zeros only, which count as silence."
+            )
+        oobleck, sizes = made_ready(vae, tile)
+        audio, tiles = in_tiles(sizes, lambda tile: decode_tiled(oobleck, frames, tile, tile_listener()))
+        peaks = ", ".join(f"{peak:.3g}" for peak in peak_of(audio).flatten().tolist())
+        return io.NodeOutput(audio_of(audio), "\n".join([f"{size}.", f"Peak: {peaks}.", *tiles]))
+
+
+class ReferenceTimbre(io.ComfyNode):
+    """The sound of a recording, for a song to take on."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            "audio",
+            node_id="AceGraphReferenceTimbre",
+            display_name="Reference Timbre (ACE-Step)",
+            description="Takes thirty seconds out of a recording, ten of each third, whose voices and instruments the song shall "
+            "sound like. Several recordings in one audio batch are several references.",
+            search_aliases=["reference audio", "style", "voice"],
+            inputs=[
+                Vae.Input("vae", tooltip="From Load ACE-Step."),
+                io.Audio.Input(
+                    "audio",
+                    tooltip="The recording, of any length; a short one is repeated. Silence is refused.",
+                ),
+                io.Combo.Input(
+                    "excerpt",
+                    options=[EVEN, RANDOM],
+                    default=EVEN,
+                    tooltip="even: from the very start, the middle and the very end. random: the seed places each piece in its third.",
+                ),
+                io.Int.Input(
+                    "seed",
+                    default=0,
+                    min=0,
+                    max=SEED_MAX,
+                    control_after_generate=False,
+                    tooltip="Only for random; recording i of a batch uses seed + i.",
+                ),
+            ],
+            outputs=[
+                io.Latent.Output(display_name="timbre", tooltip="For Encode Conditions."),
+                report_output(),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls, vae: VaeHandle, audio: Audio | None, excerpt: str = EVEN, seed: int = 0
+    ) -> io.NodeOutput:
+        at_random = chosen(excerpt, [EVEN, RANDOM], "excerpt") == RANDOM
+        samples, changes = sound_of_audio(audio, "reference")
+        pieces = timbre_excerpt(samples, seed if at_random else None)
+        posterior, tiles = encoded(vae, pieces, AUTO)
+        wholes = seconds_of(frames_in(samples.shape[-1]))
+        how = f"placed by seed {seed}" if at_random else "at the start, in the middle and at the end"
+        size = f"References: {len(pieces)}, each three pieces of ten seconds out of {wholes:g} s, {how}."
+        return io.NodeOutput(latent_of(posterior.mean), "\n".join([size, *sentences(changes), *tiles]))
+
+
+def tile_input() -> io.Combo.Input:
+    """The picker of a tile size."""
+    return advanced(
+        io.Combo.Input(
+            "tile",
+            options=TILES,
+            default=AUTO,
+            tooltip="Latent frames that are computed at a time; 25 are a second. Smaller needs less memory and is a little slower; "
+            "it sounds the same. auto: the largest that memory allows.",
+        )
+    )
+
+
+def oobleck_of(handle: VaeHandle) -> Oobleck:
+    """The network, wherever its weights are now."""
+    return cast(Oobleck, handle.vae.patcher.model)
+
+
+def made_ready(handle: VaeHandle, tile: str) -> tuple[Oobleck, tuple[int, ...]]:
+    """Bring the weights in; -> the network, and the tile size to try, followed by those to fall back on."""
+    stop_if_asked()
+    wanted = chosen(tile, TILES, "tile size")
+    config, dtype = oobleck_of(handle).config, handle.vae.dtype
+    first = TILE_LADDER[0] if wanted == AUTO else int(wanted)
+    oobleck = cast(Oobleck, handle.vae.loaded(activation_bytes(first, config, dtype)))
+    if wanted == AUTO:
+        first = tile_for(free_bytes(handle.vae.device), config, dtype)
+    return oobleck, tuple(size for size in TILE_LADDER if size <= first)
+
+
+def in_tiles(sizes: tuple[int, ...], run: Callable[[int], Result]) -> tuple[Result, list[str]]:
+    """What `run` makes with the first size that memory suffices for, and what to tell the user about it."""
+    *larger, smallest = sizes
+    for size in larger:
+        with suppress(torch.OutOfMemoryError):  # what the failed tile held is free once this clause has ended
+            return run(size), said(sizes, size)
+    return run(smallest), said(sizes, smallest)  # ComfyUI unloads every network where even this fails
+
+
+def said(sizes: tuple[int, ...], used: int) -> list[str]:
+    """The tile size in words."""
+    short = f"Memory was too short for tiles of {sizes[0]} frames. " if used != sizes[0] else ""
+    return [f"{short}Tiles of {used} frames."]
+
+
+def encoded(handle: VaeHandle, samples: Tensor, tile: str) -> tuple[Posterior, list[str]]:
+    """[B, 2, S] at 48 kHz through the encoder, and the tile size in words."""
+    oobleck, sizes = made_ready(handle, tile)
+    return in_tiles(sizes, lambda size: encode_tiled(oobleck, samples, size, tile_listener()))
+
+
+def drawn(posterior: Posterior, seed: int) -> Tensor:
+    """Each song drawn alone, so that it does not depend on its neighbours."""
+    songs = zip(posterior.mean, posterior.std, strict=True)
+    return torch.stack(
+        [Posterior(*song).sample(generator_of(seed + place)) for place, song in enumerate(songs)]
+    )
+
+
+def sentences(changes: tuple[str, ...]) -> list[str]:
+    """What was converted."""
+    return [f"{change[0].upper()}{change[1:]}." for change in changes]

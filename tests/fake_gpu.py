@@ -1,0 +1,138 @@
+"""Graphics cards that do not exist, for ComfyUI's memory management on a machine that has none.
+
+    with pretend_gpu(total_mb=40) as device:   cpu:0 counts as a card of that size: real numbers, real partial loads
+    with fake_gpu(total_mb=4096) as device:    every operator checks devices and shapes; nothing is computed or stored
+
+Networks and their patchers are made inside of the block. Needs ComfyUI in the process (fixture `pack` or `host`).
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch._subclasses import FakeTensorMode
+
+MB = 1024 * 1024
+ROOM_ELSEWHERE = 64 * 1024 * MB
+BACKEND = "fakegpu"
+
+
+@contextlib.contextmanager
+def pretend_gpu(total_mb: float, inference_mb: float = 1) -> Iterator[torch.device]:
+    """cpu:0 as a card: unequal to cpu, but its tensors lie on the CPU and give the CPU's numbers."""
+    device = torch.device("cpu", 0)
+    with managed(device, total_mb, inference_mb) as manager:
+        plain = manager.is_device_cpu
+        with replaced(manager, is_device_cpu=lambda d: d != device and plain(d)):
+            yield device
+
+
+@contextlib.contextmanager
+def fake_gpu(total_mb: float, inference_mb: float = 1) -> Iterator[torch.device]:
+    """A card that exists nowhere; a tensor left on another device raises at the operator that meets it."""
+    device = backend_device()
+    replacing = replaced(nn.Module, to=move_module)
+    with managed(device, total_mb, inference_mb), replacing, FakeTensorMode(), torch.no_grad():
+        yield device
+
+
+@contextlib.contextmanager
+def managed(device: torch.device, total_mb: float, inference_mb: float) -> Iterator[Any]:
+    """ComfyUI's memory management, made to believe in one card of that size; it starts and ends with nothing loaded."""
+    import comfy.model_management as mm
+
+    def free(where: torch.device | None = None, torch_free_too: bool = False) -> Any:
+        room = total_mb * MB - loaded_bytes(device) if where in (None, device) else ROOM_ELSEWHERE
+        return (room, room) if torch_free_too else room
+
+    def total(where: torch.device | None = None, torch_total_too: bool = False) -> Any:
+        room = total_mb * MB if where in (None, device) else ROOM_ELSEWHERE
+        return (room, room) if torch_total_too else room
+
+    pretended: dict[str, Any] = {
+        "get_free_memory": free,
+        "get_total_memory": total,
+        "get_torch_device": lambda: device,
+        "vram_state": mm.VRAMState.NORMAL_VRAM,
+        "cpu_state": mm.CPUState.GPU,
+        "minimum_inference_memory": lambda: inference_mb * MB,
+        "extra_reserved_memory": lambda: 0,
+        "MIN_WEIGHT_MEMORY_RATIO": 0.0,
+        "soft_empty_cache": lambda force=False: None,
+    }
+    mm.unload_all_models()
+    with replaced(mm, **pretended):
+        try:
+            yield mm
+        finally:
+            mm.current_loaded_models.clear()
+
+
+@contextlib.contextmanager
+def replaced(owner: Any, **attributes: Any) -> Iterator[None]:
+    """Other attributes for the length of a block."""
+    saved = {name: getattr(owner, name) for name in attributes}
+    for name, value in attributes.items():
+        setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        for name, value in saved.items():
+            setattr(owner, name, value)
+
+
+def loaded_bytes(device: torch.device) -> int:
+    """Weights that ComfyUI keeps on a device now."""
+    import comfy.model_management as mm
+
+    loaded = (
+        entry for entry in mm.current_loaded_models if entry.model is not None and entry.device == device
+    )
+    return sum(entry.model.loaded_size() for entry in loaded)
+
+
+def backend_device() -> torch.device:
+    """The device of torch's experimental Python backend, registered once per process."""
+    from torch.utils import backend_registration as registration
+
+    setup = getattr(registration, "_setup_privateuseone_for_python_backend", None)
+    dummy = getattr(registration, "_DummyBackendModule", None)
+    if setup is None or dummy is None:
+        pytest.skip(f"torch {torch.__version__} has no Python backend to make a device with")
+
+    class Module(dummy):
+        def get_amp_supported_dtype(self) -> list[torch.dtype]:  # transformers opens autocast contexts
+            return [torch.float16, torch.bfloat16]
+
+    if torch._C._get_privateuse1_backend_name() != BACKEND:
+        setup(BACKEND, backend_module=Module())
+    return torch.device(BACKEND, 0)
+
+
+def move_module(self: nn.Module, *args: Any, **words: Any) -> nn.Module:
+    """nn.Module.to for fake parameters, which cannot be swapped in place: they are replaced."""
+    device, dtype = words.get("device"), words.get("dtype")
+    for given in args:
+        if isinstance(given, torch.dtype):
+            dtype = given
+        elif isinstance(given, torch.device | str):
+            device = given
+
+    def moved(tensor: torch.Tensor) -> torch.Tensor:
+        cast = dtype if dtype is not None and tensor.is_floating_point() else tensor.dtype
+        return tensor.to(device=tensor.device if device is None else device, dtype=cast)
+
+    for module in self.modules():
+        replace_all(module._parameters, lambda p: nn.Parameter(moved(p.data), requires_grad=False))
+        replace_all(module._buffers, moved)
+    return self
+
+
+def replace_all(tensors: dict[str, Any], new: Callable[[Any], Any]) -> None:
+    """Put something else in place of every tensor that is there."""
+    for name, tensor in tensors.items():
+        if tensor is not None:
+            tensors[name] = new(tensor)

@@ -1,0 +1,117 @@
+"""The pack inside a real ComfyUI: what loading it does, and above all what it does not do."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import comfy_models
+import node_snapshot
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LIGHT = {
+    "einops",
+    "safetensors",
+    "soundfile",
+    "_soundfile",
+    "_soundfile_data",
+    "cffi",
+    "_cffi_backend",
+    "numpy",
+    "yaml",
+}
+
+
+@pytest.fixture(scope="module")
+def report(comfyui, tmp_path_factory):
+    """What tests/import_report.py saw, in a process of its own and without any model."""
+    base = comfy_models.make_base(tmp_path_factory.mktemp("report"), ROOT)
+    command = [sys.executable, str(ROOT / "tests" / "import_report.py"), str(comfyui), str(base)]
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONWARNINGS": "ignore"}
+    done = subprocess.run(command, env=environment, cwd=base, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-4000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def committed():
+    return node_snapshot.FILE.read_text(encoding="utf-8")
+
+
+def test_the_pack_loads_without_transformers_and_pyav_and_imports_little_else(report):
+    assert set(report["imported"]) <= LIGHT
+
+
+def test_loading_patches_nothing_of_comfyui_or_torch(report):
+    assert report["patched"] == []
+
+
+def test_loading_adds_the_models_folder_and_changes_no_other_setting(report):
+    assert set(report["changed"]) == {"folders"}
+    before, after = report["changed"]["folders"]
+    added = {key: after.pop(key) for key in set(after) - set(before)}
+    assert set(added) == {"acestep"}
+    assert after == before
+    ((folder,), _) = added["acestep"]
+    assert Path(folder).parts[-2:] == ("models", "acestep")
+
+
+def test_loading_writes_nothing_connects_nowhere_and_starts_nothing(report):
+    assert report["happened"] == []
+
+
+def test_loading_says_nothing_but_debug_lines(report):
+    assert report["printed"] == ""
+    assert {level for name, level, _ in report["logged"] if name.startswith("acestep")} <= {"DEBUG"}
+
+
+def test_every_node_is_as_in_the_committed_snapshot(report, committed):
+    assert not node_snapshot.differences(committed, node_snapshot.text_of(report["snapshot"]))
+
+
+def test_the_server_imports_the_pack_and_shows_exactly_its_nodes(server, committed):
+    assert server.failed_imports() == []
+    info = server.object_info()
+    ours = {name for name in info if info[name]["python_module"] == "custom_nodes.acestep-graph"}
+    assert (
+        ours == {name for name in info if name.startswith(node_snapshot.PREFIX)} == set(json.loads(committed))
+    )
+
+
+@pytest.mark.parametrize("layout", comfy_models.layouts())
+def test_the_server_opens_every_layout_and_has_it_cached_the_second_time(server, layout):
+    graph = server.graph()
+    load = graph.add("AceGraphLoad", **comfy_models.layouts()[layout])
+    graph.add("PreviewAny", source=load["report"])
+    first = server.run(graph)
+    assert first.node_errors == {}
+    assert (first.last, first.error) == ("execution_success", "")
+    second = server.run(graph)
+    cached = next(data["nodes"] for event, data in second.events if event == "execution_cached")
+    assert load.id in cached
+
+
+def test_a_prompt_can_be_stopped_on_the_server_and_runs_right_after_it(server):
+    graph = server.graph()
+    load = graph.add("AceGraphLoad", **comfy_models.layouts()["official"])
+    source = graph.add("AceGraphSilenceLatent", model=load["model"])
+    words = graph.add("AceGraphEncodeConditions", text_encoder=load["text_encoder"], caption="a song")
+    song = graph.add(
+        "AceGraphSampler",
+        model=load["model"],
+        conditions=words["conditions"],
+        source=source["latent"],
+        steps=100,
+    )
+    graph.add("PreviewAny", source=song["report"])
+
+    def stop_while_sampling(event, data):
+        if event == "progress" and data["node"] == song.id and data["value"] < 50:
+            server.interrupt(data["prompt_id"])
+
+    stopped = server.run(graph, stop_while_sampling)
+    assert stopped.last == "execution_interrupted"
+    assert stopped.history["status"]["status_str"] == "error"
+    assert server.run(graph).last == "execution_success"
