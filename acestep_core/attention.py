@@ -47,8 +47,9 @@ class Positions(NamedTuple):
     def of(cls, tokens: int, stack: StackConfig, like: Tensor) -> "Positions":
         """For a sequence of so many tokens, in the dtype and on the device of `like`."""
         rotary = Rotary.of(tokens, stack.head_dim, stack.theta, like)
-        all_within_reach = stack.window is None or tokens <= stack.window + 1
-        return cls(rotary, None if all_within_reach else Window.of(tokens, stack.window, like))
+        if stack.window is None or tokens <= stack.window + 1:
+            return cls(rotary, None)
+        return cls(rotary, Window.of(tokens, stack.window, like))
 
     def everywhere(self) -> "Positions":
         """The same places for a layer that sees all tokens."""

@@ -1,6 +1,8 @@
 """The one module that talks to ComfyUI's engine: where weights lie, how a run is shown and stopped, where files are."""
 
+import json
 import logging
+import os
 from collections.abc import Callable, Iterable
 from enum import Enum
 from pathlib import Path
@@ -20,7 +22,8 @@ log = logging.getLogger("acestep-graph")
 
 OPS = comfy.ops.manual_cast  # layers that fetch and cast their weights for each use
 FOLDER_KEY = "acestep"  # models/acestep: whole checkpoints in folders
-FOLDER_MARKS = ("config.json", "model_index.json")
+CONFIG_MARK, DIFFUSERS_MARK = FOLDER_MARKS = ("config.json", "model_index.json")
+FOLDER_DEPTH = 3
 AUTO = "auto"
 WEIGHT_DTYPES = {
     "bf16": torch.bfloat16,
@@ -140,17 +143,29 @@ def files_in(*keys: str) -> list[str]:
     return sorted(name for name in names if name.endswith((".safetensors", ".sft")))
 
 
-def folders_in() -> list[str]:
-    """Names of the folders below models/acestep that hold a whole checkpoint or a part of one."""
-    roots = [Path(root) for root in folder_paths.get_folder_paths(FOLDER_KEY)]
-    found = {
-        mark.parent.relative_to(root).as_posix()
-        for root in roots
-        for name in FOLDER_MARKS
-        for mark in root.glob(f"**/{name}")
-        if mark.parent != root
-    }
-    return sorted(found)
+def folders_in(*kinds: str) -> list[str]:
+    """Names of the folders below models/acestep whose marking file says one of these kinds (see `kind_of_folder`)."""
+    found = []
+    for root in map(Path, folder_paths.get_folder_paths(FOLDER_KEY)):
+        for place, inside, files in os.walk(root, followlinks=True):
+            folder = Path(place)
+            marked = folder != root and any(mark in files for mark in FOLDER_MARKS)
+            if marked and kind_of_folder(folder) in kinds:
+                found.append(folder.relative_to(root).as_posix())
+            if marked or len(folder.relative_to(root).parts) >= FOLDER_DEPTH:
+                inside.clear()
+    return sorted(set(found))
+
+
+def kind_of_folder(folder: Path) -> str:
+    """What a marked folder holds, in the words of its own file: diffusers, acestep, qwen3, AutoencoderOobleck, ..."""
+    if (folder / DIFFUSERS_MARK).is_file():
+        return "diffusers"
+    try:
+        config = json.loads((folder / CONFIG_MARK).read_text(encoding="utf-8"))
+        return str(config.get("model_type") or config.get("_class_name"))
+    except (OSError, ValueError, AttributeError):
+        return "unreadable"
 
 
 def path_of(name: str, *keys: str) -> Path:

@@ -33,6 +33,7 @@ from .sockets import Model, ModelHandle, TextEncoder, TextHandle, Vae, VaeHandle
 
 NO_MODEL = "put a model into models/acestep"
 MODEL_KEYS = ("diffusion_models", "checkpoints")
+MODEL_KINDS = ("acestep", "diffusers")  # of folders
 TEXT_FILE, VAE_FILE = "qwen_0.6b_ace15.safetensors", "ace_1.5_vae.safetensors"
 PROBE = "decoder.layers.0.self_attn.q_proj.weight"  # tells the dtype of a file
 
@@ -61,9 +62,9 @@ class Load(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         runtime.register_folder()
-        models = [*runtime.folders_in(), *runtime.files_in(*MODEL_KEYS)]
-        texts = [AUTO, *runtime.folders_in(), *runtime.files_in("text_encoders")]
-        vaes = [AUTO, *runtime.folders_in(), *runtime.files_in("vae")]
+        models = [*runtime.folders_in(*MODEL_KINDS), *runtime.files_in(*MODEL_KEYS)]
+        texts = [AUTO, *runtime.folders_in("qwen3"), *runtime.files_in("text_encoders")]
+        vaes = [AUTO, *runtime.folders_in("AutoencoderOobleck"), *runtime.files_in("vae")]
         return schema(
             "loaders",
             node_id="AceGraphLoad",

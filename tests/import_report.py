@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 import warnings
+from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -46,9 +47,18 @@ def attributes(comfyui: Path) -> Names:
         if not wanted or not hasattr(module, "__dict__"):  # torch.ops and the like are no modules
             continue
         found[name] = identities(vars(module))
-        own = (v for v in list(vars(module).values()) if isinstance(v, type) and v.__module__ == name)
-        found |= {f"{name}:{kind.__qualname__}": identities(vars(kind)) for kind in own}
+        found |= {
+            f"{name}:{kind.__qualname__}": identities(vars(kind)) for kind in classes_in(vars(module), name)
+        }
     return found
+
+
+def classes_in(namespace: Any, module: str) -> Iterator[type]:
+    """The classes that a module defines, those inside of classes too, as ComfyUI's layers are."""
+    for value in list(namespace.values()):
+        if isinstance(value, type) and value.__module__ == module:
+            yield value
+            yield from classes_in(vars(value), module)
 
 
 def identities(namespace: Any) -> dict[str, int]:

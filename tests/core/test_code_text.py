@@ -20,6 +20,7 @@ from acestep_core.code_text import (
     format_songs,
     parse_codes,
     parse_songs,
+    read_codes,
 )
 from acestep_core.errors import AceStepError, InvalidInputError
 
@@ -171,3 +172,12 @@ def test_nothing_is_written_that_could_not_be_read(songs):
     for write in (codes_to_json, format_songs):
         with pytest.raises(InvalidInputError):
             write(songs)
+
+
+def test_a_file_is_read_from_disk_and_a_missing_one_or_a_folder_is_said(tmp_path):
+    path = tmp_path / "song.json"
+    path.write_text(codes_to_json([[1, 2]]))
+    assert read_codes(path) == ((1, 2),)
+    for absent in (tmp_path / "gone.json", tmp_path):
+        with pytest.raises(InvalidInputError, match="cannot be read"):
+            read_codes(absent)

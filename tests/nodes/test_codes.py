@@ -158,7 +158,7 @@ def test_a_full_disk_leaves_no_half_file(pack, codes, folders, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(core(pack, "errors").AceStepError, match="cannot be written to .*: No space left"):
+    with pytest.raises(core(pack, "errors").AceStepError, match=r"cannot be written to .*: No space left"):
         codes.SaveCodes.execute(listed(codes, (1,)), "song")
     assert not list(folders[1].iterdir())
 

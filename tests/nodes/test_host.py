@@ -37,6 +37,8 @@ def report(comfyui, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def committed():
+    if not node_snapshot.FILE.is_file():
+        pytest.fail("There is no snapshot yet: run `python tests/node_snapshot.py --update` and commit it.")
     return node_snapshot.FILE.read_text(encoding="utf-8")
 
 

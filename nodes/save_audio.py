@@ -1,0 +1,259 @@
+"""Songs into files: kept in the output folder, or in the temp folder to be heard in the node."""
+
+import math
+import secrets
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from comfy_api.latest import io, ui
+from torch import Tensor
+
+from ..acestep_core.audio_file import FORMATS, AudioFormat, encode_audio
+from ..acestep_core.errors import InvalidInputError
+from ..acestep_core.levels import FULL_SCALE, LEVELS, fade, peak_of, require_sound
+from ..acestep_core.resample import resample
+from ..acestep_core.timebase import MAX_SECONDS, SAMPLE_RATE
+from .audio_tags import brief_tags, has_room, tagged, workflow_tags
+from .comfy_runtime import Bar
+from .output_files import Numbered, may_hold_metadata, write_whole
+from .schema import advanced, chosen, report_output, schema
+from .sockets import ConditionList, Conditions
+from .wire import Audio, raw_sound
+
+PREVIEW_FORMATS = ("FLAC 16-bit", "FLAC 24-bit")
+SIDE_FILE = ".json"
+
+
+class Finish(NamedTuple):
+    """What is done to every song before it is stored."""
+
+    level: str
+    fade_in: float
+    fade_out: float
+
+
+class SaveAudio(io.ComfyNode):
+    """Songs into the output folder."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            "audio",
+            node_id="AceGraphSaveAudio",
+            display_name="Save Audio (ACE-Step)",
+            description="Saves every song of a batch into the output folder and plays it here. Drop a saved file on the canvas to get "
+            "its workflow back; beside a WAV lies a .json file for that.",
+            search_aliases=["export audio", "wav", "flac", "mp3", "opus"],
+            is_output_node=True,
+            hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
+            inputs=[
+                audio_input(),
+                conditions_input(),
+                io.String.Input(
+                    "filename_prefix",
+                    default="audio/ACE-Step",
+                    tooltip="Name in the output folder, with folders if you like; a number is added, nothing is ever overwritten. "
+                    "%year%, %month%, %day%, %hour%, %minute%, %second% and %batch_num% are filled in.",
+                ),
+                io.Combo.Input(
+                    "format",
+                    options=list(FORMATS),
+                    default="FLAC 24-bit",
+                    tooltip="FLAC and WAV keep every sample, WAV 32-bit float also above full scale. MP3 and Opus are small and lossy; "
+                    "Opus is always 48 kHz.",
+                ),
+                *finish_inputs(),
+            ],
+            outputs=outputs(),
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        audio: Audio,
+        filename_prefix: str,
+        format: str,
+        level: str,
+        fade_in: float,
+        fade_out: float,
+        conditions: ConditionList | None = None,
+    ) -> io.NodeOutput:
+        form = FORMATS[chosen(format, list(FORMATS), "format")]
+        return stored(
+            cls, audio, conditions, Numbered(filename_prefix), form, Finish(level, fade_in, fade_out)
+        )
+
+
+class PreviewAudio(io.ComfyNode):
+    """Songs to be heard, not kept."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            "audio",
+            node_id="AceGraphPreviewAudio",
+            display_name="Preview Audio (ACE-Step)",
+            description="Plays every song of a batch in the node. The files lie in the temp folder, which ComfyUI empties.",
+            search_aliases=["play", "listen", "player"],
+            is_output_node=True,
+            hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
+            inputs=[
+                audio_input(),
+                conditions_input(),
+                io.Combo.Input(
+                    "format",
+                    options=list(PREVIEW_FORMATS),
+                    default=PREVIEW_FORMATS[0],
+                    tooltip="What the player gets, and what downloading from it brings.",
+                ),
+                *finish_inputs(),
+            ],
+            outputs=outputs(),
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        audio: Audio,
+        format: str,
+        level: str,
+        fade_in: float,
+        fade_out: float,
+        conditions: ConditionList | None = None,
+    ) -> io.NodeOutput:
+        form = FORMATS[chosen(format, PREVIEW_FORMATS, "format")]
+        files = Numbered(f"acegraph_{secrets.token_hex(4)}", "temp")  # a new name each time: browsers cache
+        return stored(cls, audio, conditions, files, form, Finish(level, fade_in, fade_out))
+
+
+def audio_input() -> Any:
+    """The songs."""
+    return io.Audio.Input(
+        "audio",
+        tooltip="From Oobleck Decode, Splice, or any audio of ComfyUI; every item of a batch is stored.",
+    )
+
+
+def conditions_input() -> Any:
+    """The briefs of the songs."""
+    return Conditions.Input(
+        "conditions",
+        optional=True,
+        tooltip="From Encode Conditions: caption, lyrics, bpm and key become tags of the file. One for all songs, or one for each.",
+    )
+
+
+def finish_inputs() -> list[Any]:
+    """Level and fades."""
+    return [
+        io.Combo.Input(
+            "level",
+            options=list(LEVELS),
+            default="peak -1 dBFS",
+            tooltip="peak: the loudest sample of each song lands at -1 dBFS. none: as it is, made quieter only if it would clip. "
+            "ComfyUI: made quieter until five standard deviations fit, as ComfyUI's own decoder does.",
+        ),
+        *(
+            advanced(
+                io.Float.Input(
+                    name,
+                    display_name=f"{name.replace('_', ' ')} (s)",
+                    default=0.0,
+                    min=0.0,
+                    max=MAX_SECONDS,
+                    step=0.1,
+                    tooltip=f"Linear fade at the {where} of every song. 0: none.",
+                )
+            )
+            for name, where in (("fade_in", "start"), ("fade_out", "end"))
+        ),
+    ]
+
+
+def outputs() -> list[Any]:
+    """The songs as they came, to go on with, and the report."""
+    return [
+        io.Audio.Output(display_name="audio", tooltip="The audio as it came in, without level and fades."),
+        report_output(),
+    ]
+
+
+def stored(
+    node: type[io.ComfyNode],
+    audio: Audio,
+    conditions: ConditionList | None,
+    files: Numbered,
+    form: AudioFormat,
+    finish: Finish,
+) -> io.NodeOutput:
+    """Store every song in a file of its own, list the files for the player, and hand the audio on."""
+    songs, rate, report = finished(audio, form, finish)
+    briefs, workflow = one_each(conditions, len(songs)), workflow_of(node.hidden)
+    if not may_hold_metadata():
+        briefs, workflow = one_each(None, len(songs)), {}
+        report.append("No tags and no workflow: ComfyUI was started with --disable-metadata.")
+
+    bar, listed = Bar(len(songs)), []
+    for item, (song, brief) in enumerate(zip(songs, briefs, strict=True)):
+        bar.move(item, len(songs))
+        embeds = has_room(form.extension, {**workflow, **brief})
+        path, side = files.take(item, form.extension, SIDE_FILE)
+        content = encode_audio(song, rate, form)
+        write_whole(path, tagged(content, form.extension, {**workflow, **brief} if embeds else brief))
+        report.append(
+            f"{path.name}: {song.shape[-1] / rate:.2f} s, {form.name}, {rate} Hz, {len(song)} channels."
+        )
+        if workflow and not embeds:
+            write_whole(side, workflow.get("workflow", workflow.get("prompt", "{}")).encode())
+            report.append(
+                f"Its workflow is in {side.name}, for the frontend cannot read it out of this sound file."
+            )
+        listed.append(ui.SavedResult(path.name, files.subfolder, io.FolderType(files.kind)))
+    bar.move(len(songs), len(songs))
+    return io.NodeOutput(audio, "\n".join(report), ui=ui.SavedAudios(listed))
+
+
+def finished(audio: Audio, form: AudioFormat, finish: Finish) -> tuple[Tensor, int, list[str]]:
+    """[B, C, S] at a rate that the format can hold, with level and fades, the rate, and what had to be done for that."""
+    level = LEVELS[chosen(finish.level, list(LEVELS), "level")]
+    sound, report = raw_sound(audio, "audio"), []
+    songs, rate = sound.samples, sound.sample_rate
+    require_sound(songs, "The song")
+    if form.rates and rate not in form.rates:
+        songs = resample(songs, rate, SAMPLE_RATE)
+        report.append(f"Resampled from {rate} to {SAMPLE_RATE} Hz, which {form.name} needs.")
+        rate = SAMPLE_RATE
+    leveled = level.apply(songs)
+    if form.bits or form.kbps:  # everything but float
+        report += [
+            f"Song {item + 1} made {decibels(peak):.2f} dB quieter, or it would clip."
+            for item, peak in too_loud(leveled)
+        ]
+        leveled = FULL_SCALE.apply(leveled)
+    return fade(leveled, finish.fade_in, finish.fade_out, rate), rate, report
+
+
+def too_loud(songs: Tensor) -> list[tuple[int, float]]:
+    """Songs whose peak exceeds full scale, and that peak."""
+    return [(item, peak) for item, peak in enumerate(peak_of(songs).flatten().tolist()) if peak > 1]
+
+
+def decibels(peak: float) -> float:
+    """How far above full scale."""
+    return 20 * math.log10(peak)
+
+
+def one_each(conditions: ConditionList | None, songs: int) -> list[dict[str, str]]:
+    """Tags of each song."""
+    briefs = [brief_tags(condition) for condition in conditions or ()]
+    if len(briefs) not in (0, 1, songs):
+        raise InvalidInputError(
+            f"{songs} songs came with {len(briefs)} conditions.",
+            "Connect the conditions that the songs were made with.",
+        )
+    return briefs if len(briefs) == songs else (briefs or [{}]) * songs
+
+
+def workflow_of(hidden: Any) -> Mapping[str, str]:
+    """The graph that is running, as ComfyUI hands it to output nodes."""
+    return workflow_tags(hidden.prompt, hidden.extra_pnginfo) if hidden else {}

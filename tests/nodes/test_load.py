@@ -1,0 +1,100 @@
+"""Load ACE-Step opens every layout, to the same music, and says in a sentence what is missing."""
+
+import comfy_models
+import pytest
+import torch
+
+LAYOUTS = comfy_models.layouts()
+
+
+def loaded(run_graph, host, **pickers):
+    graph = host.graph()
+    load = graph.add("AceGraphLoad", **{"weight_dtype": "fp32", **pickers})
+    graph.add("PreviewAny", source=load["report"])
+    return run_graph(graph), load
+
+
+def song(host, run_graph, **pickers):
+    """The latent of a short song."""
+    graph = host.graph()
+    load = graph.add("AceGraphLoad", weight_dtype="fp32", **pickers)
+    conditions = graph.add("AceGraphEncodeConditions", text_encoder=load["text_encoder"], caption="slow piano")
+    source = graph.add("AceGraphSilenceLatent", model=load["model"], seconds=6.0)
+    sampler = graph.add(
+        "AceGraphSampler", model=load["model"], conditions=conditions["conditions"], source=source["latent"], steps=2
+    )
+    graph.add("SaveLatent", samples=sampler["latent"])
+    done = run_graph(graph)
+    assert done.success, done.error
+    return done[sampler["latent"]]["samples"]
+
+
+@pytest.mark.parametrize("layout", [name for name in LAYOUTS if name != "official"])
+def test_every_layout_plays_the_same_music(host, run_graph, layout):
+    official = song(host, run_graph, **LAYOUTS["official"])
+    other = song(host, run_graph, **LAYOUTS[layout])
+    # single files take ComfyUI's vocabulary, folders the tiny one: the words differ there, so only finite is asked
+    if layout == "diffusers":
+        assert torch.equal(official, other)
+    assert other.shape == official.shape
+    assert torch.isfinite(other).all()
+
+
+def test_the_single_files_play_the_same_music_as_each_other(host, run_graph):
+    assert torch.equal(song(host, run_graph, **LAYOUTS["aio"]), song(host, run_graph, **LAYOUTS["split"]))
+
+
+def test_the_report_says_what_was_opened(host, run_graph):
+    done, load = loaded(run_graph, host, **LAYOUTS["official"])
+    assert done.success, done.error
+    report = done[load["report"]]
+    assert report.startswith("acestep-v15-turbo: turbo")
+    assert "transformer: " in report
+    assert "fp32" in report
+
+
+def test_the_pickers_offer_models_only(host, pack):
+    inputs = host.info("AceGraphLoad")["input"]["required"]
+    models, texts, vaes = (inputs[name][1]["options"] for name in ("model", "text_encoder", "vae"))
+    assert {"acestep-v15-turbo", "diffusers-base", "ace_step_1.5_turbo_aio.safetensors"} <= set(models)
+    assert not any("Qwen3" in name or name == "vae" or "/" in name for name in models)
+    assert {"auto", "Qwen3-Embedding-0.6B", comfy_models.TEXT_FILE} <= set(texts)
+    assert {"auto", "vae", comfy_models.VAE_FILE} <= set(vaes)
+
+
+@pytest.mark.parametrize("dtype", ["auto", "bf16", "fp16", "fp32", "fp8_e4m3fn", "fp8_e5m2"])
+def test_every_weight_dtype_plays(host, run_graph, dtype):
+    graph = host.graph()
+    load = graph.add("AceGraphLoad", weight_dtype=dtype, **LAYOUTS["official"])
+    conditions = graph.add("AceGraphEncodeConditions", text_encoder=load["text_encoder"], caption="slow piano")
+    source = graph.add("AceGraphSilenceLatent", model=load["model"], seconds=6.0)
+    sampler = graph.add(
+        "AceGraphSampler", model=load["model"], conditions=conditions["conditions"], source=source["latent"], steps=2
+    )
+    graph.add("SaveLatent", samples=sampler["latent"])
+    done = run_graph(graph)
+    assert done.success, done.error
+    assert torch.isfinite(done[sampler["latent"]]["samples"]).all()
+
+
+def test_split_files_find_the_usual_text_encoder_and_vae(host, run_graph):
+    done, _ = loaded(run_graph, host, model="acestep_v1.5_turbo.safetensors")
+    assert done.success, done.error
+
+
+@pytest.mark.parametrize(
+    ("pickers", "message"),
+    [
+        ({"model": "gone.safetensors"}, "There is no 'gone.safetensors' in models/acestep"),
+        ({"model": "../../etc/passwd"}, "There is no '../../etc/passwd'"),
+        ({"model": "put a model into models/acestep"}, "No ACE-Step model is installed"),
+        ({"model": "acestep-v15-turbo", "vae": "qwen.safetensors"}, "There is no 'qwen.safetensors'"),
+        ({"model": "acestep-v15-turbo", "weight_dtype": "int3"}, "There is no weight dtype 'int3'"),
+        ({"model": "acestep-v15-turbo", "variant": "ultra"}, "There is no variant ultra"),
+        ({"model": "acestep-v15-turbo", "text_encoder": "vae"}, "config.json"),
+    ],
+)
+def test_what_is_missing_or_wrong_is_said_in_a_sentence(host, run_graph, pickers, message):
+    done, _ = loaded(run_graph, host, **pickers)
+    assert not done.success
+    assert message in str(done.error)
