@@ -157,11 +157,16 @@ def open_text_encoder(path: Path) -> TextFiles:
 
 def open_text_folder(folder: Path, tokenizer: Path) -> TextFiles:
     """A folder with config.json and weights, and the one with its tokenizer.json."""
+    raw = read_json(folder / CONFIG)
+    if "_class_name" in raw:
+        raise UnsupportedCheckpointError(
+            f"The folder {folder.name} is no text encoder but a {raw['_class_name']}.",
+            "Choose the folder Qwen3-Embedding-0.6B that belongs to ACE-Step 1.5.",
+        )
     if not (tokenizer / TOKENIZER).is_file():
         raise UnsupportedCheckpointError(
             f"{tokenizer} has no {TOKENIZER}.", f"Download {TOKENIZER} into that folder as well."
         )
-    raw = read_json(folder / CONFIG)
     weights = Weights.open_folder(folder, NATIVE_STEM).renamed(key_maps.qwen_name)
     refuse_planner(weights, folder.name)
     return TextFiles(weights, Qwen3Sizes.from_json(raw), tokenizer)

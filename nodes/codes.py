@@ -14,8 +14,8 @@ from ..acestep_core.context import fitted
 from ..acestep_core.errors import UnsupportedCheckpointError
 from ..acestep_core.memory import encoding_bytes
 from ..acestep_core.timebase import FRAMES_PER_CODE, seconds_of
-from .comfy_runtime import Bar, Managed, input_file, rest_device, stop_if_asked
-from .input_files import files_to_load
+from .comfy_runtime import Bar, Managed, rest_device, stop_if_asked
+from .folders import files_to_load, input_file
 from .limits import refuse_too_long
 from .output_files import Numbered, write_whole
 from .schema import report_output, schema

@@ -27,6 +27,7 @@ from ..acestep_core.silence import Silence
 from ..acestep_core.text_encoder import TextEncoder as Qwen
 from ..acestep_core.variants import Variant
 from . import comfy_runtime as runtime
+from . import folders
 from .comfy_runtime import AUTO, OPS, WEIGHT_DTYPES, Bar, Managed, Role
 from .schema import advanced, chosen, report_output, schema
 from .sockets import Model, ModelHandle, TextEncoder, TextHandle, Vae, VaeHandle
@@ -61,10 +62,10 @@ class Load(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        runtime.register_folder()
-        models = [*runtime.folders_in(*MODEL_KINDS), *runtime.files_in(*MODEL_KEYS)]
-        texts = [AUTO, *runtime.folders_in("qwen3"), *runtime.files_in("text_encoders")]
-        vaes = [AUTO, *runtime.folders_in("AutoencoderOobleck"), *runtime.files_in("vae")]
+        folders.register_folder()
+        models = [*folders.folders_in(*MODEL_KINDS), *folders.files_in(*MODEL_KEYS)]
+        texts = [AUTO, *folders.folders_in("qwen3"), *folders.files_in("text_encoders")]
+        vaes = [AUTO, *folders.folders_in("AutoencoderOobleck"), *folders.files_in("vae")]
         return schema(
             "loaders",
             node_id="AceGraphLoad",
@@ -145,10 +146,10 @@ def found(parts: Parts) -> Checkpoint:
             "Put the folder acestep-v15-turbo (with vae and Qwen3-Embedding-0.6B beside it) into models/acestep, "
             "or ace_step_1.5_turbo_aio.safetensors into models/checkpoints, and press R to refresh.",
         )
-    runtime.register_folder()
-    model = runtime.path_of(parts.model, *MODEL_KEYS)
-    text = None if parts.text_encoder == AUTO else runtime.path_of(parts.text_encoder, "text_encoders")
-    vae = None if parts.vae == AUTO else runtime.path_of(parts.vae, "vae")
+    folders.register_folder()
+    model = folders.path_of(parts.model, *MODEL_KEYS)
+    text = None if parts.text_encoder == AUTO else folders.path_of(parts.text_encoder, "text_encoders")
+    vae = None if parts.vae == AUTO else folders.path_of(parts.vae, "vae")
     checkpoint = open_checkpoint(model, parts.variant, text, vae)
     if checkpoint.text is None:
         checkpoint = replaced(
@@ -166,12 +167,12 @@ def replaced(checkpoint: Checkpoint, **parts: object) -> Checkpoint:
 
 def usual(name: str, key: str, part: str) -> Path:
     """The published single file of a part that the model's own files do not bring."""
-    if name not in runtime.files_in(key):
+    if name not in folders.files_in(key):
         raise InvalidInputError(
             f"This model file brings no {part}, and {name} is not in models/{key}.",
             f"Put {name} there, or choose another {part} in the node.",
         )
-    return runtime.path_of(name, key)
+    return folders.path_of(name, key)
 
 
 def model_handle(
@@ -198,7 +199,7 @@ def text_handle(checkpoint: Checkpoint, silence: Silence, wanted: torch.dtype | 
         load_text_encoder(checkpoint, OPS, stored),
         load_condition_encoder(checkpoint, OPS, stored),
     )
-    tokenizer = load_tokenizer(checkpoint, runtime.bundled_qwen())
+    tokenizer = load_tokenizer(checkpoint, folders.bundled_qwen())
     encoders = kept_in(Encoders(text, conditions), wanted)
     writer = ConditionWriter(tokenizer, text, conditions, silence, files.knows_stems)
     return TextHandle(Managed(encoders, Role.TEXT, computing), writer)

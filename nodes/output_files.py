@@ -7,7 +7,7 @@ import secrets
 from itertools import count
 from pathlib import Path, PureWindowsPath
 
-import folder_paths  # noqa: TID251
+import folder_paths
 from comfy.cli_args import args
 
 from ..acestep_core.errors import InvalidAudioError, InvalidInputError

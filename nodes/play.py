@@ -2,7 +2,6 @@
 
 from torch import Tensor
 
-from ..acestep_core.errors import InvalidInputError
 from ..acestep_core.generate import Player, generate_song
 from ..acestep_core.job import Job
 from ..acestep_core.memory import sampling_bytes
@@ -10,8 +9,9 @@ from ..acestep_core.noise import NoisePlan
 from ..acestep_core.sampling import OnStep, Progress
 from ..acestep_core.settings import Plan, Settings
 from ..acestep_core.silence import Silence
-from ..acestep_core.timebase import MAX_SECONDS, MIN_FRAMES, frames_of, seconds_of
+from ..acestep_core.timebase import MIN_FRAMES, seconds_of
 from .comfy_runtime import Bar, stop_if_asked
+from .limits import places_of, refuse_too_long
 from .preview import envelope_picture
 from .sockets import ConditionList, ModelHandle, NoiseChoice
 from .wire import Latent, mask_of_wire, source_of_latent
@@ -22,13 +22,8 @@ def job_of(
 ) -> Job:
     """What is played, from what noise."""
     frames = source_of_latent(source, "source", model.silence)
-    longest = frames_of(MAX_SECONDS)
-    if frames.shape[1] > longest:
-        raise InvalidInputError(
-            f"The source is {seconds_of(frames.shape[1]):g} s long; the model plays up to {MAX_SECONDS:g} s.",
-            "Shorten it, and play the rest in another run.",
-        )
-    index = source.get("batch_index")
+    refuse_too_long(frames.shape[1], "source")
+    index = places_of(source).get("batch_index")
     plan = noise.plan if noise else NoisePlan.counting(seed, len(frames), index)
     return Job(conditions, frames, plan)
 

@@ -197,7 +197,7 @@ def tile_input() -> io.Combo.Input:
 
 def oobleck_of(handle: VaeHandle) -> Oobleck:
     """The network, wherever its weights are now."""
-    return cast(Oobleck, handle.vae.patcher.model)
+    return cast(Oobleck, handle.vae.network)
 
 
 def made_ready(handle: VaeHandle, tile: str) -> tuple[Oobleck, tuple[int, ...]]:

@@ -53,12 +53,15 @@ def attributes(comfyui: Path) -> Names:
     return found
 
 
-def classes_in(namespace: Any, module: str) -> Iterator[type]:
+def classes_in(namespace: Any, module: str, outer: str = "") -> Iterator[type]:
     """The classes that a module defines, those inside of classes too, as ComfyUI's layers are."""
     for value in list(namespace.values()):
-        if isinstance(value, type) and value.__module__ == module:
+        if isinstance(value, type) and (value.__module__, value.__qualname__) == (
+            module,
+            outer + value.__name__,
+        ):
             yield value
-            yield from classes_in(vars(value), module)
+            yield from classes_in(vars(value), module, f"{value.__qualname__}.")
 
 
 def identities(namespace: Any) -> dict[str, int]:

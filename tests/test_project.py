@@ -118,7 +118,8 @@ def test_every_file_can_be_read_in_one_sitting():
         assert len(source(path).splitlines()) <= LONGEST_FILE, path.name
         for node in ast.walk(tree(path)):
             if isinstance(node, ast.FunctionDef) and node.name != "define_schema":
-                assert node.end_lineno - node.lineno < LONGEST_FUNCTION, f"{path.name}: {node.name}"
+                # a node's execute has one argument per widget, so bodies are counted, not signatures
+                assert node.end_lineno - node.body[0].lineno < LONGEST_FUNCTION, f"{path.name}: {node.name}"
 
 
 def test_every_json_file_parses():

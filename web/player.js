@@ -37,7 +37,7 @@ function addPlayer(node) {
   for (const button of [previous, next]) button.style.cssText = "width: 28px; cursor: pointer;";
   for (const event of ["pointerdown", "pointermove", "pointerup"]) box.addEventListener(event, (e) => e.stopPropagation());
 
-  const height = () => (files.length > 1 ? PLAYER + ROW : files.length ? PLAYER : 0);
+  const height = () => (files.length > 1 ? PLAYER + ROW : PLAYER);
   const widget = node.addDOMWidget(WIDGET, "ACEGRAPH_PLAYER", box, {
     serialize: false,
     hideOnZoom: false,
@@ -57,8 +57,6 @@ function addPlayer(node) {
   function show(listed) {
     if (JSON.stringify(listed) === JSON.stringify(files)) return;
     files = listed;
-    box.style.minHeight = `${height()}px`;
-    audio.style.display = files.length ? "block" : "none";
     row.style.display = files.length > 1 ? "flex" : "none";
     if (files.length) choose(0);
     const [width, tall] = node.computeSize();
@@ -72,7 +70,7 @@ function addPlayer(node) {
     audio.pause();
     audio.removeAttribute("src");
   };
-  audio.style.display = row.style.display = "none";
+  row.style.display = "none";
   players.set(node, show);
 }
 

@@ -117,3 +117,44 @@ def test_a_prompt_can_be_stopped_on_the_server_and_runs_right_after_it(server):
     assert stopped.last == "execution_interrupted"
     assert stopped.history["status"]["status_str"] == "error"
     assert server.run(graph).last == "execution_success"
+
+
+def song_of(graph, layout, **sampling):
+    """A graph from words to sound; the sampler and the node that shows the sound."""
+    load = graph.add("AceGraphLoad", **comfy_models.layouts()[layout])
+    source = graph.add("AceGraphSilenceLatent", model=load["model"])
+    words = graph.add(
+        "AceGraphEncodeConditions",
+        text_encoder=load["text_encoder"],
+        caption="a song",
+        source=source["latent"],
+    )
+    wires = {"model": load["model"], "conditions": words["conditions"], "source": source["latent"]}
+    song = graph.add("AceGraphSampler", **wires, **sampling)
+    sound = graph.add("AceGraphOobleckDecode", vae=load["vae"], latent=song["latent"])
+    return song, sound, graph.add("PreviewAudio", audio=sound["audio"])
+
+
+@pytest.mark.parametrize("layout", comfy_models.layouts())
+def test_every_layout_sings_in_process(graph, run_graph, layout):
+    song, sound, shown = song_of(graph, layout)
+    run = run_graph(graph)
+    assert (run.refused, run.node_errors, run.error) == ("", {}, "")
+    assert run[sound["audio"]]["waveform"].shape == (1, 2, 30 * 48_000)
+    assert [path.is_file() for path in run.files(shown)] == [True]
+    assert [move.value for move in run.progress if move.node == song.id][-1] == 8
+
+
+def test_another_seed_runs_only_what_depends_on_it_and_a_stopped_run_leaves_nothing_wrong(graph, run_graph):
+    song, sound, shown = song_of(graph, "official")
+    first = run_graph(graph)
+    graph.change(song, seed=1)
+    stopped = run_graph(graph, stop_at=(song, 2))
+    assert stopped.interrupted
+    assert stopped.ran == (song.id,)
+    assert max(move.value for move in stopped.progress) == 2
+    again = run_graph(graph)
+    assert set(again.ran) == {song.id, sound.id, shown.id}
+    graph.change(song, seed=0)
+    repeated = run_graph(graph)
+    assert repeated[song["latent"]]["samples"].equal(first[song["latent"]]["samples"])

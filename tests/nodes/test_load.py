@@ -18,10 +18,16 @@ def song(host, run_graph, **pickers):
     """The latent of a short song."""
     graph = host.graph()
     load = graph.add("AceGraphLoad", weight_dtype="fp32", **pickers)
-    conditions = graph.add("AceGraphEncodeConditions", text_encoder=load["text_encoder"], caption="slow piano")
+    conditions = graph.add(
+        "AceGraphEncodeConditions", text_encoder=load["text_encoder"], caption="slow piano"
+    )
     source = graph.add("AceGraphSilenceLatent", model=load["model"], seconds=6.0)
     sampler = graph.add(
-        "AceGraphSampler", model=load["model"], conditions=conditions["conditions"], source=source["latent"], steps=2
+        "AceGraphSampler",
+        model=load["model"],
+        conditions=conditions["conditions"],
+        source=source["latent"],
+        steps=2,
     )
     graph.add("SaveLatent", samples=sampler["latent"])
     done = run_graph(graph)
@@ -66,10 +72,16 @@ def test_the_pickers_offer_models_only(host, pack):
 def test_every_weight_dtype_plays(host, run_graph, dtype):
     graph = host.graph()
     load = graph.add("AceGraphLoad", weight_dtype=dtype, **LAYOUTS["official"])
-    conditions = graph.add("AceGraphEncodeConditions", text_encoder=load["text_encoder"], caption="slow piano")
+    conditions = graph.add(
+        "AceGraphEncodeConditions", text_encoder=load["text_encoder"], caption="slow piano"
+    )
     source = graph.add("AceGraphSilenceLatent", model=load["model"], seconds=6.0)
     sampler = graph.add(
-        "AceGraphSampler", model=load["model"], conditions=conditions["conditions"], source=source["latent"], steps=2
+        "AceGraphSampler",
+        model=load["model"],
+        conditions=conditions["conditions"],
+        source=source["latent"],
+        steps=2,
     )
     graph.add("SaveLatent", samples=sampler["latent"])
     done = run_graph(graph)
@@ -91,7 +103,7 @@ def test_split_files_find_the_usual_text_encoder_and_vae(host, run_graph):
         ({"model": "acestep-v15-turbo", "vae": "qwen.safetensors"}, "There is no 'qwen.safetensors'"),
         ({"model": "acestep-v15-turbo", "weight_dtype": "int3"}, "There is no weight dtype 'int3'"),
         ({"model": "acestep-v15-turbo", "variant": "ultra"}, "There is no variant ultra"),
-        ({"model": "acestep-v15-turbo", "text_encoder": "vae"}, "config.json"),
+        ({"model": "acestep-v15-turbo", "text_encoder": "vae"}, "vae is no text encoder"),
     ],
 )
 def test_what_is_missing_or_wrong_is_said_in_a_sentence(host, run_graph, pickers, message):
