@@ -28,7 +28,7 @@ bench: $(READY)
 	$(BIN)/python benchmarks/run.py $(BENCH)
 
 host: $(READY)
-	$(BIN)/python tests/host.py
+	$(BIN)/python tests/host.py --env
 
 clean:
 	rm -rf $(VENV) .host

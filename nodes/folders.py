@@ -75,18 +75,17 @@ def is_inside(path: Path, roots: Iterable[str]) -> bool:
 
 
 def input_file(name: str) -> Path:
-    """A file that the user put into ComfyUI's input folder."""
-    if (
-        not folder_paths.exists_annotated_filepath(name)
-        or not Path(folder_paths.get_annotated_filepath(name)).is_file()
-    ):
+    """A file that the user put into ComfyUI's input folder, or one of the output folder marked `[output]`."""
+    found = (
+        folder_paths.get_annotated_filepath(name) if folder_paths.exists_annotated_filepath(name) else None
+    )
+    if found is None or not Path(found).is_file():
         raise InvalidInputError(
             f"There is no file {name!r} in the input folder.", "Upload it, or choose another file."
         )
-    path = Path(folder_paths.get_annotated_filepath(name))
-    if not is_inside(path, [folder_paths.get_input_directory(), folder_paths.get_output_directory()]):
+    if not is_inside(Path(found), [folder_paths.get_input_directory(), folder_paths.get_output_directory()]):
         raise InvalidInputError(f"{name!r} lies outside of the input folder.", "Choose a file inside of it.")
-    return path
+    return Path(found)
 
 
 def bundled_qwen() -> Path:

@@ -4,7 +4,6 @@ import contextlib
 import os
 import posixpath
 import secrets
-from itertools import count
 from pathlib import Path, PureWindowsPath
 
 import folder_paths
@@ -36,12 +35,11 @@ class Numbered:
     def take(self, item: int, *extensions: str) -> list[Path]:
         """Paths of the same new name for an item of a batch, one for each extension."""
         name = self._name.replace(BATCH_NUMBER, str(item))
-        for number in count(self._counter):
-            paths = [self._folder / f"{name}_{number:05}_{extension}" for extension in extensions]
+        while True:
+            paths = [self._folder / f"{name}_{self._counter:05}_{extension}" for extension in extensions]
+            self._counter += 1
             if not any(map(os.path.lexists, paths)):
-                break
-        self._counter += 1
-        return paths
+                return paths
 
 
 def inside(prefix: str) -> str:

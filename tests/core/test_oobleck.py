@@ -245,9 +245,9 @@ def test_bf16_runs_close_to_fp32_and_answers_in_fp32():
         assert (rough - exact).norm() < 0.05 * exact.norm()
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-6), (torch.bfloat16, 8e-3)])
 @pytest.mark.parametrize("rows", [1, 60_000])
-def test_snake_in_pieces_is_snake(dtype, rows):
+def test_snake_in_pieces_is_snake(dtype, tolerance, rows):
     snake, x = Snake(24), torch.randn(rows, 24).to(dtype)
     a, b = torch.rand(24) + 0.5, torch.rand(24) + 0.5
     snake.load_state_dict({"frequency": a, "amplitude": b.rsqrt()})
@@ -257,9 +257,7 @@ def test_snake_in_pieces_is_snake(dtype, rows):
     out = snake(x)
 
     assert out.dtype == dtype
-    torch.testing.assert_close(
-        out.float(), expected, rtol=1e-5 if dtype == torch.float32 else 2e-2, atol=1e-5
-    )
+    assert (out.float() - expected).norm() < tolerance * expected.norm()
     assert torch.equal(snake.overwrite(x), out)
 
 
