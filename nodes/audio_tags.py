@@ -22,7 +22,7 @@ def brief_tags(condition: Condition) -> dict[str, str]:
     caption = brief.caption.strip()
     words = {
         "title": caption.partition("\n")[0][:LONGEST_TITLE],
-        "description": caption,
+        "comment": caption,  # Vorbis comments call it DESCRIPTION
         "lyrics": brief.lyrics.strip(),
         "language": brief.language if brief.lyrics.strip() and not brief.instrumental else "",
         "bpm": str(brief.bpm or ""),
@@ -36,10 +36,8 @@ def brief_tags(condition: Condition) -> dict[str, str]:
 
 def workflow_tags(prompt: Any, extra: Mapping[str, Any] | None) -> dict[str, str]:
     """Everything that ComfyUI hands to an output node, as JSON in ASCII, which the frontend expects."""
-    given = {**(extra or {}), "prompt": prompt}
-    return {
-        name: strict_json(value) for name, value in sorted(given.items(), reverse=True) if value is not None
-    }
+    given = {"workflow": None, "prompt": prompt, **(extra or {})}
+    return {name: strict_json(value) for name, value in given.items() if value is not None}
 
 
 def strict_json(value: Any) -> str:

@@ -79,7 +79,7 @@ def input_file(name: str) -> Path:
     found = (
         folder_paths.get_annotated_filepath(name) if folder_paths.exists_annotated_filepath(name) else None
     )
-    if found is None or not Path(found).is_file():
+    if not found or not Path(found).is_file():
         raise InvalidInputError(
             f"There is no file {name!r} in the input folder.", "Upload it, or choose another file."
         )
@@ -90,7 +90,7 @@ def input_file(name: str) -> Path:
 
 def bundled_qwen() -> Path:
     """ComfyUI's own copy of the Qwen vocabulary, for text encoders that come as a single file."""
-    return Path(folder_paths.__file__).parent / QWEN_VOCABULARY
+    return Path(str(folder_paths.__file__)).parent / QWEN_VOCABULARY
 
 
 def files_to_load(extension: str, saved: str) -> list[str]:

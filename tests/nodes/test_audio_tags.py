@@ -10,7 +10,15 @@ import pytest
 import soundfile
 import torch
 
-FORMATS = ["FLAC 24-bit", "FLAC 16-bit", "WAV 16-bit", "WAV 24-bit", "WAV 32-bit float", "MP3 192 kbit/s", "Opus 128 kbit/s"]
+FORMATS = [
+    "FLAC 24-bit",
+    "FLAC 16-bit",
+    "WAV 16-bit",
+    "WAV 24-bit",
+    "WAV 32-bit float",
+    "MP3 192 kbit/s",
+    "Opus 128 kbit/s",
+]
 WORD = "Gr\u00fc\u00dfe \u4f60\u597d \U0001f3b8"
 
 
@@ -103,7 +111,9 @@ def read_by_frontend(content, extension):
 
 
 @pytest.mark.parametrize("name", FORMATS)
-@pytest.mark.parametrize(("channels", "rate", "samples"), [(2, 48_000, 48_123), (1, 48_000, 9_601), (2, 48_000, 5 * 48_000)])
+@pytest.mark.parametrize(
+    ("channels", "rate", "samples"), [(2, 48_000, 48_123), (1, 48_000, 9_601), (2, 48_000, 5 * 48_000)]
+)
 def test_the_sound_stays_bit_for_bit(tags, encode, name, channels, rate, samples):
     plain, extension = encode(name, samples, channels, rate)
     labelled = tags.tagged(plain, extension, {"workflow": '{"a": 1}', "title": WORD, "lyrics": "la\nla"})
@@ -117,10 +127,15 @@ def test_the_sound_stays_bit_for_bit(tags, encode, name, channels, rate, samples
 @pytest.mark.parametrize("name", ["FLAC 24-bit", "FLAC 16-bit", "MP3 320 kbit/s", "Opus 96 kbit/s"])
 def test_tags_are_found_again(tags, encode, name):
     plain, extension = encode(name)
-    wanted = {"title": WORD, "lyrics": f"[Verse]\n{WORD}\n\n[Chorus]\nla", "description": "synthpop", "bpm": "120"}
+    wanted = {
+        "title": WORD,
+        "lyrics": f"[Verse]\n{WORD}\n\n[Chorus]\nla",
+        "comment": "synthpop",
+        "bpm": "120",
+    }
     found = {key.lower(): text for key, text in tags_in(tags.tagged(plain, extension, wanted)).items()}
     assert found["title"] == WORD
-    assert found["description"] == "synthpop"
+    assert found["comment"] == "synthpop"
     assert WORD in found.get("lyrics", "") + found.get("uslt", "")
     assert found.get("bpm", found.get("tbpm")) == "120"
 
@@ -128,7 +143,10 @@ def test_tags_are_found_again(tags, encode, name):
 @pytest.mark.parametrize("name", ["FLAC 24-bit", "MP3 128 kbit/s", "Opus 192 kbit/s"])
 @pytest.mark.parametrize("size", [0, 125, 32_000, 45_000])
 def test_the_frontend_finds_workflow_and_prompt(tags, encode, name, size):
-    workflow, prompt = {"nodes": [{"note": "x" * size + WORD, "deep": {}}]}, {"1": {"inputs": {"text": "a}b{\n"}}}
+    workflow, prompt = (
+        {"nodes": [{"note": "x" * size + WORD, "deep": {}}]},
+        {"1": {"inputs": {"text": "a}b{\n"}}},
+    )
     given = {**tags.workflow_tags(prompt, {"workflow": workflow}), "title": WORD, "lyrics": "y" * 600}
     plain, extension = encode(name, samples=10 * 48_000)
     assert tags.has_room(extension, given)
@@ -179,7 +197,7 @@ def test_a_brief_is_told_in_tags(pack, tags):
     )
     assert tags.brief_tags(brief) == {
         "title": "Synthpop, bright.",
-        "description": "Synthpop, bright.\nFemale vocals.",
+        "comment": "Synthpop, bright.\nFemale vocals.",
         "lyrics": WORD,
         "language": "de",
         "bpm": "120",
@@ -199,7 +217,9 @@ def test_very_long_lyrics_fit(pack, tags, encode):
     found = tags.brief_tags(condition(pack, caption=WORD * 10**5, lyrics=f"{WORD}\n" * 10**5))
     for name in ("FLAC 16-bit", "WAV 16-bit", "MP3 128 kbit/s", "Opus 96 kbit/s"):
         plain, extension = encode(name)
-        assert np.array_equal(sound_in(plain, extension)[0], sound_in(tags.tagged(plain, extension, found), extension)[0])
+        assert np.array_equal(
+            sound_in(plain, extension)[0], sound_in(tags.tagged(plain, extension, found), extension)[0]
+        )
 
 
 def test_without_tags_the_file_is_the_same(tags, encode):
