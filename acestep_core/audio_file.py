@@ -1,10 +1,7 @@
 """Sound files in and out; the only module that knows soundfile."""
 
-import contextlib
 import io
-import os
 import re
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .atomic_file import write_whole
 from .errors import InvalidAudioError
 from .levels import peak_of, require_sound
 from .resample import resample
@@ -170,7 +168,7 @@ def write_audio(path: Path | str, samples: Tensor, sample_rate: int, format: Aud
             f"{path.name} does not end in {format.extension}.",
             f"Name a {format.name} file with {format.extension}.",
         )
-    _replace_file(path, encode_audio(samples, sample_rate, format))
+    write_whole(path, encode_audio(samples, sample_rate, format))
 
 
 def encode_audio(samples: Tensor, sample_rate: int, format: AudioFormat) -> memoryview:
@@ -220,22 +218,3 @@ def _check_format(format: AudioFormat, sample_rate: int) -> None:
             f"{format.name} cannot hold {sample_rate} Hz.",
             f"Use {' or '.join(map(str, format.rates))} Hz, or choose FLAC or WAV.",
         )
-
-
-def _replace_file(path: Path, content: memoryview) -> None:
-    """Write beside the target under a passing name, then rename: nobody ever sees half a file."""
-    part = path.with_name(f".{secrets.token_hex(8)}.part")
-    try:
-        with part.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as error:
-        raise InvalidAudioError(
-            f"{path} cannot be written: {error.strerror}.",
-            "Choose a folder that exists, is writable and has room.",
-        ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)

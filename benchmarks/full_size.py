@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from oracle import SMALL, official_names, stack_arguments
+from oracle import TURBO, official_names, stack_arguments
 from torch import Tensor, nn
 
 from acestep_core.condition_encoder import ConditionEncoder
@@ -13,27 +13,6 @@ from acestep_core.config import ModelConfig
 from acestep_core.dit import DiffusionTransformer
 from benchmarks.harness import device
 
-TURBO: ModelConfig = replace(
-    SMALL,
-    hidden_size=2048,
-    intermediate_size=6144,
-    num_hidden_layers=24,
-    num_attention_heads=16,
-    num_key_value_heads=8,
-    head_dim=128,
-    sliding_window=128,
-    layer_types=("sliding_attention", "full_attention") * 12,
-    audio_acoustic_hidden_dim=64,
-    text_hidden_dim=1024,
-    timbre_hidden_dim=64,
-    num_lyric_encoder_hidden_layers=8,
-    num_timbre_encoder_hidden_layers=4,
-    fsq_dim=2048,
-    encoder_hidden_size=2048,
-    encoder_intermediate_size=6144,
-    encoder_num_attention_heads=16,
-    encoder_num_key_value_heads=8,
-)
 QWEN: dict[str, Any] = {
     "vocab_size": 151_669,
     "hidden_size": 1024,

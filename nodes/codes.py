@@ -8,6 +8,7 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
+from ..acestep_core.atomic_file import write_whole
 from ..acestep_core.audio_codes import AudioCodec
 from ..acestep_core.code_text import MAX_FILE_BYTES, codes_to_json, format_songs, parse_songs, read_codes
 from ..acestep_core.context import fitted
@@ -17,7 +18,7 @@ from ..acestep_core.timebase import FRAMES_PER_CODE, seconds_of
 from .comfy_runtime import Bar, Managed, rest_device, stop_if_asked
 from .folders import files_to_load, input_file
 from .limits import refuse_too_long
-from .output_files import Numbered, write_whole
+from .output_files import Numbered
 from .schema import report_output, schema
 from .sockets import CodeList, Codes, Model, ModelHandle
 from .wire import Latent, latent_of, source_of_latent

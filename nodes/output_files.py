@@ -1,15 +1,13 @@
 """New files in ComfyUI's output and temp folders: names that nothing has yet, and content that is there whole or not at all."""
 
-import contextlib
 import os
 import posixpath
-import secrets
 from pathlib import Path, PureWindowsPath
 
 import folder_paths
 from comfy.cli_args import args
 
-from ..acestep_core.errors import InvalidAudioError, InvalidInputError
+from ..acestep_core.errors import InvalidInputError
 
 BATCH_NUMBER = "%batch_num%"
 FOLDERS = {"output": folder_paths.get_output_directory, "temp": folder_paths.get_temp_directory}
@@ -57,22 +55,3 @@ def inside(prefix: str) -> str:
 def may_hold_metadata() -> bool:
     """False when ComfyUI was started with --disable-metadata."""
     return not args.disable_metadata
-
-
-def write_whole(path: Path, content: bytes | memoryview) -> None:
-    """Write beside the target under a passing name, then rename: nobody ever sees half a file."""
-    part = path.with_name(f".{secrets.token_hex(8)}.part")
-    try:
-        with part.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as error:
-        raise InvalidAudioError(
-            f"{path.name} cannot be written to {path.parent}: {error.strerror}.",
-            "Choose another name, or free some space on that disk.",
-        ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)

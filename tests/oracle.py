@@ -63,6 +63,27 @@ XL_LIKE = replace(  # condition width unlike model width, four query heads per k
     num_attention_heads=8,
     layer_types=("sliding_attention", "full_attention") * 3,
 )
+TURBO = replace(  # the published 2B sizes
+    SMALL,
+    hidden_size=2048,
+    intermediate_size=6144,
+    num_hidden_layers=24,
+    num_attention_heads=16,
+    num_key_value_heads=8,
+    head_dim=128,
+    sliding_window=128,
+    layer_types=("sliding_attention", "full_attention") * 12,
+    audio_acoustic_hidden_dim=64,
+    text_hidden_dim=1024,
+    timbre_hidden_dim=64,
+    num_lyric_encoder_hidden_layers=8,
+    num_timbre_encoder_hidden_layers=4,
+    fsq_dim=2048,
+    encoder_hidden_size=2048,
+    encoder_intermediate_size=6144,
+    encoder_num_attention_heads=16,
+    encoder_num_key_value_heads=8,
+)
 CONFIGS = {"2B-like": SMALL, "XL-like": XL_LIKE}
 
 

@@ -5,26 +5,13 @@ from dataclasses import replace
 
 import pytest
 import torch
-from oracle import SMALL, randomise
+from oracle import SMALL, TURBO, randomise
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from acestep_core.dit import DiffusionTransformer
 
-TURBO = replace(
-    SMALL,
-    hidden_size=2048,
-    intermediate_size=6144,
-    num_hidden_layers=24,
-    num_attention_heads=16,
-    num_key_value_heads=8,
-    head_dim=128,
-    sliding_window=128,
-    layer_types=("sliding_attention", "full_attention") * 12,
-    audio_acoustic_hidden_dim=64,
-    encoder_hidden_size=2048,
-)
 VIEWS = {
     "view",
     "_unsafe_view",
