@@ -12,7 +12,7 @@ from ..acestep_core.silence import Silence
 from ..acestep_core.timebase import MIN_FRAMES, seconds_of
 from .comfy_runtime import Bar, stop_if_asked
 from .limits import places_of, refuse_too_long
-from .preview import envelope_picture
+from .preview import Envelope
 from .sockets import ConditionList, ModelHandle, NoiseChoice
 from .wire import Latent, mask_of_wire, source_of_latent
 
@@ -58,10 +58,10 @@ def play(model: ModelHandle, job: Job, settings: Settings) -> Tensor:
 
 def listener(plan: Plan, frames: int, silence: Silence) -> OnStep:
     """Moves the bar, shows the envelope of the estimate, and stops when asked."""
-    bar, quiet = Bar(plan.steps), silence.frames(frames)
+    bar, envelope = Bar(plan.steps), Envelope(silence, frames)
 
     def hear(progress: Progress) -> None:
-        bar.move(progress.done, progress.total, envelope_picture(progress.clean[:, :frames], quiet))
+        bar.move(progress.done, progress.total, envelope.of(progress.clean))
 
     return hear
 
