@@ -134,7 +134,7 @@ class AudioCodec(nn.Module):
             raise InvalidInputError(
                 "There are no audio codes.", "Connect codes of at least one fifth of a second."
             )
-        if codes.min() < 0 or codes.max() >= size:
+        if not ((codes >= 0) & (codes < size)).all():
             raise InvalidInputError(
                 f"Audio codes run from {int(codes.min())} to {int(codes.max())}; this model knows 0 to {size - 1}.",
                 "Use codes made with ACE-Step 1.5.",

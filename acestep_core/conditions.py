@@ -111,7 +111,8 @@ class ConditionWriter:
     def silent_timbre_like(self, like: Tensor) -> Tensor:
         """The timbre of silence [1, W]; the encoder listens to it only once per computing type."""
         if self.silent_timbre is None or self.silent_timbre.dtype != like.dtype:
-            self.silent_timbre = self.condition_encoder.timbre(self.silence.frames(TIMBRE_FRAMES).to(like))
+            heard = self.condition_encoder.timbre(self.silence.frames(TIMBRE_FRAMES).to(like))
+            self.silent_timbre = heard.clone()  # a view would keep 750 vectors in the device's memory
         return self.silent_timbre.to(like.device)
 
     def warnings(self, brief: Brief, task: Task) -> Report:

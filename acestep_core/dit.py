@@ -121,7 +121,7 @@ class DiffusionTransformer(nn.Module):
         embedding_r, rows_r = self.time_embed_r(lag)
         tables = torch.cat([layer.scale_shift_table.to(rows) for layer in self.blocks()])
         blocks = tables + (rows + rows_r)[:, None]
-        blocks[:, :, (1, 4)] += 1  # a scale is applied as 1 + scale
+        blocks[:, :, 1::3] += 1  # both scales, which are applied as 1 + scale
         output = self.scale_shift_table.to(rows) + (embedding + embedding_r)[:, None]
         output[:, 1] += 1
         return [Modulation(*pair) for pair in zip(blocks, output, strict=True)]

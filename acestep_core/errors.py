@@ -20,3 +20,7 @@ class InvalidInputError(AceStepError):
 
 class InvalidAudioError(AceStepError):
     """Sound that cannot be read, written or used."""
+
+
+class DeviceFullError(AceStepError):
+    """A network that the device has no room for."""

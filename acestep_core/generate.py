@@ -57,9 +57,9 @@ def generate(player: Player, job: Job, settings: Settings, on_step: OnStep = nob
     corrections = corrections_of(plan, context, source, noise, silenced)
     latents = integrate(field, x, plan.times, plan.solver(stream), corrections, on_step)
 
-    if mask is not None and any(silenced):
-        kept = torch.where(torch.tensor(silenced, device=mask.device)[:, None], mask, 1.0)
-        latents = seamed(latents, source, kept, settings)
+    if job.mask is not None and any(silenced):
+        asked = torch.tensor(silenced, device=job.mask.device)[:, None]
+        latents = seamed(latents, source, torch.where(asked, job.mask.float(), 1.0), settings)
     return latents
 
 
@@ -92,7 +92,10 @@ def corrections_of(
 
 
 def seamed(latents: Tensor, source: Tensor, mask: Tensor, settings: Settings) -> Tensor:
-    """The new latents blended into the source; a free repaint with a hard mask stays as it is."""
+    """The new latents blended into the source; a free repaint with a hard mask stays as it is.
+
+    mask: where the job keeps it, so that its values can be asked for without waiting for the device.
+    """
     seam = settings.repaint.seam_frames
     soft = bool(((mask > 0) & (mask < 1)).any())
-    return blend(latents, source, mask, seam) if seam or soft else latents
+    return blend(latents, source, mask.to(source), seam) if seam or soft else latents

@@ -12,6 +12,8 @@ import comfy.utils
 import torch
 from torch import nn
 
+from ..acestep_core.errors import DeviceFullError
+
 log = logging.getLogger("acestep-graph")
 
 OPS = comfy.ops.manual_cast  # layers that fetch and cast their weights for each use
@@ -71,8 +73,22 @@ class Managed:
 
     def loaded(self, activation_bytes: int) -> Any:
         """Bring the weights in, with so much room left to compute; call at the start of every execution."""
-        mm.load_models_gpu([self.patcher], memory_required=activation_bytes, force_full_load=self._whole)
+        try:
+            mm.load_models_gpu([self.patcher], memory_required=activation_bytes, force_full_load=self._whole)
+            if self._whole:
+                self._complete()
+        except torch.OutOfMemoryError as fault:
+            raise DeviceFullError(
+                f"{self} does not fit into the memory that {self.device} has left.",
+                "Close other programs that use the graphics card, or start ComfyUI with --cpu-vae.",
+            ) from fault
         return self.network
+
+    def _complete(self) -> None:
+        """With --novram ComfyUI leaves every weight behind, even of a network that was to come in whole."""
+        if self.patcher.loaded_size() < self.patcher.model_size():
+            self.patcher.detach()
+            self.patcher.partially_load(self.device, self.patcher.model_size() + 1)
 
 
 def compute_dtype(role: Role, wanted: torch.dtype | None) -> torch.dtype:

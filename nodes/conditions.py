@@ -1,20 +1,21 @@
 """Words, metadata and sounds become conditions."""
 
+from dataclasses import replace
+
 from comfy_api.latest import io
 
-from ..acestep_core.conditions import Condition
+from ..acestep_core.conditions import LYRIC_TOKENS, Condition
 from ..acestep_core.errors import InvalidInputError
+from ..acestep_core.memory import encoding_bytes
 from ..acestep_core.prompts import BPM_RANGE, KEYS, LANGUAGES, TIME_SIGNATURES, TRACKS, Brief, StemControl
 from ..acestep_core.tasks import TASKS, Task
-from ..acestep_core.timebase import FRAMES_PER_CODE, seconds_of
-from .comfy_runtime import AUTO, stop_if_asked
+from ..acestep_core.timebase import FRAMES_PER_CODE, TIMBRE_FRAMES, seconds_of
+from .comfy_runtime import AUTO, rest_device, stop_if_asked
 from .schema import FRAME, advanced, chosen, report_output, schema
 from .sockets import CodeList, Codes, ConditionList, Conditions, TextEncoder, TextHandle
 from .wire import Latent, frames_of_latent
 
 DEFAULT_SECONDS = 30.0
-BYTES_PER_TOKEN = 96 * 1024  # of activations while encoding, with room to spare
-MOST_TOKENS = 2_048 + 256 + 750
 
 
 class EncodeConditions(io.ComfyNode):
@@ -193,24 +194,25 @@ class BatchConditions(io.ComfyNode):
 def write(
     handle: TextHandle, brief: Brief, task: Task, timbre: Latent | None, has_codes: bool
 ) -> tuple[Condition, tuple[str, ...]]:
-    """The condition of one song, encoded on the text encoder's device, and the report on it."""
+    """The condition of one song, encoded on the text encoder's device but waiting elsewhere, and the report on it."""
     references = (
         None
         if timbre is None
         else frames_of_latent(timbre, "timbre", handle.writer.silence.frames(1).shape[-1])
     )
-    encoders = handle.encoders
-    encoders.loaded(MOST_TOKENS * BYTES_PER_TOKEN)
+    encoders, stack = handle.encoders, handle.writer.condition_encoder.lyric_encoder.stack
+    heard = TIMBRE_FRAMES * (1 if references is None else len(references))
+    encoders.loaded(encoding_bytes(stack, max(LYRIC_TOKENS, heard), encoders.dtype.itemsize))
     condition, report = handle.writer.write(
         brief, task, references, has_codes, device=encoders.device, dtype=encoders.dtype
     )
-    return condition, report
+    return replace(condition, enc=condition.enc.to(rest_device())), report
 
 
 def implied_seconds(source: Latent | None, codes: CodeList | None) -> float:
     """How long the song will be by what is wired in."""
     if source is not None:
-        return seconds_of(source["samples"].shape[-1])
+        return seconds_of(frames_of_latent(source, "source").shape[1])
     if codes is not None:
         return seconds_of(FRAMES_PER_CODE * max(len(item) for item in codes.items))
     return DEFAULT_SECONDS

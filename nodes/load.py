@@ -34,7 +34,16 @@ from .sockets import Model, ModelHandle, TextEncoder, TextHandle, Vae, VaeHandle
 
 NO_MODEL = "put a model into models/acestep"
 MODEL_KEYS = ("diffusion_models", "checkpoints")
-MODEL_KINDS = ("acestep", "diffusers")  # of folders
+MODEL_KINDS, TEXT_KINDS, VAE_KINDS = (
+    ("acestep", "diffusers"),
+    ("qwen3",),
+    ("AutoencoderOobleck",),
+)  # of folders
+KINDS = {
+    "qwen3": "a Qwen3 text encoder or planner",
+    "AutoencoderOobleck": "an Oobleck VAE",
+    **dict.fromkeys(MODEL_KINDS, "a music model"),
+}
 TEXT_FILE, VAE_FILE = "qwen_0.6b_ace15.safetensors", "ace_1.5_vae.safetensors"
 PROBE = "decoder.layers.0.self_attn.q_proj.weight"  # tells the dtype of a file
 
@@ -64,8 +73,8 @@ class Load(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         folders.register_folder()
         models = [*folders.folders_in(*MODEL_KINDS), *folders.files_in(*MODEL_KEYS)]
-        texts = [AUTO, *folders.folders_in("qwen3"), *folders.files_in("text_encoders")]
-        vaes = [AUTO, *folders.folders_in("AutoencoderOobleck"), *folders.files_in("vae")]
+        texts = [AUTO, *folders.folders_in(*TEXT_KINDS), *folders.files_in("text_encoders")]
+        vaes = [AUTO, *folders.folders_in(*VAE_KINDS), *folders.files_in("vae")]
         return schema(
             "loaders",
             node_id="AceGraphLoad",
@@ -147,9 +156,13 @@ def found(parts: Parts) -> Checkpoint:
             "or ace_step_1.5_turbo_aio.safetensors into models/checkpoints, and press R to refresh.",
         )
     folders.register_folder()
-    model = folders.path_of(parts.model, *MODEL_KEYS)
-    text = None if parts.text_encoder == AUTO else folders.path_of(parts.text_encoder, "text_encoders")
-    vae = None if parts.vae == AUTO else folders.path_of(parts.vae, "vae")
+    model = picked(parts.model, "model", MODEL_KINDS, *MODEL_KEYS)
+    text = (
+        None
+        if parts.text_encoder == AUTO
+        else picked(parts.text_encoder, "text encoder", TEXT_KINDS, "text_encoders")
+    )
+    vae = None if parts.vae == AUTO else picked(parts.vae, "VAE", VAE_KINDS, "vae")
     checkpoint = open_checkpoint(model, parts.variant, text, vae)
     if checkpoint.text is None:
         checkpoint = replaced(
@@ -158,6 +171,19 @@ def found(parts: Parts) -> Checkpoint:
     if checkpoint.vae is None:
         checkpoint = replaced(checkpoint, vae=open_vae(usual(VAE_FILE, "vae", "VAE")))
     return checkpoint
+
+
+def picked(name: str, part: str, kinds: tuple[str, ...], *keys: str) -> Path:
+    """The file or folder that a picker names; a folder of another kind is refused before its files are read."""
+    path = folders.path_of(name, *keys)
+    marked = path.is_dir() and any((path / mark).is_file() for mark in folders.FOLDER_MARKS)
+    kind = folders.kind_of_folder(path) if marked else "unreadable"
+    if kind not in (*kinds, "unreadable"):
+        raise InvalidInputError(
+            f"The folder {name} is no {part} but {KINDS.get(kind, 'something unknown')}.",
+            f"Choose a {part} of ACE-Step 1.5 in this picker.",
+        )
+    return path
 
 
 def replaced(checkpoint: Checkpoint, **parts: object) -> Checkpoint:

@@ -5,9 +5,11 @@ from dataclasses import replace
 from comfy_api.latest import io
 from torch import Tensor
 
+from ..acestep_core.errors import InvalidInputError
 from ..acestep_core.guidance import GUIDANCE
 from ..acestep_core.repaint import RepaintStrength
 from ..acestep_core.settings import SOLVERS, Settings
+from ..acestep_core.timebase import seconds_of
 from ..acestep_core.velocity import Filters
 from .comfy_runtime import AUTO
 from .play import job_of, play, report, wired_mask
@@ -199,12 +201,32 @@ class Sampler(io.ComfyNode):
             job,
             mask=wired_mask(mask, source, job.frames),
             second=second_conditions or (),
-            start_from=None
-            if start_from is None
-            else source_of_latent(start_from, "start_from", model.silence),
+            start_from=None if start_from is None else started(start_from, model, job.frames),
         )
+        refuse_foreign(model, (*job.conditions, *job.second))
         latents = play(model, job, settings)
         kept = {"batch_index": source["batch_index"]} if "batch_index" in source else {}
         return io.NodeOutput(
             {**latent_of(latents), **kept}, report(model, job, settings.plan(model.variant.is_turbo))
+        )
+
+
+def started(start_from: Latent, model: ModelHandle, frames: int) -> Tensor:
+    """The music that the noise strength starts from, as long as the source."""
+    start = source_of_latent(start_from, "start_from", model.silence)
+    if start.shape[1] != frames:
+        raise InvalidInputError(
+            f"The start_from lasts {seconds_of(start.shape[1]):g} s, the source {seconds_of(frames):g} s.",
+            "Connect the encoded audio that the source was made from.",
+        )
+    return start
+
+
+def refuse_foreign(model: ModelHandle, conditions: ConditionList) -> None:
+    """Conditions have the width of the checkpoint whose encoder wrote them."""
+    widths = {condition.enc.shape[-1] for condition in conditions}
+    if other := widths - {model.config.encoder_hidden_size}:
+        raise InvalidInputError(
+            f"The conditions have {min(other)} channels, and {model.name} works with {model.config.encoder_hidden_size}.",
+            "Encode them with the text encoder of the Load ACE-Step that the model comes from.",
         )

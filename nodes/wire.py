@@ -15,6 +15,8 @@ from .comfy_runtime import rest_device
 
 log = logging.getLogger("acestep-graph")
 
+LOWEST_RATE, HIGHEST_RATE = 1_000, 1_000_000  # Hz that can be converted
+
 Latent = dict[str, Any]  # {"samples": [B, 64, T], "type": "audio", ...}
 Audio = dict[str, Any]  # {"waveform": [B, C, S], "sample_rate": int}
 
@@ -38,6 +40,10 @@ def frames_of_latent(latent: Latent, name: str, channels: int = 64) -> Tensor:
         )
     if not samples.numel():
         raise InvalidInputError(f"The {name} is empty.", "Connect a latent of 0.04 s or more.")
+    if not samples.isfinite().all():
+        raise InvalidInputError(
+            f"The {name} holds NaN or infinite values.", "Make it anew; what made it has failed."
+        )
     return rearrange(samples, "b c t -> b t c").float()
 
 
@@ -52,14 +58,15 @@ def source_of_latent(latent: Latent, name: str, silence: Silence) -> Tensor:
 
 def mask_of_wire(mask: Tensor, frames: int, name: str = "mask") -> Tensor:
     """A MASK [B, 1, T] (also [1, T] and [T]) as the core's [B, T]; another length is refused."""
-    flat = mask if mask.ndim > 1 else mask[None]
-    flat = flat.amax(1) if flat.ndim == 3 else flat
-    if mask.ndim > 3 or flat.shape[-1] != frames:
+    remedy = "Make the mask with Chunk Mask from the same latent."
+    if mask.ndim not in (1, 2, 3) or not mask.numel():
         raise InvalidInputError(
-            f"The {name} has {mask.shape[-1]} frames, the latent {frames}.",
-            "Make the mask with Chunk Mask from the same latent.",
+            f"The {name} has the shape {list(mask.shape)}; masks of songs are [songs, 1, frames].", remedy
         )
-    return flat.float()
+    if mask.shape[-1] != frames:
+        raise InvalidInputError(f"The {name} has {mask.shape[-1]} frames, the latent {frames}.", remedy)
+    flat = mask if mask.ndim > 1 else mask[None]
+    return (flat.amax(1) if flat.ndim == 3 else flat).float()
 
 
 def mask_to_wire(mask: Tensor) -> Tensor:
@@ -86,7 +93,13 @@ def raw_sound(audio: Audio | None, name: str) -> Sound:
     waveform = waveform if waveform.ndim == 3 else waveform[None]
     if not waveform.is_floating_point():
         waveform = waveform.float() / (torch.iinfo(waveform.dtype).max + 1)
-    return Sound(waveform.float().cpu(), int(audio["sample_rate"]))
+    rate = audio.get("sample_rate")
+    if not isinstance(rate, int | float) or not LOWEST_RATE <= rate <= HIGHEST_RATE:
+        raise InvalidAudioError(
+            f"The {name} has no usable sample rate ({rate!r}).",
+            "Load the sound again; something changed it on the way.",
+        )
+    return Sound(waveform.float().cpu(), int(rate))
 
 
 def audio_of(samples: Tensor, sample_rate: int = SAMPLE_RATE) -> Audio:

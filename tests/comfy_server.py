@@ -5,6 +5,7 @@ import json
 import os
 import re
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -22,6 +23,7 @@ from graphs import Graph, Prompt
 
 FAILED_IMPORT = re.compile(r".*(?:Cannot import .* module for custom nodes|IMPORT FAILED).*")
 LAST_EVENTS = {"execution_success", "execution_error", "execution_interrupted"}
+PREVIEW = 1  # of the kinds of binary messages
 SETTINGS = {"Comfy.TutorialCompleted": True, "Comfy.InstalledVersion": "1.32.9"}
 OnEvent = Callable[[str, Mapping[str, Any]], None]
 
@@ -43,6 +45,7 @@ class Finished:
     events: tuple[tuple[str, Mapping[str, Any]], ...]
     history: Mapping[str, Any]
     node_errors: Mapping[str, Any] = field(default_factory=dict)
+    previews: tuple[bytes, ...] = ()  # pictures shown while it ran, each a whole JPEG or PNG
 
     @property
     def ui(self) -> Mapping[str, Any]:
@@ -153,13 +156,16 @@ class Server:
         )
 
     async def _run(self, graph: Graph | Prompt, on_event: OnEvent, words: Mapping[str, Any]) -> Finished:
-        client, events = uuid.uuid4().hex, []
+        client, events, previews = uuid.uuid4().hex, [], []
         url = f"http://127.0.0.1:{self.port}/ws?clientId={client}"
         async with aiohttp.ClientSession() as session, session.ws_connect(url, max_msg_size=0) as socket_:
             answer = await asyncio.to_thread(self.queue, graph, client, **words)
             async for message in socket_:
+                if message.type is aiohttp.WSMsgType.BINARY:
+                    kind, _picture_format = struct.unpack(">II", message.data[:8])
+                    previews += [message.data[8:]] if kind == PREVIEW else []
                 if message.type is not aiohttp.WSMsgType.TEXT:
-                    continue  # preview images
+                    continue
                 told = json.loads(message.data)
                 event, data = told["type"], told["data"]
                 if data.get("prompt_id") not in (None, answer["prompt_id"]):
@@ -169,7 +175,11 @@ class Server:
                 if event in LAST_EVENTS:
                     break
         history = await asyncio.to_thread(self.history, answer["prompt_id"])
-        return Finished(answer["prompt_id"], events[-1][0], tuple(events), history, answer["node_errors"])
+        return Finished(
+            *(answer["prompt_id"], events[-1][0], tuple(events), history),
+            node_errors=answer["node_errors"],
+            previews=tuple(previews),
+        )
 
     def history(self, prompt_id: str, seconds: float = 60) -> dict[str, Any]:
         """The record of a prompt that has ended, which appears a moment after its last event."""
@@ -188,8 +198,11 @@ class Server:
         self.post("/queue", {"clear": True})
 
     def free(self) -> None:
-        """Unload the models and forget the cache."""
+        """Unload the models and forget the cache, before anything else runs."""
         self.post("/free", {"unload_models": True, "free_memory": True})
+        blank = self.graph()
+        blank.add("PreviewAny", source=blank.add("EmptyLatentImage", width=16, height=16)[0])
+        self.run(blank)  # a prompt may overtake the order, which is carried out after it at the latest
 
     def view(self, entry: Mapping[str, str]) -> bytes:
         """The bytes of a file that an output node listed."""

@@ -3,17 +3,20 @@
     with pretend_gpu(total_mb=40) as device:   cpu:0 counts as a card of that size: real numbers, real partial loads
     with fake_gpu(total_mb=4096) as device:    every operator checks devices and shapes; nothing is computed or stored
 
-Networks and their patchers are made inside of the block. Needs ComfyUI in the process (fixture `pack` or `host`).
+`state` names a VRAMState of ComfyUI: LOW_VRAM is --lowvram, NO_VRAM --novram, HIGH_VRAM --highvram. Networks and their patchers are made inside of the block. Needs ComfyUI in the process (fixture `pack` or `host`).
 """
 
 import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch._subclasses import FakeTensorMode
+from torch._subclasses import FakeTensor, FakeTensorMode
+from torch._subclasses.fake_tensor import unset_fake_temporarily
+from torch.utils._python_dispatch import TorchDispatchMode
 
 MB = 1024 * 1024
 ROOM_ELSEWHERE = 64 * 1024 * MB
@@ -21,26 +24,75 @@ BACKEND = "fakegpu"
 
 
 @contextlib.contextmanager
-def pretend_gpu(total_mb: float, inference_mb: float = 1) -> Iterator[torch.device]:
+def pretend_gpu(
+    total_mb: float, inference_mb: float = 1, state: str = "NORMAL_VRAM"
+) -> Iterator[torch.device]:
     """cpu:0 as a card: unequal to cpu, but its tensors lie on the CPU and give the CPU's numbers."""
     device = torch.device("cpu", 0)
-    with managed(device, total_mb, inference_mb) as manager:
+    with managed(device, total_mb, inference_mb, state) as manager:
         plain = manager.is_device_cpu
         with replaced(manager, is_device_cpu=lambda d: d != device and plain(d)):
             yield device
 
 
 @contextlib.contextmanager
-def fake_gpu(total_mb: float, inference_mb: float = 1) -> Iterator[torch.device]:
+def fake_gpu(total_mb: float, inference_mb: float = 1, state: str = "NORMAL_VRAM") -> Iterator[torch.device]:
     """A card that exists nowhere; a tensor left on another device raises at the operator that meets it."""
     device = backend_device()
-    replacing = replaced(nn.Module, to=move_module)
-    with managed(device, total_mb, inference_mb), replacing, FakeTensorMode(), torch.no_grad():
+    plain = torch.tensor
+
+    def tensor(data: Any, *, dtype: torch.dtype | None = None, device: Any = None) -> torch.Tensor:
+        made = plain(data, dtype=dtype)  # with a device of its own it would go around FakeTensorMode
+        return made if device is None else torch.empty(made.shape, dtype=made.dtype, device=device)
+
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(managed(device, total_mb, inference_mb, state))
+        stack.enter_context(replaced(nn.Module, to=move_module))
+        stack.enter_context(replaced(torch, tensor=tensor))
+        stack.enter_context(replaced(FakeTensor, numpy=lambda self: np.zeros(self.shape, np.float32)))
+        stack.enter_context(FakeTensorMode())
+        stack.enter_context(torch.no_grad())
         yield device
 
 
+class Watch(TorchDispatchMode):
+    """Keeps what the host reads from a fake card, and answers what code asks of numbers that do not exist.
+
+    The answers let every check pass: yes, all are finite, and 0 are broken; a number is 1.0.
+    """
+
+    def __init__(self, card: torch.device) -> None:
+        super().__init__()
+        self.asked = 0  # numbers for which the card had to be waited for
+        self.fetched: list[tuple[int, ...]] = []  # shapes of tensors that were copied from the card
+        self._card = card
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        aten = torch.ops.aten
+        if func is aten._local_scalar_dense.default:
+            self.asked += args[0].device == self._card
+            return 1.0 if args[0].is_floating_point() else args[0].dtype == torch.bool
+        result = func(*args, **(kwargs or {}))
+        copied = args[1] if func is aten.copy_.default else args[0] if func is aten._to_copy.default else None
+        if copied is not None and copied.device == self._card and result.device != self._card:
+            self.fetched.append(tuple(copied.shape))
+        return result
+
+
+def real(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, computing with numbers although a fake card is there; for what makes plain numbers."""
+
+    def computed(*args: Any, **words: Any) -> Any:
+        with unset_fake_temporarily():
+            return function(*args, **words)
+
+    return computed
+
+
 @contextlib.contextmanager
-def managed(device: torch.device, total_mb: float, inference_mb: float) -> Iterator[Any]:
+def managed(
+    device: torch.device, total_mb: float, inference_mb: float, state: str = "NORMAL_VRAM"
+) -> Iterator[Any]:
     """ComfyUI's memory management, made to believe in one card of that size; it starts and ends with nothing loaded."""
     import comfy.model_management as mm
 
@@ -56,8 +108,10 @@ def managed(device: torch.device, total_mb: float, inference_mb: float) -> Itera
         "get_free_memory": free,
         "get_total_memory": total,
         "get_torch_device": lambda: device,
-        "vram_state": mm.VRAMState.NORMAL_VRAM,
+        "vram_state": mm.VRAMState[state],
         "cpu_state": mm.CPUState.GPU,
+        "should_use_fp16": lambda *args, **words: True,
+        "should_use_bf16": lambda *args, **words: True,
         "minimum_inference_memory": lambda: inference_mb * MB,
         "extra_reserved_memory": lambda: 0,
         "MIN_WEIGHT_MEMORY_RATIO": 0.0,

@@ -104,6 +104,13 @@ def test_codes_do_not_depend_on_the_files_precision_of_the_quantizer():
     assert half.tokenizer.quantizer.decode(torch.arange(4)).dtype == torch.float32
 
 
+def test_a_network_in_bf16_is_quantised_in_fp32():
+    quantizer = codecs_of("2B-like")[-1].tokenizer.quantizer
+    pooled = torch.randn(5_000, 48, generator=torch.Generator().manual_seed(1)).to(torch.bfloat16)
+    z = pooled.double() @ quantizer.project_in.weight.double().T + quantizer.project_in.bias.double()
+    assert torch.equal(quantizer.encode(pooled), quantizer.round(z.float()))
+
+
 @pytest.mark.parametrize("codes", [[[-1, 4]], [[0, 64_000]]])
 def test_foreign_codes_are_refused(codes):
     with pytest.raises(InvalidInputError, match="this model knows 0 to 63999"):

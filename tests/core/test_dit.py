@@ -8,6 +8,7 @@ from oracle import CONFIGS, SMALL, evaluate, furthest, golden_case, golden_trans
 from torch import nn
 
 from acestep_core.dit import DiffusionTransformer
+from acestep_core.layers import sinusoid
 
 MODULE = 5e-5
 
@@ -66,6 +67,14 @@ def test_bf16_is_as_close_to_fp32_as_the_reference_model_in_bf16(name):
 
     assert out.dtype == torch.bfloat16
     assert (out.float() - exact).norm() < 1.5 * (reference.float() - exact).norm()
+
+
+def test_in_bf16_a_moment_is_rounded_after_it_was_scaled():
+    frequency = torch.exp(torch.arange(128) * -torch.tensor(10_000.0).log() / 128)
+    angle = 752 * frequency  # 750 has no bf16 of its own
+    expected = torch.cat((angle.cos(), angle.sin()))[None]
+    shown = sinusoid(torch.tensor([0.75], dtype=torch.bfloat16))
+    torch.testing.assert_close(shown.float(), expected, rtol=0, atol=0.005)
 
 
 def test_an_odd_song_keeps_its_length_and_never_sees_what_would_come_after():

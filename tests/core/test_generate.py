@@ -7,14 +7,14 @@ import torch
 from oracle import furthest, transformers_of
 
 from acestep_core.conditions import Condition
-from acestep_core.context import extended
+from acestep_core.context import at_least, extended
 from acestep_core.dcw import WaveletCorrection
 from acestep_core.errors import InvalidInputError
 from acestep_core.generate import Player, generate, generate_song
 from acestep_core.job import Job
 from acestep_core.noise import NoisePlan
 from acestep_core.prompts import Brief
-from acestep_core.repaint import RepaintStrength
+from acestep_core.repaint import RepaintStrength, blend
 from acestep_core.settings import SOLVERS, Settings
 from acestep_core.silence import Silence
 from acestep_core.tasks import TASKS
@@ -114,6 +114,15 @@ def test_an_aggressive_repaint_only_differs_by_its_context():
     assert torch.equal(free, by_hand)
 
 
+def test_an_aggressive_repaint_blends_by_the_soft_values_of_its_mask():
+    settings = replace(QUICK, repaint=RepaintStrength(1.0))
+    soft = span()
+    soft[:, (8, 9, 25)] = torch.tensor([0.2, 0.4, 0.3])
+    hard = generate(player(), job("repaint", mask=span()), settings)
+    out = generate(player(), job("repaint", mask=soft), settings)
+    assert torch.equal(out, blend(hard, source(), soft, 0))
+
+
 def test_an_extension_keeps_the_song_and_adds_music():
     longer, mask = extended(source(60), 30, 20, SILENCE)
     settings = replace(QUICK, repaint=RepaintStrength(0.0))
@@ -154,6 +163,13 @@ def test_without_a_start_the_noise_strength_begins_from_what_the_network_sees():
     assert torch.equal(generate(player(), job("cover"), settings), given)
 
 
+def test_a_repaint_with_noise_strength_begins_from_silence_inside_its_span():
+    settings, mask = replace(QUICK, noise_strength=0.5), span()
+    silenced = torch.where(mask.bool()[..., None], SILENCE.frames(40), source())
+    given = generate(player(), job("repaint", mask=mask, start_from=silenced), settings)
+    assert torch.equal(generate(player(), job("repaint", mask=mask), settings), given)
+
+
 def test_times_below_one_begin_from_the_given_music():
     plan = Settings(times=(0.5, 0.2))
     begun = generate(player(), job(start_from=source()), plan)
@@ -170,6 +186,27 @@ def test_the_wavelet_correction_pulls_every_state():
     assert torch.isfinite(corrected).all()
 
 
+def test_the_wavelet_correction_equals_its_loop_and_comes_before_the_injection():
+    from oracle import evaluate
+
+    transformer, mask, raw, wavelet = player().transformer, span(), source(), WaveletCorrection("double", 0.3)
+    settings = replace(QUICK, wavelet=wavelet, repaint=RepaintStrength(0.2))
+    enc, times = condition("repaint").enc[None], settings.plan(turbo=False).times
+    inside = mask.bool()[..., None]
+    seen = torch.where(inside, SILENCE.frames(40), raw)
+    context = torch.cat((seen, mask[..., None].expand_as(raw)), -1)
+    x = noise = torch.randn(1, 40, 8, generator=torch.Generator().manual_seed(11))
+    for i in range(4):
+        velocity = evaluate(transformer, x, context, enc, times[i])
+        moved, clean = x - velocity * (times[i] - times[i + 1]), x - velocity * times[i]
+        x = wavelet(moved, clean, times[i])
+        if i < round(0.8 * 4):
+            x = torch.where(inside, x, times[i + 1] * noise + (1 - times[i + 1]) * raw)
+    unguided = replace(settings, guidance=1.0)
+    out = generate(player(turbo=False), job("repaint", mask=mask), unguided)
+    assert furthest(out[:, 10:25], x[:, 10:25]) < RUN
+
+
 @pytest.mark.parametrize("frames", [1, 30, 127, 128, 140])
 def test_a_short_song_is_sampled_on_the_shortest_canvas_and_cut_back(frames):
     out = generate_song(player(), job(frames=frames), QUICK)
@@ -184,6 +221,15 @@ def test_what_is_added_to_a_short_repaint_is_generated_and_cut():
     out = generate_song(player(), job("repaint", mask=span()), replace(QUICK, repaint=RepaintStrength(0.0)))
     assert out.shape == (1, 40, 8)
     assert torch.isfinite(out).all()
+
+
+def test_a_short_repaint_is_one_of_the_longer_song_with_silence_to_generate_behind():
+    short = job("repaint", mask=span())
+    mask = torch.cat((span(), torch.ones(1, 88)), 1)
+    longer = replace(short, source=at_least(128, short.source, SILENCE), mask=mask)
+    assert torch.equal(
+        generate_song(player(), short, QUICK), generate(player(), longer, QUICK)[:, : short.frames]
+    )
 
 
 def test_a_listener_hears_every_step_and_can_stop_the_run():

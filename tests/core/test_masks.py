@@ -36,6 +36,11 @@ def test_a_shape_counts_inside_the_span_only_and_keeps_its_soft_values():
     assert not mask[0, :25].any()
 
 
+def test_a_fade_follows_the_edges_of_the_shape():
+    shape = FrameSpan(13, 16).mask(40)[None]
+    assert torch.equal(chunk_mask(SPAN, 40, 0.2, shape), chunk_mask(FrameSpan(13, 16), 40, 0.2))
+
+
 def test_a_whole_span_leaves_a_drawn_mask_as_it_is():
     shape = (torch.arange(80).reshape(2, 40) % 3 == 0).float()
     assert torch.equal(chunk_mask(FrameSpan(0, 40), 40, shape=shape), shape)

@@ -1,5 +1,6 @@
 """The VAE equals the reference model's, whatever file its weights come from."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -259,6 +260,12 @@ def test_snake_in_pieces_is_snake(dtype, tolerance, rows):
     assert out.dtype == dtype
     assert (out.float() - expected).norm() < tolerance * expected.norm()
     assert torch.equal(snake.overwrite(x), out)
+
+
+@pytest.mark.parametrize("beta", [1.5, -3.0, -30.0])
+def test_snake_divides_by_exp_beta_and_a_little(beta):
+    amplitude = fold({"decoder.snake1.beta": torch.tensor([[[beta]]])})["decoder.snake1.amplitude"]
+    assert amplitude.double().item() ** -2 == pytest.approx(math.exp(beta) + 1e-9, rel=1e-5)
 
 
 @pytest.mark.parametrize("shape", [(8, 5), (1, 8, 5), (1, 0, 8), (0, 5, 8), (1, 1, 5, 8)])

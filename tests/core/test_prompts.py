@@ -113,6 +113,12 @@ def test_a_pasted_prompt_without_metadata_is_read_to_its_end():
     assert any("whole prompt" in line for line in remarks(brief))
 
 
+def test_a_pasted_prompt_is_read_from_its_first_caption_heading_on():
+    brief = Brief("# Instruction\nFill it:\n\n# Caption\na song called # Caption two\n\n# Metas\n- bpm: 90\n")
+
+    assert caption_text(brief) == "a song called # Caption two"
+
+
 def test_headings_alone_do_not_make_a_caption_a_prompt():
     assert caption_text(Brief("# Caption of my life")) == "# Caption of my life"
 

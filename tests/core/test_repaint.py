@@ -35,6 +35,11 @@ def test_between_two_spans_the_nearer_ramp_counts():
     assert torch.allclose(ramps(inside, 8)[0], expected, atol=1e-6)
 
 
+@pytest.mark.parametrize(("strength", "frames"), [(0.0, 25), (0.1, 22), (0.3, 18), (0.5, 12), (1.0, 0)])
+def test_the_seam_is_the_nearest_number_of_frames(strength, frames):
+    assert RepaintStrength(strength).seam_frames == frames
+
+
 def test_a_song_without_a_span_has_no_ramp():
     assert not ramps(torch.zeros(1, 10, dtype=torch.bool), 5).any()
 

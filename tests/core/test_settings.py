@@ -5,6 +5,8 @@ import torch
 
 from acestep_core.errors import InvalidInputError
 from acestep_core.guidance import Adg, Apg, Cfg
+from acestep_core.noise import NoisePlan
+from acestep_core.sampling import Memory, Step
 from acestep_core.settings import Settings
 
 
@@ -62,6 +64,27 @@ def test_the_bf16_schedule_is_rounded():
 @pytest.mark.parametrize(("strength", "steps"), [(1.0, 8), (0.5, 4), (0.3, 2), (0.0, 0)])
 def test_cover_steps_are_the_whole_steps_of_the_share(strength, steps):
     assert Settings(cover_strength=strength).plan(turbo=True).cover_steps == steps
+
+
+class Corrected:
+    """A velocity of 1 that notes whether its second evaluation was wanted."""
+
+    wanted = False
+
+    def predict(self, x, step, memory):
+        return torch.ones_like(x), memory._replace(velocity=torch.ones_like(x))
+
+    def correct(self, x, step, first):
+        self.wanted = True
+        return first
+
+
+@pytest.mark.parametrize(("turbo", "corrects"), [(True, False), (False, True)])
+def test_heun_corrects_the_last_step_of_base_models_only(turbo, corrects):
+    field, noise = Corrected(), NoisePlan((0,)).start(4, 2)
+    solver = Settings(solver="heun").plan(turbo).solver(noise)
+    solver(field, noise.initial, Step(7, 8, 0.3, 0.0), Memory())
+    assert field.wanted == corrects
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,15 @@ def test_a_span_lies_inside_the_song_or_is_refused(frames, start, length):
     assert span.mask(frames).sum() == span.stop - span.start
 
 
+@pytest.mark.parametrize(("seconds", "frame"), [(0.05, 1), (0.0799, 1), (0.08, 2), (7.99, 199)])
+def test_a_moment_belongs_to_the_frame_that_contains_it(seconds, frame):
+    assert frame_at(seconds) == frame
+
+
+def test_the_official_rule_rounds_to_tenths_of_a_second_first():
+    assert official_frames_of(10.26) == official_frames_of(10.3) == 257
+
+
 def test_a_negative_end_means_the_end_of_the_song():
     assert FrameSpan.from_seconds(1.0, -1, 100) == FrameSpan(25, 100)
 

@@ -139,6 +139,15 @@ def test_the_corrector_asks_the_interval_about_its_own_time(network):
     assert network.evaluated == [1, 2]
 
 
+def test_the_corrector_is_averaged_with_the_velocity_that_the_step_began_with():
+    transformer, step = transformers_of("2B-like")[1], Step(2, 8, TIMES[2], TIMES[3])
+    plain, averaged = (NetworkField(transformer, [stage()], TIMES, None, Filters(ema=e)) for e in (0, 0.25))
+    first, _ = plain.predict(noise(), step, Memory())
+    averaged.predict(noise(), step, Memory())
+    expected = 0.75 * plain.correct(noise(), step, first) + 0.25 * first
+    assert furthest(averaged.correct(noise(), step, first), expected) < 1e-6
+
+
 def test_filters_see_the_guided_velocity():
     transformer = transformers_of("2B-like")[1]
     field = NetworkField(transformer, [stage()], TIMES, Guided(Cfg(50.0)), Filters(norm_threshold=0.5))

@@ -1,0 +1,45 @@
+"""The estimate of a run's memory grows with all that really takes memory."""
+
+from dataclasses import replace
+
+import pytest
+from oracle import SMALL
+
+from acestep_core.memory import WORKSPACE, encoding_bytes, sampling_bytes
+
+RUN = {"songs": 2, "frames": 500, "tokens": 300, "steps": 8, "guided": False, "itemsize": 2}
+
+
+def beyond_the_workspace(**changed) -> int:
+    return sampling_bytes(SMALL, **{**RUN, **changed}) - WORKSPACE
+
+
+@pytest.mark.parametrize(
+    "more", [{"songs": 3}, {"frames": 502}, {"tokens": 301}, {"steps": 9}, {"guided": True}, {"itemsize": 4}]
+)
+def test_whatever_is_more_takes_more(more):
+    assert beyond_the_workspace(**more) > beyond_the_workspace()
+
+
+def test_guidance_takes_as_much_again_as_the_networks_rows_do():
+    long, short = (
+        beyond_the_workspace(frames=frames, tokens=0, steps=0, guided=False) for frames in (1_000, 500)
+    )
+    rows_and_state = long - short  # of 500 frames
+    guided = beyond_the_workspace(tokens=0, steps=0, guided=True) - short
+    assert 0.5 * rows_and_state < guided < rows_and_state
+
+
+def test_twice_the_songs_take_twice_the_memory_but_for_the_steps_tables():
+    one, two = (beyond_the_workspace(songs=songs, steps=0) for songs in (1, 2))
+    assert two == pytest.approx(2 * one, abs=2)
+
+
+def test_an_encoder_takes_memory_per_token():
+    one, two = (encoding_bytes(SMALL.encoder_stack, tokens, 4) - WORKSPACE for tokens in (750, 1_500))
+    assert two == pytest.approx(2 * one, abs=2)
+
+
+def test_a_stack_without_window_writes_no_blocks_out():
+    stack = replace(SMALL.encoder_stack, mlp_width=1)
+    assert encoding_bytes(replace(stack, window=None), 750, 4) < encoding_bytes(stack, 750, 4)

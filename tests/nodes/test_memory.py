@@ -1,0 +1,214 @@
+"""Results do not depend on how much of a network is on the card, nor on what had to leave it in between."""
+
+import contextlib
+import weakref
+from collections import defaultdict
+
+import pytest
+import task_graphs
+import torch
+from fake_gpu import loaded_bytes, pretend_gpu, replaced
+from tiny_handles import tiny_handles
+
+MB = 1024 * 1024
+TASKS = {
+    "text2music": task_graphs.text2music,
+    "cover": task_graphs.cover,
+    "repaint": task_graphs.repaint,
+    "guided": lambda graph, **more: task_graphs.lego(graph, **more),
+}
+WHOLE, MOST, SOME, NONE = 1.05, 0.995, 0.4, 0.0  # of each network's weights: what the card has room for
+ENCODERS, TRANSFORMER, CODEC, VAE = "Encoders", "DiffusionTransformer", "AudioCodec", "Oobleck"
+
+
+class Loads:
+    """What was on the card whenever a network had been brought in."""
+
+    def __init__(self):
+        self.shares = defaultdict(list)  # name of the network -> its share on the card
+        self.alone = True
+
+    def note(self, patcher, on_card):
+        loaded = patcher.loaded_size()
+        self.shares[type(patcher.model).__name__].append(loaded / patcher.model_size())
+        self.alone &= on_card == loaded
+
+
+@contextlib.contextmanager
+def card_with_room_for(share, state="NORMAL_VRAM", unload=False):
+    """A card that has room for one network: for this share of its weights and for what computing takes.
+
+    Only a network that is never split always fits. unload: whether everything leaves the card before the next comes.
+    """
+    with pretend_gpu(0, state=state) as device:
+        import comfy.model_management as mm
+
+        loads, load, seen, room = Loads(), mm.load_models_gpu, weakref.WeakSet(), {"bytes": 0}
+
+        def on_card():
+            return sum(patcher.loaded_size() for patcher in seen)
+
+        def load_models_gpu(models, memory_required=0, force_full_load=False):
+            (patcher,) = models
+            weights = max(share, WHOLE if force_full_load else 0) * patcher.model_size()
+            room["bytes"] = memory_required + weights
+            if unload:
+                mm.unload_all_models()
+            if patcher.load_device == device:
+                seen.add(patcher)
+            load(models, memory_required=memory_required, force_full_load=force_full_load)
+            loads.note(patcher, on_card())
+
+        def free(where=None, torch_free_too=False):
+            left = room["bytes"] - on_card() if where in (None, device) else 1e12
+            return (left, left) if torch_free_too else left
+
+        with replaced(mm, load_models_gpu=load_models_gpu, get_free_memory=free):
+            yield loads
+
+
+@pytest.fixture
+def song_of(host, run_graph):
+    """song_of(task) -> all that a graph of the task makes: latents, audio, codes, conditions."""
+    task_graphs.record(host.base / "input")
+
+    def made(task, **pickers):
+        graph = host.graph()
+        song = TASKS[task](graph)
+        graph.change(song.load, **pickers)
+        run_graph.executor.reset()  # so that a checkpoint of its own is loaded, on the devices of now
+        done = run_graph(graph)
+        assert done.success, done.error
+        return [tensor for value in done.outputs.values() for tensor in tensors_in(value)]
+
+    return made
+
+
+def tensors_in(value):
+    """Every tensor that travels on wires between nodes."""
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, dict):
+        yield from (found for part in value.values() for found in tensors_in(part))
+    elif isinstance(value, list | tuple):
+        yield from (found for part in value for found in tensors_in(part))
+    elif hasattr(value, "items") and isinstance(value.items, tuple):  # codes
+        yield from value.items
+    elif hasattr(value, "enc"):  # a condition
+        yield value.enc
+
+
+@pytest.fixture(scope="module")
+def plain():
+    """What each task gave without a card, kept for the tests of this file."""
+    return {}
+
+
+def expected(task, song_of, plain):
+    if task not in plain:
+        plain[task] = song_of(task)
+    return plain[task]
+
+
+def assert_same(first, second):
+    assert len(first) == len(second) > 4
+    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+@pytest.mark.parametrize("share", [WHOLE, MOST, SOME, NONE])
+@pytest.mark.parametrize("task", TASKS)
+def test_a_song_is_the_same_however_much_of_each_network_fits(song_of, plain, task, share):
+    exact = expected(task, song_of, plain)
+    with card_with_room_for(share) as loads:
+        assert_same(song_of(task), exact)
+    assert loads.alone
+    largest = {name: max(shares) for name, shares in loads.shares.items()}
+    assert largest.pop(VAE) == 1
+    in_part = (
+        {ENCODERS} if share == MOST else set(largest) - {ENCODERS}
+    )  # their embedding is nearly all of them
+    for name, loaded in largest.items():
+        assert loaded <= share
+        assert share not in (WHOLE, NONE) or loaded == round(share)
+        assert share not in (MOST, SOME) or name not in in_part or loaded > 0
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_song_is_the_same_when_everything_leaves_the_card_between_nodes(song_of, plain, task):
+    exact = expected(task, song_of, plain)
+    with card_with_room_for(WHOLE, unload=True) as loads:
+        assert_same(song_of(task), exact)
+    assert loads.alone
+
+
+@pytest.mark.parametrize("state", ["LOW_VRAM", "NO_VRAM", "HIGH_VRAM"])
+def test_a_song_is_the_same_under_every_memory_flag(song_of, plain, state):
+    exact = expected("cover", song_of, plain)
+    with card_with_room_for(WHOLE, state) as loads:
+        assert_same(song_of("cover"), exact)
+    loaded = {name: max(shares) for name, shares in loads.shares.items()}
+    streamed = state == "NO_VRAM"
+    assert loaded[TRANSFORMER] == loaded[CODEC] == (0 if streamed else 1)
+
+
+@pytest.mark.parametrize("weights", ["fp8_e4m3fn", "fp8_e5m2", "bf16"])
+def test_small_weights_are_cast_alike_wherever_they_are(song_of, weights):
+    with card_with_room_for(WHOLE):
+        whole = song_of("cover", weight_dtype=weights)
+    for share in (MOST, SOME, NONE):
+        with card_with_room_for(share):
+            assert_same(song_of("cover", weight_dtype=weights), whole)
+
+
+# ------------------------------------------------------------------------------- a network that is never split
+@pytest.fixture
+def vae(pack, models):
+    """Makes the VAE's patcher anew, on the card of now."""
+    return lambda: tiny_handles(pack, models).vae.vae
+
+
+def resident(vae):
+    return vae.patcher.loaded_size() / vae.patcher.model_size()
+
+
+@pytest.mark.parametrize("state", ["NORMAL_VRAM", "LOW_VRAM", "NO_VRAM"])
+def test_the_vae_is_there_as_a_whole_even_after_a_part_of_it_had_to_leave(vae, state):
+    with pretend_gpu(64, state=state) as device:
+        managed = vae()
+        managed.loaded(MB)
+        assert resident(managed) == 1
+        managed.patcher.partially_unload(torch.device("cpu"), managed.patcher.model_size() // 2)
+        assert 0 < resident(managed) < 1
+        managed.loaded(MB)
+        assert resident(managed) == 1
+        assert loaded_bytes(device) == managed.patcher.model_size()
+
+
+def test_a_vae_that_does_not_fit_says_so_and_takes_nothing(vae, pack, monkeypatch):
+    with pretend_gpu(64) as device:
+        managed, move = vae(), torch.nn.Module.to
+
+        def to(module, where):
+            if where == device:
+                raise torch.OutOfMemoryError
+            return move(module, where)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(torch.nn.Module, "to", to)
+            with pytest.raises(pack.acestep_core.errors.DeviceFullError, match="does not fit"):
+                managed.loaded(MB)
+        assert resident(managed) == loaded_bytes(device) == 0
+        managed.loaded(MB)
+        assert resident(managed) == 1
+
+
+def test_conditions_wait_where_results_wait(host, run_graph):
+    graph = host.graph()
+    song = task_graphs.text2music(graph)
+    with pretend_gpu(64):
+        import comfy.model_management as mm
+
+        with replaced(mm, intermediate_device=lambda: torch.device("meta")):
+            done = run_graph(graph)
+    (condition,) = done[graph.prompt[song.sampler.id]["inputs"]["conditions"]]
+    assert condition.enc.is_meta
