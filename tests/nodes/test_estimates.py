@@ -12,6 +12,7 @@ from live_memory import LiveMemory, fused_attention
 
 MB = 1024 * 1024
 ROOMY_MB = 1024 * 1024
+WORKSPACE_MB = 64  # of kernels, which no operator shows
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def measured(card: Any, managed: Any, run: Callable[[], Any]) -> tuple[float, fl
 
 
 def assert_sane(told: float, taken: float) -> None:
-    assert taken < told < 3 * taken, f"{told:.0f} MB told, {taken:.0f} MB taken"
+    assert taken < told < 3 * taken + WORKSPACE_MB, f"{told:.0f} MB told, {taken:.0f} MB taken"
 
 
 @pytest.mark.parametrize(
@@ -64,10 +65,10 @@ def test_sampling(card, size, weights, songs, seconds, guidance):
     assert_sane(*measured(card, card.giant.model.transformer, run))
 
 
-@pytest.mark.parametrize(("weights", "references"), [("bf16", 1), ("fp32", 8)])
+@pytest.mark.parametrize(("weights", "references"), [("bf16", 0), ("fp32", 8)])
 def test_encoding_long_lyrics_and_many_references(card, weights, references):
     card = card("2B", weights=weights)
-    timbre = {"samples": torch.empty(references, 64, 750), "type": "audio"}
+    timbre = {"samples": torch.empty(references, 64, 750), "type": "audio"} if references else None
     run = lambda: card.conditions(lyrics="la la\n" * 2_000, timbre=timbre)  # noqa: E731
     assert_sane(*measured(card, card.giant.text.encoders, run))
 
