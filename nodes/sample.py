@@ -12,11 +12,13 @@ from ..acestep_core.settings import SOLVERS, Settings
 from ..acestep_core.timebase import seconds_of
 from ..acestep_core.velocity import Filters
 from .comfy_runtime import AUTO
+from .limits import within
 from .play import job_of, play, report, wired_mask
 from .schema import SEED_MAX, advanced, chosen, report_output, schema
 from .sockets import ConditionList, Conditions, Extras, ExtraSettings, Model, ModelHandle, Noise, NoiseChoice
 from .wire import Latent, latent_of, source_of_latent
 
+MOST_STEPS, MOST_GUIDANCE, MOST_SHIFT = 200, 30.0, 10.0
 NO_EXTRAS = ExtraSettings(Filters(), None, bf16_schedule=False)
 
 
@@ -72,13 +74,13 @@ class Sampler(io.ComfyNode):
                     tooltip="Song i of a batch starts from the noise of seed + i.",
                 ),
                 io.Int.Input(
-                    "steps", default=0, min=0, max=200, tooltip="0: auto (turbo 8, base and sft 50)."
+                    "steps", default=0, min=0, max=MOST_STEPS, tooltip="0: auto (turbo 8, base and sft 50)."
                 ),
                 io.Float.Input(
                     "guidance",
                     default=0.0,
                     min=0.0,
-                    max=30.0,
+                    max=MOST_GUIDANCE,
                     step=0.1,
                     tooltip="How strictly the conditions are followed. 0: auto (turbo 1, base and sft 7); 1: none, twice as fast.",
                 ),
@@ -111,7 +113,7 @@ class Sampler(io.ComfyNode):
                         "shift",
                         default=0.0,
                         min=0.0,
-                        max=10.0,
+                        max=MOST_SHIFT,
                         step=0.1,
                         tooltip="Above 1: more steps while it is still noisy. 0: auto (3).",
                     )
@@ -182,9 +184,9 @@ class Sampler(io.ComfyNode):
     ) -> io.NodeOutput:
         extras = extras or NO_EXTRAS
         settings = Settings(
-            steps=steps,
-            shift=shift,
-            guidance=guidance,
+            steps=int(within(steps, 0, MOST_STEPS, "number of steps")),
+            shift=within(shift, 0, MOST_SHIFT, "shift"),
+            guidance=within(guidance, 0, MOST_GUIDANCE, "guidance"),
             guidance_kind=chosen(guidance_kind, [AUTO, *GUIDANCE], "guidance"),
             interval=(guidance_start, guidance_end),
             solver=chosen(solver, SOLVERS, "solver"),

@@ -1,7 +1,7 @@
 """ComfyUI's LATENT, AUDIO and MASK to the core's tensors and back; the only place that knows both layouts."""
 
 import logging
-from typing import Any
+from typing import Any, SupportsFloat
 
 import torch
 from einops import rearrange
@@ -57,16 +57,19 @@ def source_of_latent(latent: Latent, name: str, silence: Silence) -> Tensor:
 
 
 def mask_of_wire(mask: Tensor, frames: int, name: str = "mask") -> Tensor:
-    """A MASK [B, 1, T] (also [1, T] and [T]) as the core's [B, T]; another length is refused."""
+    """A MASK [B, 1, T] as the core's [B, T]; another length is refused.
+
+    Also [B, T] and [T], and [B, 1, 1, T], which Set Latent Noise Mask makes.
+    """
     remedy = "Make the mask with Chunk Mask from the same latent."
-    if mask.ndim not in (1, 2, 3) or not mask.numel():
+    if mask.ndim not in (1, 2, 3, 4) or not mask.numel():
         raise InvalidInputError(
             f"The {name} has the shape {list(mask.shape)}; masks of songs are [songs, 1, frames].", remedy
         )
     if mask.shape[-1] != frames:
         raise InvalidInputError(f"The {name} has {mask.shape[-1]} frames, the latent {frames}.", remedy)
     flat = mask if mask.ndim > 1 else mask[None]
-    return (flat.amax(1) if flat.ndim == 3 else flat).float()
+    return (flat.flatten(1, -2).amax(1) if flat.ndim > 2 else flat).float()
 
 
 def mask_to_wire(mask: Tensor) -> Tensor:
@@ -94,12 +97,13 @@ def raw_sound(audio: Audio | None, name: str) -> Sound:
     if not waveform.is_floating_point():
         waveform = waveform.float() / (torch.iinfo(waveform.dtype).max + 1)
     rate = audio.get("sample_rate")
-    if not isinstance(rate, int | float) or not LOWEST_RATE <= rate <= HIGHEST_RATE:
+    hertz = float(rate) if isinstance(rate, SupportsFloat) else 0.0  # numbers of NumPy count as well
+    if not LOWEST_RATE <= hertz <= HIGHEST_RATE:
         raise InvalidAudioError(
             f"The {name} has no usable sample rate ({rate!r}).",
             "Load the sound again; something changed it on the way.",
         )
-    return Sound(waveform.float().cpu(), int(rate))
+    return Sound(waveform.float().cpu(), int(hertz))
 
 
 def audio_of(samples: Tensor, sample_rate: int = SAMPLE_RATE) -> Audio:

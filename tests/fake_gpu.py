@@ -40,6 +40,8 @@ def fake_gpu(total_mb: float, inference_mb: float = 1, state: str = "NORMAL_VRAM
     """A card that exists nowhere; a tensor left on another device raises at the operator that meets it."""
     device = backend_device()
     plain = torch.tensor
+    with torch.device("meta"):
+        plain(0)  # torch remembers its constructors when it first meets a device context: not the one below
 
     def tensor(data: Any, *, dtype: torch.dtype | None = None, device: Any = None) -> torch.Tensor:
         made = plain(data, dtype=dtype)  # with a device of its own it would go around FakeTensorMode

@@ -2,7 +2,7 @@
 
 python tests/mutate.py            all mutations of mutations.py, about half an hour
 python tests/mutate.py velocity   only those whose row holds "velocity"; the other rows stay as they are
-python tests/mutate.py nobody     only those that no test noticed
+python tests/mutate.py survives   only those that no test noticed
 """
 
 import os
@@ -20,7 +20,7 @@ from mutations import MUTATIONS, Mutation
 ROOT = Path(__file__).resolve().parents[1]
 TABLE = ROOT / "tests" / "MUTATIONS.md"
 COPIED = ("acestep_core", "tests", "conftest.py", "pyproject.toml")
-NOBODY, NOT_RUN = "**nobody**", "not run yet"
+SURVIVES, NOT_RUN = "**survives**", "not run yet"
 CAUGHT_BY = re.compile(r"^(?:FAILED|ERROR) tests/core/(\w+\.py::\w+)", re.MULTILINE)
 ROW = re.compile(r"^\| `(\w+\.py)` \| (.+) \| (.+) \|$", re.MULTILINE)
 HEAD = """# Tests that bite
@@ -57,7 +57,7 @@ def run_tests(root: Path, names: Iterable[str]) -> subprocess.CompletedProcess[s
 
 
 def catcher_of(mutation: Mutation, root: Path) -> str:
-    """The first test that fails under the mutation, or NOBODY."""
+    """The first test that fails under the mutation, or SURVIVES."""
     path = root / "acestep_core" / mutation.file
     intact = path.read_text(encoding="utf-8")
     places = intact.count(mutation.old)
@@ -68,7 +68,7 @@ def catcher_of(mutation: Mutation, root: Path) -> str:
     finally:
         path.write_text(intact, encoding="utf-8")
     if run.returncode == 0:
-        return NOBODY
+        return SURVIVES
     found = CAUGHT_BY.search(run.stdout)
     assert found, f"{mutation.words}: no test ran\n{run.stdout}{run.stderr}"
     return f"`{found[1]}`"
@@ -102,7 +102,7 @@ def main() -> None:
             record(catchers)
             print(f"{number}/{len(chosen)} {mutation.file}: {mutation.words}: {found}", flush=True)  # noqa: T201
 
-    if survivors := [m.words for m in chosen if catchers[m.file, m.words] == NOBODY]:
+    if survivors := [m.words for m in chosen if catchers[m.file, m.words] == SURVIVES]:
         sys.exit(f"{len(survivors)} of {len(chosen)} mutations survive: {'; '.join(survivors)}")
 
 

@@ -12,6 +12,7 @@ import pytest
 from comfy_host import Host, Runner
 from comfy_server import Server
 from graphs import Graph
+from trial import Trial
 
 WITHOUT = "ACEGRAPH_WITHOUT_COMFYUI"  # set to 1 it skips these tests where ComfyUI was never fetched
 PACKAGES = "av, aiohttp, kornia, scipy, sentencepiece, torchaudio, torchsde, torchvision"
@@ -64,6 +65,14 @@ def run_graph(host: Host, pack: ModuleType) -> Iterator[Runner]:
     """Runs graphs; the cache lasts for one test, and so do loaded models."""
     yield Runner(host)
     host.module("comfy.model_management").unload_all_models()
+
+
+@pytest.fixture(scope="module")
+def trial(host: Host, pack: ModuleType) -> Iterator[Trial]:
+    """Runs graphs in which something is wrong."""
+    started = Trial(host)
+    yield started
+    started.close()
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from fake_gpu import fake_gpu, pretend_gpu
+from fake_gpu import Watch, fake_gpu, pretend_gpu
 from torch import nn
 
 MB = 1024 * 1024
@@ -66,14 +66,16 @@ def test_a_network_makes_room_for_the_next(runtime):
 def test_everything_is_as_before_when_a_card_is_gone(runtime):
     import comfy.model_management as mm
 
-    before, to = dict(vars(mm)), nn.Module.to
+    before, to, tensor = dict(vars(mm)), nn.Module.to, torch.tensor
     with pretend_gpu(total_mb=8):
         managed(runtime, Stack(runtime.OPS.Linear)).loaded(0)
     with fake_gpu(total_mb=8):
         managed(runtime, Stack(runtime.OPS.Linear)).loaded(0)
     changed = {name for name, value in vars(mm).items() if before.get(name) is not value}
     assert changed <= {"interrupt_processing"}
-    assert nn.Module.to is to
+    assert (nn.Module.to, torch.tensor) == (to, tensor)
+    with torch.device("meta"):
+        assert torch.tensor(0).is_meta
     assert not mm.current_loaded_models
 
 
@@ -92,3 +94,19 @@ def test_what_stays_behind_is_found(runtime, fault):
         network = managed(runtime, stack).loaded(0)
         with pytest.raises(RuntimeError, match=r"device"):
             network(torch.zeros(3, 512, device=device))
+
+
+def test_what_is_read_from_a_card_is_seen(host):
+    with fake_gpu(total_mb=8) as device, Watch(device) as watch:
+        values = torch.zeros(3, device=device)
+        assert bool((values == 1).all())
+        assert values.cpu().tolist() == [1.0, 1.0, 1.0]  # asked of the copy, which nobody has to wait for
+    assert (watch.asked, watch.fetched) == (1, [(3,)])
+
+
+@pytest.mark.parametrize("state", ["NORMAL_VRAM", "LOW_VRAM", "NO_VRAM"])
+def test_a_flag_decides_what_stays_behind(runtime, state):
+    with pretend_gpu(total_mb=64, state=state):
+        part = managed(runtime, Stack(runtime.OPS.Linear))
+        part.loaded(0)
+        assert part.patcher.loaded_size() == (0 if state == "NO_VRAM" else 4 * MB)
