@@ -1,4 +1,4 @@
-"""ACE-Step Graph: music with ACE-Step 1.5 as ComfyUI nodes."""
+"""The ComfyUI nodes of ACE-Step Graph."""
 
 import logging
 

@@ -87,7 +87,7 @@ class AudioTokenizer(nn.Module):
         self.quantizer = FiniteScalarQuantizer(config.fsq_dim, config.fsq_input_levels)
 
     def forward(self, latents: Tensor, silence: Tensor) -> Tensor:
-        """latents: [B, T, C]; silence: [1, 4 or more, C] fills the last group -> codes [B, ceil(T / 5)]."""
+        """latents: [B, T, C]; silence: [1, 4 or more, C], to fill the last group -> codes [B, ceil(T / 5)]."""
         batch, frames = latents.shape[:2]
         filling = silence[:, : -frames % self.frames_per_code].to(latents).expand(batch, -1, -1)
         groups = rearrange(torch.cat((latents, filling), 1), "b (n p) c -> (b n) p c", p=self.frames_per_code)
@@ -120,7 +120,7 @@ class AudioCodec(nn.Module):
         self.detokenizer = AudioDetokenizer(config, ops)
 
     def encode(self, latents: Tensor, silence: Tensor) -> Tensor:
-        """latents: [B, T, C] -> codes [B, ceil(T / 5)]: melody and rhythm without the sound."""
+        """latents: [B, T, C] -> codes [B, ceil(T / 5)], which are melody and rhythm without the sound."""
         if latents.shape[1] == 0:
             raise InvalidInputError(
                 "The latent holds no frame to take codes from.", "Connect a song of 0.04 s or more."

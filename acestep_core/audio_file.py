@@ -23,7 +23,7 @@ from .timebase import SAMPLE_RATE
 BLOCK_FRAMES = 2**16  # handed to the encoder at a time; some versions of libsndfile overflow on a whole song
 MISSING_SECONDS = 0.1  # the length in an MP3's header may be off by a few frames; more is a cut file
 STREAMED_BYTES = 0x7FFFF000  # declared sizes from here on mean that the writer did not know the length
-DECLARED_BYTES = re.compile(r"^\s*(?:data|SSND)\s*:\s*(\d+) \(should be (\d+)\)", re.MULTILINE)
+DECLARED_BYTES = r"(?m)^\s*(?:data|SSND)\s*:\s*(\d+) \(should be (\d+)\)"
 OGG_CUT = "lacks an end-of-stream bit"
 OPUS_PACKET, OPUS_DELAY = 960, 312  # samples at 48 kHz
 STEREO = 2
@@ -65,13 +65,13 @@ class AudioFormat:
         return {"compression_level": (320 - self.kbps) / (320 - 32), "bitrate_mode": "CONSTANT"}
 
 
-def _mp3(kbps: int) -> AudioFormat:
+def _mp3_of(kbps: int) -> AudioFormat:
     return AudioFormat(
         f"MP3 {kbps} kbit/s", ".mp3", "MP3", "MPEG_LAYER_III", kbps=kbps, rates=(32_000, 44_100, SAMPLE_RATE)
     )
 
 
-def _opus(kbps: int) -> AudioFormat:
+def _opus_of(kbps: int) -> AudioFormat:
     return AudioFormat(f"Opus {kbps} kbit/s", ".opus", "OGG", "OPUS", kbps=kbps, rates=(SAMPLE_RATE,))
 
 
@@ -84,15 +84,15 @@ FORMATS: Mapping[str, AudioFormat] = MappingProxyType(
             AudioFormat("WAV 16-bit", ".wav", "WAV", "PCM_16", bits=16),
             AudioFormat("WAV 24-bit", ".wav", "WAV", "PCM_24", bits=24),
             AudioFormat("WAV 32-bit float", ".wav", "WAV", "FLOAT"),
-            *map(_mp3, (128, 192, 256, 320)),
-            *map(_opus, (96, 128, 192, 256)),
+            *map(_mp3_of, (128, 192, 256, 320)),
+            *map(_opus_of, (96, 128, 192, 256)),
         )
     }
 )
 
 
 def read_audio(path: Path | str) -> Sound:
-    """Every channel of a WAV, FLAC, AIFF, Ogg, Opus or MP3 file at its own rate."""
+    """Every channel of a sound file, at the rate of the file."""
     path = Path(path)
     try:
         with path.open("rb"):  # the system's own words for what is missing, forbidden or a folder
@@ -126,7 +126,7 @@ def _read_samples(file: soundfile.SoundFile) -> Tensor:
 
 def _is_cut(file: soundfile.SoundFile, frames_read: int) -> bool:
     """Whether the file declares more than it holds, which libsndfile reads without complaint."""
-    sizes = [(int(declared), int(there)) for declared, there in DECLARED_BYTES.findall(file.extra_info)]
+    sizes = [(int(declared), int(there)) for declared, there in re.findall(DECLARED_BYTES, file.extra_info)]
     by_size = [
         frames_read * declared / max(1, there) for declared, there in sizes if declared < STREAMED_BYTES
     ]

@@ -8,9 +8,11 @@ from torch import Tensor
 
 from .config import ModelConfig, VaeConfig
 from .errors import UnsupportedCheckpointError
-from .text_encoder import Qwen3Sizes
+from .text_encoder import TEXT_FILE, TEXT_FOLDER, Qwen3Sizes
 from .variants import Variant
 from .weights import Weights
+
+CHOOSE_TEXT_ENCODER = f"Choose {TEXT_FOLDER} ({TEXT_FILE}) as the text encoder."
 
 Part = TypeVar("Part")
 
@@ -58,7 +60,7 @@ class Checkpoint:
                 "The text encoder's vectors",
                 self.text.sizes.hidden_size,
                 self.model.config.text_hidden_dim,
-                "Choose Qwen3-Embedding-0.6B (qwen_0.6b_ace15.safetensors) as the text encoder.",
+                CHOOSE_TEXT_ENCODER,
             )
         if self.model and self.vae:
             refuse_different(
@@ -76,7 +78,7 @@ class Checkpoint:
     def text_files(self) -> TextFiles:
         """The text encoder, or an error that says it is missing."""
         return present(
-            self.text, "text encoder", "Choose one, or put Qwen3-Embedding-0.6B beside the model folder."
+            self.text, "text encoder", f"Choose one, or put {TEXT_FOLDER} beside the model folder."
         )
 
     def vae_files(self) -> VaeFiles:

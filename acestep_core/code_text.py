@@ -1,8 +1,4 @@
-"""Audio codes as text: the tokens of a planner, and a small JSON file that can be shared.
-
-<|audio_code_123|><|audio_code_64|>...
-{"format": "ace-step-1.5-codes", "version": 1, "songs": [[123, 64, ...], ...]}
-"""
+"""Audio codes as text: the tokens of a planner, and a small JSON file that can be shared."""
 
 import json
 import re
@@ -17,13 +13,13 @@ AUDIO_CODES = 64_000  # codes run from 0 up to below this
 MAX_CODES = int(MAX_SECONDS * CODES_PER_SECOND)  # of one song
 MAX_SONGS = 64  # of one batch
 MAX_FILE_BYTES = 8 << 20  # of a file; the longest batch, written with a space after each comma, takes 1.4 MB
-FORMAT, VERSION = "ace-step-1.5-codes", 1
+FORMAT, VERSION = "ace-step-1.5-codes", 1  # in the file beside "songs": [[123, 64, ...], ...]
 
-TOKEN = re.compile(r"<\|audio_code_([0-9]+)\|>")
-NEARLY = re.compile(r"audio_code.{0,20}", re.DOTALL)  # what is left of a broken token
-SEPARATOR = re.compile(r"[\s,]*")
-THOUGHTS = re.compile(r"<think>.*?</think>", re.DOTALL)
-BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
+TOKEN = r"<\|audio_code_([0-9]+)\|>"  # a song is a row of them: <|audio_code_123|><|audio_code_64|>...
+NEARLY = r"(?s)audio_code.{0,20}"  # what is left of a broken token
+SEPARATOR = r"[\s,]*"
+THOUGHTS = r"(?s)<think>.*?</think>"
+BLANK_LINE = r"\n[^\S\n]*\n"
 REMEDY = "Paste codes like <|audio_code_123|><|audio_code_64|>, of a planner or of Codes to Text."
 
 Songs = tuple[tuple[int, ...], ...]
@@ -31,8 +27,8 @@ Songs = tuple[tuple[int, ...], ...]
 
 def parse_codes(text: str) -> tuple[int, ...]:
     """The codes of one song; what a planner wrote before and after them is left out."""
-    spoken = THOUGHTS.sub(" ", text)
-    tokens = list(TOKEN.finditer(spoken))
+    spoken = re.sub(THOUGHTS, " ", text)
+    tokens = list(re.finditer(TOKEN, spoken))
     ends = [0, *(token.end() for token in tokens)]
     starts = [*(token.start() for token in tokens), len(spoken)]
     gaps = [spoken[end:start] for end, start in zip(ends, starts, strict=True)]
@@ -41,7 +37,7 @@ def parse_codes(text: str) -> tuple[int, ...]:
     if not tokens:
         raise InvalidInputError("The text holds no audio code.", REMEDY)
     for place, gap in enumerate(gaps[1:-1], start=1):
-        if not SEPARATOR.fullmatch(gap):
+        if not re.fullmatch(SEPARATOR, gap):
             raise InvalidInputError(
                 f"Behind code {place} stands {gap.strip()[:40]!r}, which is no code.", REMEDY
             )
@@ -50,7 +46,7 @@ def parse_codes(text: str) -> tuple[int, ...]:
 
 def parse_songs(text: str) -> Songs:
     """The codes of several songs, with a blank line between one song and the next."""
-    parts = BLANK_LINE.split(THOUGHTS.sub(" ", text.replace("\r\n", "\n")))
+    parts = re.split(BLANK_LINE, re.sub(THOUGHTS, " ", text.replace("\r\n", "\n")))
     songs = [part for part in parts if "audio_code" in part]
     if not songs:
         raise InvalidInputError("The text holds no audio code.", REMEDY)
@@ -174,6 +170,6 @@ def shown(value: Any) -> str:
 
 def refuse_broken(text: str) -> None:
     """Refuse text between codes that looks like a broken one."""
-    broken = NEARLY.search(text)
+    broken = re.search(NEARLY, text)
     if broken:
         raise InvalidInputError(f"The text holds a broken code at {broken[0]!r}.", REMEDY)

@@ -149,7 +149,7 @@ def check_references(references: Tensor, channels: int) -> None:
 
 
 def is_heard(references: Tensor) -> Tensor:
-    """[R, 750, C] -> [R] bool: which references hold anything at all."""
+    """Which references hold anything at all: [R, 750, C] -> [R]."""
     return references.flatten(1).any(1)
 
 

@@ -1,7 +1,7 @@
 """Sizes of the model: read from `config.json`, or off the shapes of a file that carries none."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from types import MappingProxyType
 from typing import Any
 
@@ -99,7 +99,8 @@ class ModelConfig:
 
     def check(self) -> None:
         """Refuse sizes that no ACE-Step 1.5 network can have."""
-        sizes = {field.name: getattr(self, field.name) for field in fields(self) if field.type is int}
+        values = asdict(self)
+        sizes = {field.name: values[field.name] for field in fields(self) if field.type is int}
         sizes |= {f"fsq_input_levels[{i}]": level for i, level in enumerate(self.fsq_input_levels)}
         for name, size in sizes.items():
             if not isinstance(size, int) or size < 1:

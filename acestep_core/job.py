@@ -77,9 +77,8 @@ def check(job: Job, settings: Settings, turbo: bool, channels: int) -> None:
 
 def check_latents(job: Job, channels: int) -> None:
     """Refuse tensors that are empty, broken, of another model or of another song."""
-    wanted = {"source": 3, "mask": 2, "start_from": 3}
-    for name, dimensions in wanted.items():
-        tensor: Tensor | None = getattr(job, name)
+    wanted = {"source": (job.source, 3), "mask": (job.mask, 2), "start_from": (job.start_from, 3)}
+    for name, (tensor, dimensions) in wanted.items():
         if tensor is None:
             continue
         if (
@@ -106,13 +105,14 @@ def check_latents(job: Job, channels: int) -> None:
 
 def check_conditions(job: Job) -> None:
     """Refuse conditions that cannot be shared out among the songs."""
-    allowed = {"conditions": (1, job.songs), "second": (0, 1, job.songs)}
-    for name, counts in allowed.items():
-        given = len(getattr(job, name))
-        if given not in counts:
-            label = "conditions" if name == "conditions" else "second conditions"
+    allowed = {
+        "conditions": (job.conditions, (1, job.songs)),
+        "second conditions": (job.second, (0, 1, job.songs)),
+    }
+    for name, (given, counts) in allowed.items():
+        if len(given) not in counts:
             raise InvalidInputError(
-                f"There are {given} {label} for {job.songs} songs.",
+                f"There are {len(given)} {name} for {job.songs} songs.",
                 "Give one for all songs, or one for each.",
             )
 

@@ -1,6 +1,5 @@
 """Which files make a checkpoint: official folder, diffusers folder, one file for all, or a file for each part."""
 
-import pickle
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,18 +10,17 @@ from einops import rearrange
 from torch import Tensor
 
 from . import key_maps
-from .checkpoint import Checkpoint, ModelFiles, TextFiles, VaeFiles
+from .checkpoint import CHOOSE_TEXT_ENCODER, Checkpoint, ModelFiles, TextFiles, VaeFiles
 from .config import ModelConfig, VaeConfig, model_config_of
 from .errors import UnsupportedCheckpointError
 from .oobleck import refuse_other_strides
 from .oobleck_keys import vae_config_of
 from .tensor_file import few
-from .text_encoder import Qwen3Sizes
+from .text_encoder import TEXT_FOLDER, Qwen3Sizes
 from .variants import AUTO, variant_of
 from .weights import Weights, read_json
 
 MODEL_FOLDERS = "acestep-v15-*"
-TEXT_FOLDER = "Qwen3-Embedding-0.6B"
 VAE_FOLDER = "vae"
 SILENCE_FILE = "silence_latent.pt"
 CONFIG, DIFFUSERS_INDEX, TOKENIZER = "config.json", "model_index.json", "tokenizer.json"
@@ -161,7 +159,7 @@ def open_text_folder(folder: Path, tokenizer: Path) -> TextFiles:
     if "_class_name" in raw:
         raise UnsupportedCheckpointError(
             f"The folder {folder.name} is no text encoder but a {raw['_class_name']}.",
-            "Choose the folder Qwen3-Embedding-0.6B that belongs to ACE-Step 1.5.",
+            f"Choose the folder {TEXT_FOLDER} that belongs to ACE-Step 1.5.",
         )
     if not (tokenizer / TOKENIZER).is_file():
         raise UnsupportedCheckpointError(
@@ -180,14 +178,14 @@ def text_files(found: Weights, origin: str) -> TextFiles:
     if rows != TEXT_ROWS:
         raise UnsupportedCheckpointError(
             f"{origin} knows {rows} tokens, the text encoder of ACE-Step 1.5 {TEXT_ROWS}.",
-            "Choose Qwen3-Embedding-0.6B (qwen_0.6b_ace15.safetensors) as the text encoder.",
+            CHOOSE_TEXT_ENCODER,
         )
     return TextFiles(weights, Qwen3Sizes.from_shapes(weights.shapes()), tokenizer=None)
 
 
 def refuse_planner(weights: Weights, origin: str) -> None:
     """The text encoder is a Qwen3, and not the one that writes audio codes."""
-    remedy = "Choose Qwen3-Embedding-0.6B (qwen_0.6b_ace15.safetensors) as the text encoder."
+    remedy = CHOOSE_TEXT_ENCODER
     if not {"embed_tokens.weight", "layers.0.self_attn.q_norm.weight"} <= weights.keys():
         raise UnsupportedCheckpointError(f"{origin} is {key_maps.kind_of(weights)}, not a Qwen3.", remedy)
     rows = weights.shape("embed_tokens.weight")[0]
@@ -224,7 +222,7 @@ def read_silence(path: Path, channels: int) -> Tensor:
     """The stored silence [1, T, C]; the file lies channels first, and nothing in it is executed."""
     try:
         stored = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as fault:
+    except Exception as fault:  # a damaged file ends in almost any exception, and none of them is promised
         raise UnsupportedCheckpointError(
             f"{path} is no plain tensor ({str(fault).splitlines()[0] if str(fault) else 'it ends early'}).",
             f"Download {SILENCE_FILE} again from the official repository, or delete it.",

@@ -38,7 +38,7 @@ def compute_dtype(requested: torch.dtype | None, device_type: str, cpu_has_bf16:
         reason = "has bf16 arithmetic" if cpu_has_bf16 else "has no bf16 arithmetic"
         return Precision(chosen, f"Computing in {name_of(chosen)}: this CPU {reason}.")
     if requested is torch.float16:
-        return Precision(torch.float32, "Computing in fp32: fp16 was asked for, which CPUs cannot do well.")
+        return Precision(torch.float32, "Computing in fp32: fp16 was asked for, but is slow on CPUs.")
     return Precision(requested, f"Computing in {name_of(requested)}.")
 
 
@@ -101,7 +101,7 @@ def load_tokenizer(checkpoint: Checkpoint, bundled: Path | None = None) -> TextT
     if bundled is None:
         raise UnsupportedCheckpointError(
             "The text encoder comes without a tokenizer.",
-            "Use the folder Qwen3-Embedding-0.6B, which brings its tokenizer.json.",
+            f"Use the folder {text_encoder.TEXT_FOLDER}, which brings its tokenizer.json.",
         )
     return TextTokenizer.from_comfyui(bundled)
 

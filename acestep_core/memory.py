@@ -1,8 +1,14 @@
 """How much memory a run will take beyond the weights, told before it starts."""
 
+import torch
+
 from .config import ModelConfig, StackConfig
+from .planner import stack_of
+from .text_encoder import Qwen3Sizes
 
 WORKSPACE = 64 << 20  # bytes that kernels keep for themselves
+AUDIO_CODES = 64_000
+SCORE_BYTES = 24  # per candidate: logits, chances, their order and their sums
 ROOM = 1.25  # tensors that live a moment longer than counted
 
 
@@ -25,6 +31,16 @@ def sampling_bytes(
 def encoding_bytes(stack: StackConfig, tokens: int, itemsize: int) -> int:
     """Of one encoder stack over so many tokens."""
     return int(ROOM * itemsize * tokens * token_numbers(stack)) + WORKSPACE
+
+
+def planning_bytes(sizes: Qwen3Sizes, rows: int, tokens: int, dtype: torch.dtype) -> int:
+    """Of a planner that reads and writes `tokens` in each row; a row for each song and prompt."""
+    stack = stack_of(sizes)
+    remembered = 2 * sizes.num_hidden_layers * stack.kv_heads * stack.head_dim * tokens * rows
+    read = tokens * token_numbers(stack)  # prompts are read one at a time
+    head = AUDIO_CODES * stack.width  # rows of the table, when they have to be cast or fetched
+    scores = SCORE_BYTES * rows * sizes.vocab_size
+    return int(ROOM * (dtype.itemsize * (remembered + read + head) + scores)) + WORKSPACE
 
 
 def token_numbers(stack: StackConfig) -> int:

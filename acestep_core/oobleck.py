@@ -1,6 +1,6 @@
-"""The Oobleck VAE (stable audio): 48 kHz audio <-> latent frames at 25 Hz.
+"""The Oobleck VAE of stable audio, between sound and latent frames.
 
-Inside, a sequence is one song [T, C], channels last. Weight norm and Snake's logarithms are folded into the
+Inside, a sequence is one song with the channels last. Weight norm and the logarithms of Snake are folded into the
 weights once, by `fold`.
 """
 
@@ -146,7 +146,7 @@ class Oobleck(nn.Module):
 
     @torch.no_grad()
     def encode(self, audio: Tensor) -> Posterior:
-        """audio: [B, C, S] -> frames [B, floor(S / 1920), D]; samples behind the last whole frame only colour it."""
+        """audio: [B, C, S] -> frames [B, T, D]; the samples behind the last whole frame only colour it."""
         self.check_audio(audio)
         return posterior_of(
             torch.stack([self.encoder(self.take(rearrange(song, "c s -> s c"))) for song in audio])

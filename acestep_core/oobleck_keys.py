@@ -15,14 +15,14 @@ SPELLINGS = {
     "parametrizations.weight.original0": "weight_g",
     "parametrizations.weight.original1": "weight_v",
 }
-NUMBERED = re.compile(r"(encoder|decoder)\.layers\.(\d+)(?:\.layers\.(\d+))?(?:\.layers\.(\d+))?\.(\D.*)")
+NUMBERED = r"(encoder|decoder)\.layers\.(\d+)(?:\.layers\.(\d+))?(?:\.layers\.(\d+))?\.(\D.*)"
 
 
 def official_name(key: str) -> str:
     """The official name of a VAE tensor in stable-audio's layout; any other key comes back respelt at most."""
     for newer, older in SPELLINGS.items():
         key = key.replace(newer, older)
-    numbered = NUMBERED.fullmatch(key)
+    numbered = re.fullmatch(NUMBERED, key)
     if numbered is None:
         return key
     side, layer, part, unit_part, parameter = numbered.groups()
@@ -53,7 +53,7 @@ def vae_config_of(shapes: Mapping[str, Sequence[int]]) -> VaeConfig:
         if shape is None or len(shape) != 3:
             raise UnsupportedCheckpointError(
                 f"The file holds no Oobleck VAE: the convolution {name} is missing.",
-                "Choose the VAE of ACE-Step 1.5 (`ace_1.5_vae.safetensors`, or the official `vae` folder).",
+                "Choose the VAE of ACE-Step 1.5 (ace_1.5_vae.safetensors).",
             )
         return shape
 

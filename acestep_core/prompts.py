@@ -112,7 +112,7 @@ def check_text(name: str, text: str) -> None:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
         raise InvalidInputError(
-            f"Character {error.start + 1} of the {name} is half a character (U+{ord(text[error.start]):04X}).",
+            f"Character {error.start + 1} of the {name} is half a character ({text[error.start]!a}).",
             "Delete it or type it again; it is usually the remains of a cut emoji.",
         ) from error
 

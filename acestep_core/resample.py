@@ -1,7 +1,7 @@
 """Change of sample rate by a polyphase windowed sinc, on any device.
 
-Measured against the lower of the two rates' Nyquist frequency: flat within 0.01 dB up to 0.91 of it (20 kHz at
-44.1 kHz), at least 100 dB down from 1.0 on, linear phase without delay, constants kept. Sound is zero beyond its ends.
+In parts of the lower Nyquist frequency: flat within 0.01 dB up to 0.91, at least 100 dB down from 1.0 on. The phase
+is linear and without delay, constants are kept, and the sound is zero beyond its ends.
 """
 
 import math
@@ -13,7 +13,7 @@ from torch import Tensor
 from .errors import InvalidAudioError
 
 LOWEST_RATE, HIGHEST_RATE = 1_000, 1_000_000  # Hz; beyond them a header is broken rather than unusual
-PASS_BAND = 0.91  # both as parts of the lower Nyquist frequency
+PASS_BAND = 0.91  # both as parts of the lower Nyquist frequency; 20 kHz at 44.1 kHz
 STOP_BAND = 1.0
 ZERO_CROSSINGS = 80  # reach of the sinc on each side, in samples of the lower rate
 KAISER_BETA = 11.3  # with this reach and transition: 111 dB

@@ -1,7 +1,7 @@
 """What the Qwen3 text encoder of transformers makes of token ids, built and filled our way."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ from .errors import UnsupportedCheckpointError
 from .layers import LayerOps
 from .weights import load_exactly
 
+TEXT_FOLDER, TEXT_FILE = "Qwen3-Embedding-0.6B", "qwen_0.6b_ace15.safetensors"
 QWEN_EPS = 1e-6  # a file without config.json does not carry it
 
 
@@ -30,16 +31,18 @@ class Qwen3Sizes:
     rope_theta: float
 
     @classmethod
-    def from_json(cls, raw: Mapping[str, Any]) -> "Qwen3Sizes":
-        """Pick our fields out of a parsed config.json; what we do not compute is refused by name."""
+    def from_json(
+        cls, raw: Mapping[str, Any], part: str = "text encoder", folder: str = TEXT_FOLDER
+    ) -> "Qwen3Sizes":
+        """Pick our fields out of the config.json of `part`; what we do not compute is refused by name."""
         given = {**raw, "rope_theta": rope_theta_of(raw)}
         missing = [field.name for field in fields(cls) if given.get(field.name) is None]
         if missing or raw.get("model_type", "qwen3") != "qwen3":
             raise UnsupportedCheckpointError(
-                f"The text encoder's config.json lacks {', '.join(missing)}."
+                f"The {part}'s config.json lacks {', '.join(missing)}."
                 if missing
-                else f"The text encoder is a {raw['model_type']}, not a qwen3.",
-                "Point the loader at the folder Qwen3-Embedding-0.6B that belongs to ACE-Step 1.5.",
+                else f"The {part} is a {raw['model_type']}, not a qwen3.",
+                f"Point the loader at the folder {folder} that belongs to ACE-Step 1.5.",
             )
         rope = raw.get("rope_parameters") or raw.get("rope_scaling") or {}
         foreign = {
@@ -50,13 +53,15 @@ class Qwen3Sizes:
         }
         if any(foreign.values()):
             raise UnsupportedCheckpointError(
-                f"The text encoder wants an unknown {', '.join(name for name, is_so in foreign.items() if is_so)}.",
-                "Use the Qwen3-Embedding-0.6B that belongs to ACE-Step 1.5.",
+                f"The {part} wants an unknown {', '.join(name for name, is_so in foreign.items() if is_so)}.",
+                f"Use the {folder} that belongs to ACE-Step 1.5.",
             )
         return cls(**{field.name: given[field.name] for field in fields(cls)})
 
     @classmethod
-    def from_shapes(cls, shapes: Mapping[str, Sequence[int]]) -> "Qwen3Sizes":
+    def from_shapes(
+        cls, shapes: Mapping[str, Sequence[int]], part: str = "text encoder", file: str = TEXT_FILE
+    ) -> "Qwen3Sizes":
         """Read the sizes off tensor shapes, keys without a leading `model.`."""
         attention, mlp = "layers.0.self_attn.", "layers.0.mlp."
         needed = ("embed_tokens.weight", mlp + "gate_proj.weight")
@@ -64,8 +69,7 @@ class Qwen3Sizes:
         missing = [key for key in needed if key not in shapes]
         if missing:
             raise UnsupportedCheckpointError(
-                f"The text encoder lacks {', '.join(missing)}.",
-                "Choose a Qwen3 text encoder file, such as qwen_0.6b_ace15.safetensors.",
+                f"The {part} lacks {', '.join(missing)}.", f"Choose a Qwen3 {part} file, such as {file}."
             )
         vocabulary, width = shapes["embed_tokens.weight"]
         head_dim = shapes[attention + "q_norm.weight"][0]
@@ -121,7 +125,7 @@ def build_qwen3(sizes: Qwen3Sizes, ops: LayerOps) -> nn.Module:
     """A Qwen3 of transformers, made of the host's layers; its keys are the checkpoint's without `model.`."""
     from transformers import Qwen3Config, Qwen3Model
 
-    numbers = {field.name: getattr(sizes, field.name) for field in fields(sizes)}
+    numbers = asdict(sizes)
     # transformers 4 reads `rope_theta`, transformers 5 `rope_parameters`; each ignores the other's spelling.
     rope = {"rope_type": "default", "rope_theta": sizes.rope_theta}
     model = Qwen3Model(Qwen3Config(**numbers, rope_parameters=rope))

@@ -24,8 +24,8 @@ COMFYUI_RENAMES = MappingProxyType(
 )
 COMFYUI_FIRST_CODE = 151669
 AUDIO_CODES = 64_000
-CODE_NAME = re.compile(r"<\|audio_code_(\d+)\|>")
-SPECIAL_LOOK = re.compile(r"<[^<>\s]+>")
+CODE_NAME = r"<\|audio_code_(\d+)\|>"
+SPECIAL_LOOK = r"<[^<>\s]+>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class TextTokenizer:
         codes = sorted(
             (int(found[1]), token)
             for name, token in special_ids.items()
-            if (found := CODE_NAME.fullmatch(name))
+            if (found := re.fullmatch(CODE_NAME, name))
         )
         self.codes = len(codes)
         self.first_code = codes[0][1] if codes else None
@@ -85,7 +85,7 @@ class TextTokenizer:
 
     @classmethod
     def from_comfyui(cls, folder: Path) -> "TextTokenizer":
-        """Read the Qwen vocabulary that ComfyUI bundles (`comfy/text_encoders/qwen25_tokenizer`)."""
+        """Read the Qwen vocabulary that ComfyUI bundles with its text encoders."""
         from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers  # noqa: PLC0415
 
         missing = [name for name in COMFYUI_FILES if not (folder / name).is_file()]
@@ -140,4 +140,6 @@ class TextTokenizer:
 
     def special_names_in(self, text: str) -> tuple[str, ...]:
         """Names of special tokens that a user's text holds, each once; they are read as plain text."""
-        return tuple(dict.fromkeys(name for name in SPECIAL_LOOK.findall(text) if name in self.special_ids))
+        return tuple(
+            dict.fromkeys(name for name in re.findall(SPECIAL_LOOK, text) if name in self.special_ids)
+        )

@@ -33,6 +33,16 @@ def seconds_of(frames: int) -> float:
     return frames / FRAMES_PER_SECOND
 
 
+def codes_of(seconds: float) -> int:
+    """Whole audio codes of a song of this length; a hair below a code's edge counts as on it."""
+    return math.floor(seconds * CODES_PER_SECOND + 1e-6)
+
+
+def seconds_of_codes(codes: int) -> float:
+    """Length of so many audio codes."""
+    return codes / CODES_PER_SECOND
+
+
 def samples_of(frames: int) -> int:
     """Audio samples behind so many latent frames."""
     return frames * SAMPLES_PER_FRAME

@@ -9,8 +9,8 @@ from typing import Any
 from .errors import UnsupportedCheckpointError
 
 AUTO = "auto"
-NAMED = re.compile(r"(?<![a-z])(turbo|base|sft)(?![a-z])")
-ACE_STEP = re.compile(r"ace[-_ ]?step")
+NAMED = r"(?<![a-z])(turbo|base|sft)(?![a-z])"
+ACE_STEP = r"ace[-_ ]?step"
 REACH = 3  # folders above a file that may carry the model's name, as in a download cache
 
 
@@ -55,6 +55,6 @@ def names_on(path: Path) -> set[str]:
     above = [folder.name for folder in list(path.parents)[:REACH]]
     names = [path.stem if path.is_file() else path.name, *above]
     for distance, name in enumerate(name.lower() for name in names):
-        if found := set(NAMED.findall(name)):
-            return found if distance == 0 or ACE_STEP.search(name) else set()
+        if found := set(re.findall(NAMED, name)):
+            return found if distance == 0 or re.search(ACE_STEP, name) else set()
     return set()

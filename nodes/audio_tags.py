@@ -42,7 +42,7 @@ def workflow_tags(prompt: Any, extra: Mapping[str, Any] | None) -> dict[str, str
 
 def strict_json(value: Any) -> str:
     """JSON without NaN and Infinity, which Python writes and browsers refuse."""
-    return json.dumps(json.loads(json.dumps(value, default=str), parse_constant=lambda _: None))
+    return json.dumps(json.loads(json.dumps(value, default=str), parse_constant=lambda _name: None))
 
 
 def has_room(extension: str, tags: Mapping[str, str]) -> bool:

@@ -24,6 +24,7 @@ from ..acestep_core.load import (
     name_of,
 )
 from ..acestep_core.silence import Silence
+from ..acestep_core.text_encoder import TEXT_FILE, TEXT_FOLDER
 from ..acestep_core.text_encoder import TextEncoder as Qwen
 from ..acestep_core.variants import Variant
 from . import comfy_runtime as runtime
@@ -44,7 +45,8 @@ KINDS = {
     "AutoencoderOobleck": "an Oobleck VAE",
     **dict.fromkeys(MODEL_KINDS, "a music model"),
 }
-TEXT_FILE, VAE_FILE = "qwen_0.6b_ace15.safetensors", "ace_1.5_vae.safetensors"
+VAE_FILE = "ace_1.5_vae.safetensors"
+TURBO_FOLDER, TURBO_FILE = "acestep-v15-turbo", "ace_step_1.5_turbo_aio.safetensors"
 PROBE = "decoder.layers.0.self_attn.q_proj.weight"  # tells the dtype of a file
 
 
@@ -152,8 +154,8 @@ def found(parts: Parts) -> Checkpoint:
     if parts.model == NO_MODEL:
         raise InvalidInputError(
             "No ACE-Step model is installed.",
-            "Put the folder acestep-v15-turbo (with vae and Qwen3-Embedding-0.6B beside it) into models/acestep, "
-            "or ace_step_1.5_turbo_aio.safetensors into models/checkpoints, and press R to refresh.",
+            f"Put the folder {TURBO_FOLDER} (with vae and {TEXT_FOLDER} beside it) into models/acestep, "
+            f"or {TURBO_FILE} into models/checkpoints, and press R to refresh.",
         )
     folders.register_folder()
     model = picked(parts.model, "model", MODEL_KINDS, *MODEL_KEYS)

@@ -14,7 +14,7 @@ FOLDERS = {"output": folder_paths.get_output_directory, "temp": folder_paths.get
 
 
 class Numbered:
-    """The free names `prefix_00001_.wav`, `prefix_00002_.wav` and so on, counted over every extension as ComfyUI does."""
+    """The free names of a prefix: `song_00001_.wav` and so on, counted over every extension as ComfyUI does."""
 
     def __init__(self, prefix: str, kind: str = "output") -> None:
         """prefix: a name that may lead into folders. kind: output or temp."""

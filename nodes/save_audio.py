@@ -61,7 +61,7 @@ class SaveAudio(io.ComfyNode):
                     options=list(FORMATS),
                     default="FLAC 24-bit",
                     tooltip="FLAC and WAV keep every sample, WAV 32-bit float also above full scale. MP3 and Opus are small and lossy; "
-                    "Opus is always 48 kHz.",
+                    f"Opus is always {SAMPLE_RATE / 1000:g} kHz.",
                 ),
                 *finish_inputs(),
             ],

@@ -28,7 +28,7 @@ def advanced(widget: Any) -> Any:
 
 
 def report_output() -> Any:
-    """The text that a musician should read; shown by ComfyUI's Preview Any."""
+    """The text that a musician should read; Preview Any of ComfyUI shows it."""
     return io.String.Output(
         display_name="report", tooltip="What was decided and done, in words. Connect Preview Any to read it."
     )

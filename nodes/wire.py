@@ -1,4 +1,4 @@
-"""ComfyUI's LATENT, AUDIO and MASK to the core's tensors and back; the only place that knows both layouts."""
+"""Latents, audio and masks of ComfyUI to tensors of the core and back; the only place that knows both layouts."""
 
 import logging
 from typing import Any, SupportsFloat

@@ -82,7 +82,7 @@ function nodeOf(locator) {
 }
 
 app.registerExtension({
-  name: "AceGraph.Player",
+  name: "acestepgraph.player",
 
   nodeCreated(node) {
     if (!NODES.includes(node.comfyClass)) return;

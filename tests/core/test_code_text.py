@@ -97,7 +97,7 @@ def test_a_blank_line_separates_songs_and_a_line_break_does_not():
 
 def test_the_vocabulary_and_the_longest_song_are_the_model_s():
     assert text_tokenizer.AUDIO_CODES == AUDIO_CODES
-    assert text_tokenizer.CODE_NAME.fullmatch(format_codes([AUDIO_CODES - 1]))
+    assert re.fullmatch(text_tokenizer.CODE_NAME, format_codes([AUDIO_CODES - 1]))
     assert MAX_CODES == 3000
 
 

@@ -3,9 +3,15 @@
 from dataclasses import replace
 
 import pytest
+import torch
+from live_memory import LiveMemory
 from oracle import SMALL
+from planner_oracle import pair
 
-from acestep_core.memory import WORKSPACE, encoding_bytes, sampling_bytes
+from acestep_core.memory import WORKSPACE, encoding_bytes, planning_bytes, sampling_bytes
+from acestep_core.text_encoder import Qwen3Sizes
+from acestep_core.token_choice import Choice
+from acestep_core.writing import compose_codes
 
 RUN = {"songs": 2, "frames": 500, "tokens": 300, "steps": 8, "guided": False, "itemsize": 2}
 
@@ -43,3 +49,27 @@ def test_an_encoder_takes_memory_per_token():
 def test_a_stack_without_window_writes_no_blocks_out():
     stack = replace(SMALL.encoder_stack, mlp_width=1)
     assert encoding_bytes(replace(stack, window=None), 750, 4) < encoding_bytes(stack, 750, 4)
+
+
+PLANNER = Qwen3Sizes(70_000, 128, 384, 4, 4, 2, 64, 1e-6, 1e6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(("songs", "negative"), [(1, False), (1, True), (4, True)])
+def test_composing_takes_no_more_than_was_told_and_more_than_half_of_it(songs, negative, dtype):
+    planner = pair(PLANNER)[1].to(dtype)
+    prompt, count = list(range(900)), 20
+    told = planning_bytes(PLANNER, songs * (1 + negative), len(prompt) + count, dtype) - WORKSPACE
+    with LiveMemory(torch.device("cpu"), planner.parameters()) as live:
+        compose_codes(
+            planner,
+            prompt,
+            prompt[:500] if negative else None,
+            range(1_000, 65_000),
+            999,
+            count,
+            list(range(songs)),
+            Choice(),
+            may_stop=True,
+        )
+    assert 0.5 * told < live.peak < told

@@ -215,13 +215,31 @@ def test_a_malicious_silence_is_refused_and_not_executed(official, monkeypatch, 
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"<html></html>", b"version https://git-lfs", b"PK\x03\x04rest", pickle.dumps(3, protocol=2)],
+    [
+        b"",
+        b"<html></html>",
+        b"version https://git-lfs",
+        b"PK\x03\x04rest",
+        b"\x80\x02.",
+        pickle.dumps(3, protocol=2),
+    ],
 )
 def test_a_damaged_silence_is_refused(tmp_path, content):
     path = tmp_path / "silence_latent.pt"
     path.write_bytes(content)
 
     with pytest.raises(UnsupportedCheckpointError, match=r"silence_latent.pt (is no plain tensor|holds a)"):
+        read_silence(path, 64)
+
+
+@pytest.mark.parametrize("legacy", [True, False])
+@pytest.mark.parametrize("kept", [0.02, 0.5, 0.98])
+def test_a_silence_that_breaks_off_is_refused(tmp_path, kept, legacy):
+    path = tmp_path / "silence_latent.pt"
+    torch.save(torch.zeros(1, 64, 100), path, _use_new_zipfile_serialization=not legacy)
+    path.write_bytes(path.read_bytes()[: int(kept * path.stat().st_size)])
+
+    with pytest.raises(UnsupportedCheckpointError, match=r"silence_latent.pt is no plain tensor"):
         read_silence(path, 64)
 
 

@@ -437,5 +437,5 @@ def test_the_player_s_file_is_offered_to_the_frontend(pack):
     text = web.read_text(encoding="ascii")
     assert "prototype" not in text
     assert all(
-        f'"{node}"' in text for node in ("AceGraphSaveAudio", "AceGraphPreviewAudio", "AceGraph.Player")
+        f'"{node}"' in text for node in ("AceGraphSaveAudio", "AceGraphPreviewAudio", "acestepgraph.player")
     )
