@@ -1,3 +1,4 @@
+# make demo    a song and a running editor; ONCE=1 ends after the song, PORT= chooses the port
 # make test    lint and tests, in an environment of its own (.venv); needs Python 3.11 or later
 # make lint    the linters alone
 # make bench   speed and memory against diffusers; BENCH="vae --quick" chooses
@@ -7,41 +8,58 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 READY := $(VENV)/.ready
+NO_PACKAGES := { echo "The packages could not be installed, see above. The first run needs a network." >&2; exit 1; }
 TRANSFORMERS4 := $(VENV)/transformers4
+REGISTRY := $(VENV)/registry
 TEXT_TESTS := $(wildcard tests/core/test_text_*.py) tests/core/test_conditions.py
 
-.PHONY: test lint bench host clean
+.PHONY: demo test lint bench host browser clean
 .DELETE_ON_ERROR:
 
-test: lint host $(TRANSFORMERS4)/.ready
-	$(BIN)/pytest -n logical --cov --cov-report=term
+demo: host
+	@ONCE="$(ONCE)" PORT="$(PORT)" $(BIN)/python tests/demo.py
+
+test: lint browser $(TRANSFORMERS4)/.ready
+	$(BIN)/pytest -n logical --dist loadgroup --cov --cov-report=term
 	PYTHONPATH=$(TRANSFORMERS4) $(BIN)/python -c "import transformers as t; assert t.__version__.startswith('4.57.'), t"
 	PYTHONPATH=$(TRANSFORMERS4) $(BIN)/pytest -q $(TEXT_TESTS)
 
-lint: $(READY)
+lint: $(READY) $(REGISTRY)/.ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/ruff check --quiet --select S102,S307,E702 __init__.py acestep_core nodes
+	$(REGISTRY)/bin/python tests/registry.py
 
 bench: $(READY)
 	$(BIN)/python benchmarks/run.py $(BENCH)
 
 host: $(READY)
-	$(BIN)/python tests/host.py --env
+	@$(BIN)/python tests/host.py --env
+
+browser: $(READY)
+	@$(BIN)/python tests/host.py --env --browser
 
 clean:
 	rm -rf $(VENV) .host
 
 # A torch that $(PYTHON) already has is shared with the environment; otherwise the pinned one is installed.
-$(READY): requirements.txt tests/requirements.txt tests/constraints.txt
+$(READY): requirements.txt tests/requirements.txt tests/constraints.txt tests/planner_oracle.txt
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'PYTHON must be 3.11 or later, this is ' + sys.version)"
 	$(PYTHON) -m venv $$($(PYTHON) -c "import torch" 2>/dev/null && echo --system-site-packages) $(VENV)
-	$(BIN)/python -c "import torch" 2>/dev/null || $(PIP) install "$(TORCH)"
-	$(PIP) install -r tests/requirements.txt -c tests/constraints.txt
+	$(BIN)/python -c "import torch" 2>/dev/null || $(PIP) install "$(TORCH)" || $(NO_PACKAGES)
+	$(PIP) install -r tests/requirements.txt -c tests/constraints.txt || $(NO_PACKAGES)
+	$(PIP) install --no-deps -r tests/planner_oracle.txt
 	touch $@
 
 $(TRANSFORMERS4)/.ready: tests/transformers4.txt $(READY)
 	rm -rf $(TRANSFORMERS4)
 	$(PIP) install --no-deps --target $(TRANSFORMERS4) -r tests/transformers4.txt
+	touch $@
+
+$(REGISTRY)/.ready: tests/registry.txt | $(READY)
+	rm -rf $(REGISTRY)
+	$(PYTHON) -m venv $(REGISTRY)
+	$(REGISTRY)/bin/python -m pip --disable-pip-version-check --quiet install -r tests/registry.txt
 	touch $@

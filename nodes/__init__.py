@@ -2,7 +2,20 @@
 
 from comfy_api.latest import ComfyExtension, io
 
-from . import codes, conditions, latents, load, sample, sampling_extras, save_audio, splice, vae
+from . import (
+    codes,
+    compose,
+    conditions,
+    latents,
+    load,
+    planner,
+    planning,
+    sample,
+    sampling_extras,
+    save_audio,
+    splice,
+    vae,
+)
 
 NODES: list[type[io.ComfyNode]] = [
     load.Load,
@@ -23,6 +36,12 @@ NODES: list[type[io.ComfyNode]] = [
     codes.CodesToText,
     codes.SaveCodes,
     codes.LoadCodes,
+    planner.LoadPlanner,
+    planning.Plan,
+    compose.ComposeCodes,
+    planning.Understand,
+    planning.Inspire,
+    planning.Format,
     splice.Splice,
     save_audio.SaveAudio,
     save_audio.PreviewAudio,

@@ -24,6 +24,7 @@ from .sockets import CodeList, Codes, Model, ModelHandle
 from .wire import Latent, latent_of, source_of_latent
 
 EXTENSION, FOLDER = ".json", "codes"  # of what is saved
+NO_FILE = "save codes first"
 
 
 class AudioToCodes(io.ComfyNode):
@@ -219,7 +220,7 @@ class LoadCodes(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "file",
-                    options=files_to_load(EXTENSION, FOLDER),
+                    options=files_to_load(EXTENSION, FOLDER) or [NO_FILE],
                     tooltip="JSON files of the input folder, and what Save Codes put into output/codes. Press R to refresh the list.",
                 )
             ],

@@ -10,6 +10,7 @@ import comfy.model_patcher
 import comfy.ops
 import comfy.utils
 import torch
+from server import PromptServer
 from torch import nn
 
 from ..acestep_core.errors import DeviceFullError
@@ -33,6 +34,7 @@ class Role(Enum):
     TRANSFORMER = "transformer"
     TEXT = "text encoder"
     VAE = "VAE"
+    PLANNER = "planner"
 
     @property
     def device(self) -> torch.device:
@@ -44,7 +46,7 @@ class Role(Enum):
     @property
     def rest_device(self) -> torch.device:
         """Where it waits."""
-        if self is Role.TEXT:
+        if self in (Role.TEXT, Role.PLANNER):
             return mm.text_encoder_offload_device()
         return mm.vae_offload_device() if self is Role.VAE else mm.unet_offload_device()
 
@@ -105,8 +107,9 @@ def compute_dtype(role: Role, wanted: torch.dtype | None) -> torch.dtype:
 
 def cpu_dtype() -> torch.dtype:
     """bf16 where the CPU has it natively; everywhere else fp32, for fp16 crawls on CPUs."""
-    probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    native = any(getattr(torch.cpu, probe, lambda: False)() for probe in probes)
+    avx512 = getattr(torch.cpu, "_is_avx512_bf16_supported", None)  # an older torch cannot tell
+    amx = getattr(torch.cpu, "_is_amx_tile_supported", None)
+    native = any(probe is not None and probe() for probe in (avx512, amx))
     return torch.bfloat16 if native else torch.float32
 
 
@@ -132,7 +135,7 @@ class Bar:
         self._bar = comfy.utils.ProgressBar(total)
 
     def move(self, done: int, total: int, preview: object = None) -> None:
-        """Show `done` of `total`; preview: ("JPEG", image, longest side)."""
+        """Show `done` of `total`; preview: format, image and longest side."""
         stop_if_asked()
         self._bar.update_absolute(done, total, preview)
 
@@ -141,3 +144,10 @@ def tile_listener() -> Callable[[int, int], None]:
     """Shows tiles done, and stops between two of them."""
     bar = Bar(1)
     return lambda done, total: bar.move(done, total)
+
+
+def caption(node: str | None, text: str) -> None:
+    """A line of text under a running node, where ComfyUI runs as a server."""
+    running = getattr(PromptServer, "instance", None)
+    if node is not None and running is not None:
+        running.send_progress_text(text, node)

@@ -10,6 +10,7 @@ from ..acestep_core.memory import encoding_bytes
 from ..acestep_core.prompts import BPM_RANGE, KEYS, LANGUAGES, TIME_SIGNATURES, TRACKS, Brief, StemControl
 from ..acestep_core.tasks import TASKS, Task
 from ..acestep_core.timebase import FRAMES_PER_CODE, TIMBRE_FRAMES, seconds_of
+from .briefs import brief_of
 from .comfy_runtime import AUTO, rest_device, stop_if_asked
 from .schema import FRAME, advanced, chosen, report_output, schema
 from .sockets import CodeList, Codes, ConditionList, Conditions, TextEncoder, TextHandle
@@ -139,20 +140,12 @@ class EncodeConditions(io.ComfyNode):
         global_caption: str = "",
     ) -> io.NodeOutput:
         stop_if_asked()
-        brief = Brief(
-            caption,
-            lyrics,
-            chosen(language, LANGUAGES, "language"),
-            bpm or None,
-            None if chosen(key, [AUTO, *KEYS], "key") == AUTO else key,
-            None
-            if chosen(time_signature, [AUTO, *TIME_SIGNATURES], "time signature") == AUTO
-            else time_signature,
-            duration or implied_seconds(source, codes),
-            named(tracks),
-            StemControl(global_caption, explicit_mask=False) if global_caption.strip() else None,
+        seconds = duration or implied_seconds(source, codes)
+        brief = replace(
+            brief_of(caption, lyrics, instrumental, language, bpm, key, time_signature, seconds),
+            tracks=named(tracks),
+            stem=StemControl(global_caption, explicit_mask=False) if global_caption.strip() else None,
         )
-        brief = brief.as_instrumental() if instrumental else brief
         asked = TASKS[chosen(task, list(TASKS), "task")]
         condition, lines = write(text_encoder, brief, asked, timbre, codes is not None)
         return io.NodeOutput((condition,), "\n".join(lines))

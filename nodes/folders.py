@@ -8,9 +8,11 @@ from pathlib import Path
 import folder_paths
 
 from ..acestep_core.errors import InvalidInputError
+from ..acestep_core.layouts import AUDIO_CODES, TEXT_ROWS
 
 FOLDER_KEY = "acestep"  # models/acestep: whole checkpoints in folders
 CONFIG_MARK, DIFFUSERS_MARK = FOLDER_MARKS = ("config.json", "model_index.json")
+PLANNER = "planner"  # a folder of a Qwen3 that knows audio codes
 FOLDER_DEPTH = 3
 QWEN_VOCABULARY = Path("comfy", "text_encoders", "qwen25_tokenizer")
 
@@ -47,8 +49,10 @@ def kind_of_folder(folder: Path) -> str:
         return "diffusers"
     try:
         config = json.loads((folder / CONFIG_MARK).read_text(encoding="utf-8"))
+        if config.get("model_type") == "qwen3" and config.get("vocab_size", 0) >= TEXT_ROWS + AUDIO_CODES:
+            return PLANNER
         return str(config.get("model_type") or config.get("_class_name"))
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, TypeError):
         return "unreadable"
 
 

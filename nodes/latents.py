@@ -14,7 +14,7 @@ from .wire import Latent, frames_of_latent, latent_of, mask_to_wire, source_of_l
 
 MOST_SONGS = 64
 LONGEST_FADE = 60.0  # seconds
-ONE_SONG, EACH_SONG = "takes of one song", "one take of each song"
+ONE_SONG, EACH_SONG = "one song", "each song"
 
 
 class SilenceLatent(io.ComfyNode):

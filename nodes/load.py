@@ -41,7 +41,8 @@ MODEL_KINDS, TEXT_KINDS, VAE_KINDS = (
     ("AutoencoderOobleck",),
 )  # of folders
 KINDS = {
-    "qwen3": "a Qwen3 text encoder or planner",
+    "qwen3": "a Qwen3 text encoder",
+    folders.PLANNER: "a planner",
     "AutoencoderOobleck": "an Oobleck VAE",
     **dict.fromkeys(MODEL_KINDS, "a music model"),
 }

@@ -9,6 +9,7 @@ from ..acestep_core.conditions import Condition, ConditionWriter
 from ..acestep_core.config import ModelConfig
 from ..acestep_core.dcw import WaveletCorrection
 from ..acestep_core.noise import NoisePlan
+from ..acestep_core.scribe import Scribe
 from ..acestep_core.silence import Silence
 from ..acestep_core.variants import Variant
 from ..acestep_core.velocity import Filters
@@ -19,13 +20,14 @@ TextEncoder = io.Custom("ACEGRAPH_TEXT_ENCODER")
 Vae = io.Custom("ACEGRAPH_VAE")
 Conditions = io.Custom("ACEGRAPH_CONDITIONS")
 Codes = io.Custom("ACEGRAPH_CODES")
+Planner = io.Custom("ACEGRAPH_PLANNER")
 Noise = io.Custom("ACEGRAPH_NOISE")
 Extras = io.Custom("ACEGRAPH_EXTRAS")
 
 
 @dataclass(frozen=True, eq=False)
 class ModelHandle:
-    """ACEGRAPH_MODEL: the transformer, the semantic codec, and what belongs to both."""
+    """What `Model` carries: the transformer, the semantic codec, and what belongs to both."""
 
     transformer: Managed
     codec: Managed | None  # None: the checkpoint brings none
@@ -40,7 +42,7 @@ class ModelHandle:
 
 @dataclass(frozen=True, eq=False)
 class TextHandle:
-    """ACEGRAPH_TEXT_ENCODER: Qwen3 and the condition encoder in one network, and what writes conditions with them."""
+    """What `TextEncoder` carries: Qwen3 and the condition encoder in one network, and what writes conditions with them."""
 
     encoders: Managed
     writer: ConditionWriter
@@ -51,7 +53,7 @@ class TextHandle:
 
 @dataclass(frozen=True, eq=False)
 class VaeHandle:
-    """ACEGRAPH_VAE."""
+    """What `Vae` carries."""
 
     vae: Managed
 
@@ -59,12 +61,24 @@ class VaeHandle:
         return f"<ACE-Step VAE {self.vae}>"
 
 
-ConditionList = tuple[Condition, ...]  # ACEGRAPH_CONDITIONS: one item per song
+@dataclass(frozen=True, eq=False)
+class PlannerHandle:
+    """What `Planner` carries: the language model, and what reads and writes with it."""
+
+    managed: Managed
+    scribe: Scribe
+    name: str
+
+    def __repr__(self) -> str:
+        return f"<ACE-Step planner {self.name} {self.managed}>"
+
+
+ConditionList = tuple[Condition, ...]  # what `Conditions` carries: one item per song
 
 
 @dataclass(frozen=True, eq=False)
 class CodeList:
-    """ACEGRAPH_CODES: audio codes [N], one tensor per song."""
+    """What `Codes` carries: audio codes, one tensor [N] per song."""
 
     items: tuple[Tensor, ...]
 
@@ -74,14 +88,14 @@ class CodeList:
 
 @dataclass(frozen=True)
 class NoiseChoice:
-    """ACEGRAPH_NOISE: which noise each song starts from."""
+    """What `Noise` carries: which noise each song starts from."""
 
     plan: NoisePlan
 
 
 @dataclass(frozen=True)
 class ExtraSettings:
-    """ACEGRAPH_EXTRAS: the sampler's rarely used settings."""
+    """What `Extras` carries: the sampler's rarely used settings."""
 
     filters: Filters
     wavelet: WaveletCorrection | None

@@ -6,6 +6,7 @@ from pathlib import Path
 import tiny_checkpoint
 
 VARIANTS = ("turbo", "base")
+PLANNER_FOLDER, PLANNER_FILE = tiny_checkpoint.PLANNER_FOLDER, tiny_checkpoint.PLANNER_FILE
 TEXT_FILE, VAE_FILE = "qwen_0.6b_ace15.safetensors", "ace_1.5_vae.safetensors"
 SUBFOLDERS = ("custom_nodes", "input", "output", "temp", "user/default", "models")
 
@@ -44,7 +45,11 @@ def link(built: Path, models: Path) -> None:
         (acestep / f"acestep-v15-{variant}").symlink_to(official / f"acestep-v15-{variant}")
         (acestep / f"diffusers-{variant}").symlink_to(built / variant / "diffusers")
         shutil.copytree(built / variant / "comfy", models, copy_function=hard_link, dirs_exist_ok=True)
-    for shared in ("vae", "Qwen3-Embedding-0.6B"):  # the same seed makes them the same in every variant
+    for shared in (
+        "vae",
+        "Qwen3-Embedding-0.6B",
+        PLANNER_FOLDER,
+    ):  # the same seed makes them the same in every variant
         (acestep / shared).symlink_to(built / VARIANTS[0] / "official" / shared)
 
 

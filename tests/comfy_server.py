@@ -62,9 +62,9 @@ class Finished:
 class Server:
     """`with Server(comfyui, base) as server:`; stops when the block ends."""
 
-    def __init__(self, comfyui: Path, base: Path, *options: str, cpu: bool = True) -> None:
-        """options: more of main.py's, such as "--novram". cpu: leave a GPU alone."""
-        self.base, self.log_file, self.port = base, base / "server.log", free_port()
+    def __init__(self, comfyui: Path, base: Path, *options: str, cpu: bool = True, port: int = 0) -> None:
+        """options: more of main.py's, such as "--novram". cpu: leave a GPU alone. port 0: any free one."""
+        self.base, self.log_file, self.port = base, base / "server.log", port or free_port()
         (base / "user/default/comfy.settings.json").write_text(json.dumps(SETTINGS), encoding="utf-8")
         self._command = [
             *(sys.executable, str(comfyui / "main.py"), *(["--cpu"] if cpu else []), "--disable-api-nodes"),
@@ -88,6 +88,9 @@ class Server:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    def is_running(self) -> bool:
+        return self._process.poll() is None
 
     def stop(self) -> None:
         self._process.terminate()

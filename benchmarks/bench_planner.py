@@ -1,0 +1,202 @@
+"""Codes per second of the planner against `transformers.generate` and a loop in the manner of ComfyUI's core."""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from functools import partial
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from transformers import DynamicCache, LogitsProcessor, LogitsProcessorList, Qwen3Config, Qwen3ForCausalLM
+
+from acestep_core.planner import Planner
+from acestep_core.text_encoder import Qwen3Sizes
+from acestep_core.token_choice import Choice
+from acestep_core.writing import compose_codes
+from benchmarks.full_size import QWEN, filled
+from benchmarks.harness import DTYPES, Row, device, race, seconds_of
+
+PROMPT, NEGATIVE = 200, 120  # tokens: a caption with lyrics, and the lyrics alone
+TOKENS, QUICK_TOKENS = 32, 4
+SONGS = 4
+ROWS = 217_204
+CODES, END = range(151_669, 215_669), 151_645
+SIZES = Qwen3Sizes(**{**QWEN, "vocab_size": ROWS})
+SMALL = replace(SIZES, hidden_size=64, intermediate_size=96, num_hidden_layers=3, head_dim=16)
+LARGER = {
+    "1.7B": replace(SIZES, hidden_size=2048, intermediate_size=6144),
+    "4B": replace(
+        SIZES, hidden_size=2560, intermediate_size=9728, num_hidden_layers=36, num_attention_heads=32
+    ),
+}
+PUBLISHED, GREEDY = Choice(), Choice(temperature=0)
+
+
+class Item(NamedTuple):
+    """What is composed, by whom it is composed otherwise, and the least times as fast."""
+
+    name: str
+    songs: int
+    theirs: Callable[..., object]
+    choice: Choice
+    gate: float | None
+
+
+class CodesOnly(LogitsProcessor):
+    """Forbids everything but codes."""
+
+    def __call__(self, _: Tensor, scores: Tensor) -> Tensor:
+        allowed = torch.full_like(scores, float("-inf"))
+        allowed[:, CODES.start : CODES.stop] = 0
+        return scores + allowed
+
+
+def planners(sizes: Qwen3Sizes, dtype: torch.dtype) -> tuple[Any, Planner]:
+    """The one of transformers and ours on the same tensors."""
+    rope = {"rope_type": "default", "rope_theta": sizes.rope_theta}
+    config = Qwen3Config(**asdict(sizes), rope_parameters=rope, tie_word_embeddings=True)
+    theirs = filled(lambda: Qwen3ForCausalLM(config), dtype)
+    theirs.tie_weights()
+    for module in theirs.modules():  # its buffers were filled with noise like everything else
+        if hasattr(module, "inv_freq"):
+            frequencies = sizes.rope_theta ** -(torch.arange(0, sizes.head_dim, 2).float() / sizes.head_dim)
+            module.inv_freq = module.original_inv_freq = frequencies.to(device())
+    # A strided input makes the CPU copy the whole head for the product, once per prompt: not what is compared here.
+    theirs.lm_head.register_forward_pre_hook(lambda _, given: (given[0].contiguous(),))
+    theirs.generation_config.update(eos_token_id=None, pad_token_id=0, bos_token_id=None)
+    with torch.device("meta"):
+        ours = Planner(sizes, nn)
+    state = {key.removeprefix("model."): weight for key, weight in theirs.state_dict().items()}
+    ours.load_state_dict({key: state[key] for key in ours.state_dict()}, assign=True)
+    return theirs, ours.requires_grad_(False)
+
+
+def prompts() -> tuple[list[int], list[int]]:
+    """Words without meaning, the same in every run."""
+    words = torch.randint(1_000, 150_000, (PROMPT + NEGATIVE,), generator=torch.Generator().manual_seed(0))
+    return words[:PROMPT].tolist(), words[PROMPT:].tolist()
+
+
+def composed(planner: Planner, songs: int, tokens: int, choice: Choice) -> list[Tensor]:
+    """Ours."""
+    return compose_codes(planner, *prompts(), CODES, END, tokens, list(range(songs)), choice)
+
+
+def generated(model: Any, songs: int, tokens: int, choice: Choice, **more: Any) -> Tensor:
+    """All songs in one call of `generate` -> tokens [songs, tokens]."""
+    given, away = (torch.tensor([ids] * songs, device=device()) for ids in prompts())
+    how = {"do_sample": True, "temperature": choice.temperature, "top_p": choice.top_p, "top_k": 0}
+    drawn = how if choice.temperature else {"do_sample": False}
+    found = model.generate(
+        given,
+        attention_mask=torch.ones_like(given),
+        negative_prompt_ids=away,
+        negative_prompt_attention_mask=torch.ones_like(away),
+        guidance_scale=choice.cfg,
+        max_new_tokens=tokens,
+        **drawn,
+        **more,
+    )
+    return found[:, given.shape[1] :]
+
+
+def generated_in_turn(model: Any, songs: int, tokens: int, choice: Choice) -> None:
+    """One call after the other."""
+    for _ in range(songs):
+        generated(model, 1, tokens, choice)
+
+
+def looped(model: Any, songs: int, tokens: int, choice: Choice) -> Tensor:
+    """Both prompts padded into one batch, an attention mask that grows, logits of the whole vocabulary, a full sort."""
+    given, away = prompts()
+    pad = len(given) - len(away)
+    ids = torch.tensor([given] * songs + [[0] * pad + away] * songs, device=device())
+    mask = torch.ones_like(ids)
+    mask[songs:, :pad] = 0
+    cache, found = DynamicCache(), []
+    for _ in range(tokens):
+        places = (mask.cumsum(-1) - 1).clamp_(min=0)[:, -ids.shape[1] :]
+        answer = model(ids, mask, places, cache, use_cache=True, logits_to_keep=1)
+        conditional, unconditional = answer.logits[:, -1].float().chunk(2)
+        scores = CodesOnly()(ids, unconditional + choice.cfg * (conditional - unconditional))
+        found.append(picked(scores, choice))
+        ids = found[-1].repeat(2, 1)
+        mask = torch.cat((mask, mask.new_ones(len(mask), 1)), 1)
+    return torch.cat(found, 1)
+
+
+def picked(scores: Tensor, choice: Choice) -> Tensor:
+    """One token per row [R, 1] by top-p over everything that is sorted."""
+    if not choice.temperature:
+        return scores.argmax(-1, keepdim=True)
+    falling, order = (scores / choice.temperature).softmax(-1).sort(descending=True)
+    kept = falling.where(falling.cumsum(-1) - falling <= choice.top_p, 0)
+    return order.gather(1, torch.multinomial(kept, 1))
+
+
+ITEMS = (
+    Item("one song, against generate", 1, generated, PUBLISHED, 2.0),
+    Item("one song, likeliest tokens, against generate", 1, generated, GREEDY, None),
+    Item("four songs, against four runs of generate", SONGS, generated_in_turn, PUBLISHED, 5.0),
+    Item("four songs, against one batch of generate", SONGS, generated, PUBLISHED, 2.0),
+    Item("one song, against a loop like ComfyUI's core", 1, looped, PUBLISHED, None),
+)
+
+
+def assert_equal() -> None:
+    """At a small size in fp32 everybody's likeliest codes are the same."""
+    theirs, ours = planners(SMALL, torch.float32)
+    only = LogitsProcessorList([CodesOnly()])
+    expected = torch.stack(composed(ours, 2, 12, GREEDY)).to(device()) + CODES.start
+    assert len(expected.unique()) > 4, "the comparison says nothing"
+    for answer in (
+        generated(theirs, 2, 12, GREEDY, logits_processor=only),
+        looped(theirs, 2, 12, GREEDY),
+    ):
+        assert torch.equal(answer, expected), "other codes"
+
+
+def measured(item: Item, theirs: Any, ours: Planner, tokens: int, quick: bool) -> Row:
+    """Race on the same number of codes."""
+    shape = (item.songs, tokens, item.choice)
+    found = race(partial(composed, ours, *shape), partial(item.theirs, theirs, *shape), quick)
+    rates = {"ours_per_s": found.ours.median, "theirs_per_s": found.theirs.median}
+    rates = {name: item.songs * tokens / seconds for name, seconds in rates.items()}
+    name = f"planner 0.6B, bf16, {item.name} ({rates['ours_per_s']:.1f} codes/s)"
+    return Row.of_race(name, found, item.gate, tokens=tokens, **rates)
+
+
+def bandwidth() -> float:
+    """Bytes per second that the device reads, from a sum over much memory."""
+    block = torch.ones(1 << 30, dtype=torch.bfloat16, device=device())
+    return block.nbytes / min(seconds_of(block.sum) for _ in range(5))
+
+
+def share_of_limit(name: str, sizes: Qwen3Sizes, tokens: int) -> Row:
+    """Codes per second over the bound that reading each weight once per code sets."""
+    ours = filled(lambda: Planner(sizes, nn), DTYPES["bf16"])
+    body = sum(weight.nbytes for weight in ours.layers.parameters())
+    limit = bandwidth() / (body + len(CODES) * sizes.hidden_size * 2)
+    composed(ours, 1, tokens, PUBLISHED)
+    short, long = (
+        min(seconds_of(partial(composed, ours, 1, count, PUBLISHED)) for _ in range(3))
+        for count in (tokens, 2 * tokens)
+    )  # their difference is free of prompts and recordings
+    rate = tokens / (long - short)
+    return Row(
+        f"planner {name}, bf16, share of the memory's limit", rate / limit, "", 0.6, details={"per_s": rate}
+    )
+
+
+@torch.inference_mode()
+def run(quick: bool) -> list[Row]:
+    """Every item; on a CUDA device the larger planners as well."""
+    warnings.filterwarnings("ignore", message=".*generation flags.*")
+    assert_equal()
+    tokens = QUICK_TOKENS if quick else TOKENS
+    pair = planners(SIZES, DTYPES["bf16"])
+    rows = [measured(item, *pair, tokens, quick) for item in ITEMS]
+    if device().startswith("cuda"):
+        rows += [share_of_limit(name, sizes, 100) for name, sizes in LARGER.items()]
+    return rows

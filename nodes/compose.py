@@ -1,0 +1,159 @@
+"""The planner writes a song's melody and rhythm as audio codes."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..acestep_core import planning
+from ..acestep_core.chain_of_thought import Thought, read
+from ..acestep_core.errors import InvalidInputError
+from ..acestep_core.timebase import seconds_of_codes
+from ..acestep_core.token_choice import Choice
+from ..acestep_core.writing import compose_codes
+from .briefs import (
+    ANY_LANGUAGE,
+    brief_of,
+    caption_input,
+    figures_inputs,
+    instrumental_input,
+    language_input,
+    lyrics_input,
+)
+from .comfy_runtime import rest_device
+from .limits import within
+from .planner import PLAIN, awake, freedom_inputs, guidance_inputs, meter_of
+from .planning import planner_input, seed_input
+from .schema import advanced, report_output, schema
+from .sockets import CodeList, Codes, PlannerHandle
+
+MOST_SONGS = 64
+
+
+class ComposeCodes(io.ComfyNode):
+    """Codes for a song, or for several at once."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            "planner",
+            node_id="AceGraphComposeCodes",
+            display_name="Compose Codes (ACE-Step)",
+            description="Writes audio codes, five for each second: the melody and rhythm that the Sampler then plays. Connect them to "
+            "Encode Conditions and, through Codes to Latent, to the Sampler's source.",
+            search_aliases=["semantic tokens", "thinking", "LM"],
+            hidden=[io.Hidden.unique_id],
+            inputs=[
+                planner_input(),
+                caption_input("The same caption that the plan was made for."),
+                lyrics_input("The same lyrics."),
+                io.String.Input(
+                    "plan",
+                    optional=True,
+                    force_input=True,
+                    tooltip="From Plan: what is left open below is taken from it.",
+                ),
+                instrumental_input(),
+                language_input(),
+                *figures_inputs(),
+                io.Int.Input(
+                    "songs",
+                    default=1,
+                    min=1,
+                    max=MOST_SONGS,
+                    tooltip="Different songs from the same words; song i uses seed + i.",
+                ),
+                seed_input(),
+                *guidance_inputs(),
+                *freedom_inputs(),
+                advanced(
+                    io.Boolean.Input(
+                        "may_end_early",
+                        default=False,
+                        tooltip="A song may be shorter than asked for, where the planner thinks it is over.",
+                    )
+                ),
+                advanced(
+                    io.Boolean.Input(
+                        "record_steps",
+                        default=True,
+                        tooltip="On NVIDIA cards a step is recorded once and replayed, which is faster. Turn it off if that fails.",
+                    )
+                ),
+            ],
+            outputs=[
+                Codes.Output(
+                    display_name="codes",
+                    tooltip="For Encode Conditions, Codes to Latent, Save Codes.",
+                ),
+                report_output(),
+            ],
+        )
+
+    @classmethod
+    def execute(  # noqa: PLR0913  (one argument per widget)
+        cls,
+        planner: PlannerHandle,
+        caption: str,
+        lyrics: str,
+        instrumental: bool,
+        language: str,
+        bpm: int,
+        key: str,
+        time_signature: str,
+        duration: float,
+        songs: int,
+        seed: int,
+        guidance: float = PLAIN.cfg,
+        negative_prompt: str = "",
+        temperature: float = PLAIN.temperature,
+        top_p: float = PLAIN.top_p,
+        top_k: int = PLAIN.top_k,
+        min_p: float = PLAIN.min_p,
+        repetition_penalty: float = PLAIN.penalty,
+        may_end_early: bool = False,
+        record_steps: bool = True,
+        plan: str | None = None,
+    ) -> io.NodeOutput:
+        choice = Choice(temperature, guidance, top_p, top_k, min_p, repetition_penalty)
+        brief = brief_of(caption, lyrics, instrumental, language, bpm, key, time_signature, duration)
+        thought = read(plan) if plan else Thought()
+        if brief.language != ANY_LANGUAGE:
+            thought = replace(thought, language=brief.language)
+        scribe = planner.scribe
+        wanted = planning.compose(scribe, brief, thought, negative_prompt)
+        count = int(within(songs, 1, MOST_SONGS, "number of songs"))
+        tokens = max(len(wanted.prompt), len(wanted.negative)) + wanted.count
+        meter = meter_of(cls, f"codes for {count} songs" if count > 1 else "codes")
+        items = compose_codes(
+            scribe.planner,
+            wanted.prompt,
+            wanted.negative,
+            scribe.code_ids,
+            scribe.end,
+            wanted.count,
+            [seed + place for place in range(count)],
+            choice,
+            meter,
+            may_end_early,
+            record_steps,
+            awake(planner, 2 * count, tokens),
+        )
+        refuse_nothing(items)
+        short = [
+            f"Song {place} ended after {seconds_of_codes(len(item)):g} s."
+            for place, item in enumerate(items, start=1)
+            if len(item) < wanted.count
+        ]
+        report = (*wanted.report, f"Written: {meter.speed}.", *short)
+        return io.NodeOutput(CodeList(tuple(item.to(rest_device()) for item in items)), "\n".join(report))
+
+
+def refuse_nothing(items: Sequence[Tensor]) -> None:
+    """Refuse songs that were over before they began."""
+    silent = [place for place, item in enumerate(items, start=1) if not len(item)]
+    if silent:
+        raise InvalidInputError(
+            f"The planner ended song {silent[0]} at once.", "Turn may_end_early off, or try another seed."
+        )

@@ -1,0 +1,209 @@
+"""The planner under ComfyUI's memory management: loading it, waking it, and showing how fast it writes."""
+
+import time
+from typing import Any
+
+import torch
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..acestep_core.errors import InvalidInputError
+from ..acestep_core.load import name_of
+from ..acestep_core.memory import planning_bytes
+from ..acestep_core.planner_files import (
+    PLANNER_FILE,
+    PLANNER_FOLDER,
+    load_planner,
+    load_planner_tokenizer,
+    open_planner,
+)
+from ..acestep_core.scribe import Scribe
+from ..acestep_core.token_choice import Choice
+from . import comfy_runtime as runtime
+from . import folders
+from .comfy_runtime import AUTO, OPS, WEIGHT_DTYPES, Bar, Managed, Role
+from .load import kept_in, storage
+from .schema import advanced, chosen, report_output, schema
+from .sockets import Planner, PlannerHandle
+
+NO_PLANNER = "put a planner into models/text_encoders"
+KEYS = ("text_encoders", "checkpoints")
+HINTS = ("5hz-lm", "1.7b", "4b")  # parts of the names that planners have
+PROBE = "layers.0.self_attn.q_proj.weight"  # tells the dtype of a file
+PAUSE = 0.1  # seconds between two moves of the bar
+PLAIN = Choice()
+
+
+class LoadPlanner(io.ComfyNode):
+    """Open a planner in any layout."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        folders.register_folder()
+        names = [*folders.folders_in(folders.PLANNER), *folders.files_in(*KEYS)]
+        return schema(
+            "loaders",
+            node_id="AceGraphLoadPlanner",
+            display_name="Load Planner (ACE-Step)",
+            description="Opens the language model that plans songs: a folder in models/acestep, a file in models/text_encoders, "
+            "or the planner inside an all-in-one file.",
+            search_aliases=["language model", "LM", "5Hz"],
+            inputs=[
+                io.Combo.Input(
+                    "planner",
+                    options=sorted(names, key=unlikely) or [NO_PLANNER],
+                    tooltip="The 1.7B planner is a good start; 0.6B is faster, 4B knows more.",
+                ),
+                io.Combo.Input(
+                    "weight_dtype",
+                    options=[AUTO, *WEIGHT_DTYPES],
+                    default=AUTO,
+                    tooltip="How weights are kept in memory. auto fits the machine.",
+                ),
+            ],
+            outputs=[
+                Planner.Output(
+                    display_name="planner", tooltip="For Plan, Compose Codes, Understand, Inspire and Format."
+                ),
+                report_output(),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, planner: str, weight_dtype: str) -> io.NodeOutput:
+        chosen(weight_dtype, [AUTO, *WEIGHT_DTYPES], "weight dtype")
+        if planner == NO_PLANNER:
+            raise InvalidInputError(
+                "No planner is installed.",
+                f"Put {PLANNER_FILE} into models/text_encoders, or the folder {PLANNER_FOLDER} "
+                "into models/acestep, and press R to refresh.",
+            )
+        folders.register_folder()
+        files = open_planner(folders.path_of(planner, *KEYS))
+        bar = Bar(2)
+        wanted = WEIGHT_DTYPES.get(weight_dtype)
+        computing = runtime.compute_dtype(Role.PLANNER, wanted)
+        stored = storage(files.weights.dtype(PROBE), wanted, computing)
+        network = kept_in(load_planner(files, OPS, stored), wanted)
+        bar.move(1, 2)
+        managed = Managed(network, Role.PLANNER, computing)
+        scribe = Scribe.of(managed.network, load_planner_tokenizer(files, folders.bundled_qwen()))
+        bar.move(2, 2)
+        return io.NodeOutput(
+            PlannerHandle(managed, scribe, planner),
+            f"{planner}: {managed} in {name_of(computing)} on {managed.device}",
+        )
+
+
+def unlikely(name: str) -> tuple[bool, str]:
+    """Sorts what looks like a planner before what does not."""
+    return not any(hint in name.lower() for hint in HINTS), name
+
+
+def awake(handle: PlannerHandle, rows: int, tokens: int) -> Tensor:
+    """Bring the planner's weights in, with room for so many tokens in each row; a tensor that shows where to compute."""
+    runtime.stop_if_asked()
+    managed = handle.managed
+    managed.loaded(planning_bytes(handle.scribe.planner.sizes, rows, tokens, managed.dtype))
+    return torch.empty(0, device=managed.device, dtype=managed.dtype)
+
+
+class Meter:
+    """Listens to a planner: moves the bar, tells the speed, and stops within one token."""
+
+    def __init__(self, node: str | None, unit: str) -> None:
+        self._bar, self._node, self._unit = Bar(1), node, unit
+        self._began = self._shown = time.perf_counter()
+        self._done = 0
+
+    def __call__(self, done: int, total: int) -> None:
+        runtime.stop_if_asked()
+        self._done = done
+        if done == total or time.perf_counter() - self._shown > PAUSE:
+            self._shown = time.perf_counter()
+            self._bar.move(done, total)
+            runtime.caption(self._node, f"{done} / {total} {self.speed}")
+
+    @property
+    def speed(self) -> str:
+        """How fast it went so far; nothing if nothing was written."""
+        spent = max(time.perf_counter() - self._began, 1e-9)
+        return f"{self._unit} at {self._done / spent:.1f} per second" if self._done else ""
+
+
+def meter_of(node: type[io.ComfyNode], unit: str) -> Meter:
+    """A meter that shows itself under the running node."""
+    return Meter(node.hidden.unique_id if node.hidden else None, unit)
+
+
+def freedom_inputs(temperature: float = PLAIN.temperature) -> list[Any]:
+    """How freely tokens are chosen."""
+    daring = io.Float.Input(
+        "temperature",
+        default=temperature,
+        min=0.0,
+        max=2.0,
+        step=0.05,
+        tooltip="How daring the planner is. 0: always the likeliest.",
+    )
+    penalty = io.Float.Input(
+        "repetition_penalty",
+        default=PLAIN.penalty,
+        min=0.5,
+        max=2.0,
+        step=0.01,
+        tooltip="Above 1: what was written before is avoided. 1: off.",
+    )
+    return [advanced(widget) for widget in (daring, *filter_inputs(), penalty)]
+
+
+def filter_inputs() -> list[Any]:
+    """Which tokens are left out before one is chosen."""
+    return [
+        io.Float.Input(
+            "top_p",
+            default=PLAIN.top_p,
+            min=0.01,
+            max=1.0,
+            step=0.01,
+            tooltip="Only the likeliest tokens that have this share together. 1: off.",
+        ),
+        io.Int.Input(
+            "top_k",
+            default=PLAIN.top_k,
+            min=0,
+            max=1000,
+            tooltip="Only so many of the likeliest tokens. 0: off.",
+        ),
+        io.Float.Input(
+            "min_p",
+            default=PLAIN.min_p,
+            min=0.0,
+            max=1.0,
+            step=0.01,
+            tooltip="Only tokens with this share of the likeliest one. 0: off.",
+        ),
+    ]
+
+
+def guidance_inputs() -> list[Any]:
+    """How strictly the words are followed, and what to stay away from."""
+    return [
+        advanced(
+            io.Float.Input(
+                "guidance",
+                default=PLAIN.cfg,
+                min=0.0,
+                max=10.0,
+                step=0.1,
+                tooltip="How strictly the words are followed. 1: off, and half the work.",
+            )
+        ),
+        advanced(
+            io.String.Input(
+                "negative_prompt",
+                default="",
+                tooltip="A caption to stay away from; works with guidance alone.",
+            )
+        ),
+    ]

@@ -1,0 +1,292 @@
+"""What the planner does with words: plan, understand, inspire, format."""
+
+from dataclasses import replace
+
+from comfy_api.latest import io
+
+from ..acestep_core import planning
+from ..acestep_core.chain_of_thought import Thought
+from ..acestep_core.errors import InvalidInputError
+from ..acestep_core.planning import UNDERSTANDING
+from ..acestep_core.prompts import LANGUAGES
+from ..acestep_core.scribe import Manner
+from ..acestep_core.timebase import MAX_SECONDS
+from ..acestep_core.token_choice import Choice
+from .briefs import (
+    ANY_LANGUAGE,
+    brief_of,
+    brief_outputs,
+    brief_values,
+    caption_input,
+    duration_input,
+    figures_inputs,
+    instrumental_input,
+    language_input,
+    lyrics_input,
+)
+from .comfy_runtime import AUTO
+from .limits import within
+from .planner import PLAIN, Meter, awake, freedom_inputs, guidance_inputs, meter_of
+from .schema import SEED_MAX, chosen, schema
+from .sockets import CodeList, Codes, Planner, PlannerHandle
+
+UNIT = "tokens"
+
+
+def planner_input() -> io.Input:
+    """The planner's socket."""
+    return Planner.Input("planner", tooltip="From Load Planner.")
+
+
+def seed_input() -> io.Input:
+    """Which of the possible answers it is."""
+    return io.Int.Input(
+        "seed",
+        default=0,
+        min=0,
+        max=SEED_MAX,
+        control_after_generate=True,
+        tooltip="Another seed, another answer.",
+    )
+
+
+class Plan(io.ComfyNode):
+    """The figures of a song, thought out before it is played."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            "planner",
+            node_id="AceGraphPlan",
+            display_name="Plan (ACE-Step)",
+            description="Chooses tempo, key, time signature, length and language for caption and lyrics, and makes the caption richer. "
+            "What you set stays as it is.",
+            search_aliases=["chain of thought", "metadata", "LM"],
+            hidden=[io.Hidden.unique_id],
+            inputs=[
+                planner_input(),
+                caption_input("Style, instruments, mood, voice: what the plan is made for."),
+                lyrics_input("What is sung; the planner reads it and leaves it alone."),
+                instrumental_input(),
+                language_input(),
+                *figures_inputs(),
+                io.Boolean.Input(
+                    "enrich_caption",
+                    default=True,
+                    tooltip="The planner writes a richer caption. Off: yours comes out as it is.",
+                ),
+                seed_input(),
+                *guidance_inputs(),
+                *freedom_inputs(),
+            ],
+            outputs=brief_outputs(),
+        )
+
+    @classmethod
+    def execute(  # noqa: PLR0913  (one argument per widget)
+        cls,
+        planner: PlannerHandle,
+        caption: str,
+        lyrics: str,
+        instrumental: bool,
+        language: str,
+        bpm: int,
+        key: str,
+        time_signature: str,
+        duration: float,
+        enrich_caption: bool,
+        seed: int,
+        guidance: float = PLAIN.cfg,
+        negative_prompt: str = "",
+        temperature: float = PLAIN.temperature,
+        top_p: float = PLAIN.top_p,
+        top_k: int = PLAIN.top_k,
+        min_p: float = PLAIN.min_p,
+        repetition_penalty: float = PLAIN.penalty,
+    ) -> io.NodeOutput:
+        choice = Choice(temperature, guidance, top_p, top_k, min_p, repetition_penalty)
+        brief = brief_of(caption, lyrics, instrumental, language, bpm, key, time_signature, duration)
+        meter = meter_of(cls, UNIT)
+        answer = planning.plan(
+            planner.scribe,
+            brief,
+            manner(planner, seed, choice, meter, rows=2),
+            negative_prompt,
+            enrich_caption,
+            brief.language == ANY_LANGUAGE,
+        )
+        return io.NodeOutput(*brief_values(answer, meter.speed))
+
+
+class Understand(io.ComfyNode):
+    """What a recording is."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            "planner",
+            node_id="AceGraphUnderstand",
+            display_name="Understand (ACE-Step)",
+            description="Listens to audio codes and writes down caption, lyrics, language, tempo, key and time signature. "
+            "For a recording: Oobleck Encode, Audio to Codes, this node.",
+            search_aliases=["transcribe", "describe", "analyse", "tag"],
+            hidden=[io.Hidden.unique_id],
+            inputs=[
+                planner_input(),
+                Codes.Input("codes", tooltip="From Audio to Codes, Load Codes or Compose Codes."),
+                io.Int.Input(
+                    "song", default=1, min=1, max=64, tooltip="Which song of the batch is described."
+                ),
+                seed_input(),
+                *freedom_inputs(UNDERSTANDING.temperature),
+            ],
+            outputs=brief_outputs(),
+        )
+
+    @classmethod
+    def execute(  # noqa: PLR0913  (one argument per widget)
+        cls,
+        planner: PlannerHandle,
+        codes: CodeList,
+        song: int,
+        seed: int,
+        temperature: float = UNDERSTANDING.temperature,
+        top_p: float = PLAIN.top_p,
+        top_k: int = PLAIN.top_k,
+        min_p: float = PLAIN.min_p,
+        repetition_penalty: float = PLAIN.penalty,
+    ) -> io.NodeOutput:
+        if not 1 <= song <= len(codes.items):
+            raise InvalidInputError(
+                f"There is no song {song} among {len(codes.items)}.",
+                "Choose the number of one that is there.",
+            )
+        choice = Choice(temperature, 1.0, top_p, top_k, min_p, repetition_penalty)
+        meter = meter_of(cls, UNIT)
+        answer = planning.understand(
+            planner.scribe, codes.items[song - 1].tolist(), manner(planner, seed, choice, meter)
+        )
+        return io.NodeOutput(*brief_values(answer, meter.speed))
+
+
+class Inspire(io.ComfyNode):
+    """A whole song out of one sentence."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            "planner",
+            node_id="AceGraphInspire",
+            display_name="Inspire (ACE-Step)",
+            description="Turns a short wish into a whole song: caption, lyrics, language, tempo, key, time signature and length.",
+            search_aliases=["simple mode", "idea", "lyrics writer"],
+            hidden=[io.Hidden.unique_id],
+            inputs=[
+                planner_input(),
+                io.String.Input(
+                    "wish",
+                    multiline=True,
+                    placeholder="a sea shanty about a lost umbrella",
+                    tooltip="What you would like to hear, in a few words.",
+                ),
+                instrumental_input(),
+                language_input(),
+                duration_input("Length of the song. 0: the planner decides."),
+                seed_input(),
+                *freedom_inputs(),
+            ],
+            outputs=brief_outputs(),
+        )
+
+    @classmethod
+    def execute(  # noqa: PLR0913  (one argument per widget)
+        cls,
+        planner: PlannerHandle,
+        wish: str,
+        instrumental: bool,
+        language: str,
+        duration: float,
+        seed: int,
+        temperature: float = PLAIN.temperature,
+        top_p: float = PLAIN.top_p,
+        top_k: int = PLAIN.top_k,
+        min_p: float = PLAIN.min_p,
+        repetition_penalty: float = PLAIN.penalty,
+    ) -> io.NodeOutput:
+        choice = Choice(temperature, 1.0, top_p, top_k, min_p, repetition_penalty)
+        chosen(language, [AUTO, *LANGUAGES], "language")
+        seconds = within(duration, 0, MAX_SECONDS, "duration", " s")
+        meter = meter_of(cls, UNIT)
+        answer = planning.inspire(
+            planner.scribe,
+            wish,
+            manner(planner, seed, choice, meter),
+            instrumental,
+            ANY_LANGUAGE if language == AUTO else language,
+            Thought(duration=int(seconds) or None),
+        )
+        return io.NodeOutput(*brief_values(with_seconds(answer, seconds), meter.speed))
+
+
+class Format(io.ComfyNode):
+    """Rough words in the form that the model likes."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            "planner",
+            node_id="AceGraphFormat",
+            display_name="Format (ACE-Step)",
+            description="Rewrites a rough caption and rough lyrics: a full description, section tags, and the figures that go with them. "
+            "What you set stays as it is.",
+            search_aliases=["rewrite", "polish", "lyrics format"],
+            hidden=[io.Hidden.unique_id],
+            inputs=[
+                planner_input(),
+                caption_input("A rough description; it may be empty if there are lyrics."),
+                lyrics_input("Rough words; empty: the planner takes the song for an instrumental."),
+                instrumental_input(),
+                language_input(),
+                *figures_inputs(),
+                seed_input(),
+                *freedom_inputs(),
+            ],
+            outputs=brief_outputs(),
+        )
+
+    @classmethod
+    def execute(  # noqa: PLR0913  (one argument per widget)
+        cls,
+        planner: PlannerHandle,
+        caption: str,
+        lyrics: str,
+        instrumental: bool,
+        language: str,
+        bpm: int,
+        key: str,
+        time_signature: str,
+        duration: float,
+        seed: int,
+        temperature: float = PLAIN.temperature,
+        top_p: float = PLAIN.top_p,
+        top_k: int = PLAIN.top_k,
+        min_p: float = PLAIN.min_p,
+        repetition_penalty: float = PLAIN.penalty,
+    ) -> io.NodeOutput:
+        choice = Choice(temperature, 1.0, top_p, top_k, min_p, repetition_penalty)
+        brief = brief_of(caption, lyrics, instrumental, language, bpm, key, time_signature, duration)
+        meter = meter_of(cls, UNIT)
+        answer = planning.format_brief(
+            planner.scribe, brief, manner(planner, seed, choice, meter), brief.language == ANY_LANGUAGE
+        )
+        return io.NodeOutput(*brief_values(answer, meter.speed))
+
+
+def manner(planner: PlannerHandle, seed: int, choice: Choice, meter: Meter, rows: int = 1) -> Manner:
+    """How to write, once the weights are in."""
+    return Manner(seed, choice, meter, awake(planner, rows, planner.scribe.context))
+
+
+def with_seconds(answer: planning.Answer, seconds: float) -> planning.Answer:
+    """The answer for a song whose length somebody set."""
+    return replace(answer, brief=replace(answer.brief, duration=seconds)) if seconds else answer

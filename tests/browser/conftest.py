@@ -1,0 +1,61 @@
+"""What tests of workflows and of the editor get: servers with both frontends, and a browser, each started once."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import host
+import pytest
+from comfy_server import Server
+from editor import FRONTENDS, Editor, browser
+from playwright.sync_api import Browser
+
+import example_workflows
+
+
+class Studio:
+    """Starts what is asked for, and keeps it until the end."""
+
+    def __init__(self, comfyui: Path, base: Path, stack: ExitStack) -> None:
+        self._comfyui, self._base, self._stack = comfyui, base, stack
+        self._servers: dict[str, Server] = {}
+        self._tabs: dict[tuple[str, bool], Editor] = {}
+        self._browser: Browser | None = None
+
+    def server(self, frontend: str = FRONTENDS[0]) -> Server:
+        if frontend not in self._servers:
+            newest = frontend != FRONTENDS[0]
+            options = ("--front-end-root", str(host.frontend_dir())) if newest else ()
+            base = example_workflows.prepared(self._base / frontend)
+            self._servers[frontend] = self._stack.enter_context(Server(self._comfyui, base, *options))
+        return self._servers[frontend]
+
+    def tab(self, frontend: str, new_style: bool) -> Editor:
+        """An editor with nodes as HTML, or drawn on the canvas."""
+        if (frontend, new_style) not in self._tabs:
+            server = self.server(frontend)
+            self._browser = self._browser or self._stack.enter_context(browser())
+            self._tabs[frontend, new_style] = Editor(self._browser, server)
+        opened = self._tabs[frontend, new_style]
+        opened.new_style(new_style)
+        return opened
+
+
+@pytest.fixture(scope="session")
+def studio(comfyui_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    if not host.chromium() or not (host.frontend_dir() / "index.html").is_file():
+        pytest.fail("There is no browser or no newest frontend: run `python tests/host.py --env --browser`.")
+    with ExitStack() as stack:
+        yield Studio(comfyui_dir, tmp_path_factory.mktemp("studio"), stack)
+
+
+@pytest.fixture(params=FRONTENDS)
+def frontend(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of one frontend stay together on one worker, and so need one server and one browser."""
+    for item in items:
+        parameters = getattr(getattr(item, "callspec", None), "params", {})
+        item.add_marker(pytest.mark.xdist_group(f"browser-{parameters.get('frontend', FRONTENDS[0])}"))

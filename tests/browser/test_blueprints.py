@@ -1,0 +1,90 @@
+"""The blueprints: one node for a whole task, in the library of both frontends."""
+
+import json
+
+import blueprints
+import pytest
+from editor import FRONTENDS, until
+
+NAMES = [make().name for make in blueprints.BLUEPRINTS]
+TAKERS = """(recording) => {
+  const node = app.graph.nodes[0];
+  const save = LiteGraph.createNode("AceGraphSaveAudio");
+  app.graph.add(save);
+  node.connect(node.findOutputSlot("audio"), save, save.findInputSlot("audio"));
+  node.connect(node.findOutputSlot("conditions"), save, save.findInputSlot("conditions"));
+  if (node.findInputSlot("audio") < 0) return;
+  const load = LiteGraph.createNode("LoadAudio");
+  app.graph.add(load);
+  load.widgets.find((w) => w.name === "audio").value = recording;
+  load.connect(0, node, node.findInputSlot("audio"));
+}"""
+SHOWN = (
+    """() => app.graph.nodes.map((n) => [n.title, (n.widgets ?? []).map((w) => w.name.split(": ").pop())])"""
+)
+
+
+def promoted_of(make):
+    return [widget for _, widget in make().promoted]
+
+
+def put(editor, frontend, name):
+    """Find a node by its name, as a user does after a double click on the canvas, and put it there."""
+    before = editor.js("() => app.graph.nodes.length")
+    editor.js("() => { app.canvas.ds.offset[1] += 700; app.canvas.setDirty(true, true); }")  # an empty place
+    editor.page.wait_for_timeout(300)
+    editor.page.mouse.dblclick(800, 250)
+    editor.page.wait_for_timeout(600)
+    editor.page.keyboard.type(name)
+    editor.page.wait_for_timeout(800)
+    editor.page.keyboard.press("Enter")
+    if frontend != FRONTENDS[0]:  # there the node hangs on the pointer until it is clicked down
+        editor.page.wait_for_timeout(300)
+        editor.page.mouse.click(800, 250)
+    until(lambda: editor.js("() => app.graph.nodes.length") == before + 1, f"{name} is there", 20)
+
+
+@pytest.fixture
+def empty(studio, frontend):
+    editor = studio.tab(frontend, frontend != FRONTENDS[0])
+    editor.errors.clear()
+    editor.js("() => app.graph.clear()")
+    yield editor
+    editor.page.keyboard.press("Escape")
+
+
+def test_the_server_offers_them_and_no_others(studio):
+    offered = studio.server().get("/global_subgraphs").values()
+    assert sorted(entry["name"] for entry in offered) == sorted(NAMES)
+    files = {path.name for path in blueprints.FOLDER.iterdir()}
+    assert files == {f"{name}.json" for name in NAMES}
+
+
+def test_no_id_occurs_in_two_of_them():
+    files = [json.loads(path.read_text(encoding="utf-8")) for path in blueprints.FOLDER.iterdir()]
+    inside = [graph["id"] for file in files for graph in file["definitions"]["subgraphs"]]
+    nodes = [
+        node["id"] for file in files for graph in file["definitions"]["subgraphs"] for node in graph["nodes"]
+    ]
+    assert len(set(inside)) == len(inside) == len(NAMES)
+    assert len(set(nodes)) == len(nodes)
+
+
+def test_all_of_them_can_be_in_one_graph(empty, frontend):
+    for name in NAMES:
+        put(empty, frontend, name)
+    expected = [[make().name, promoted_of(make)] for make in blueprints.BLUEPRINTS]
+    assert empty.js(SHOWN) == expected
+    assert empty.errors == []
+
+
+@pytest.mark.parametrize("make", blueprints.BLUEPRINTS, ids=lambda make: make.__name__)
+def test_a_blueprint_runs_as_one_node(empty, frontend, make):
+    put(empty, frontend, make().name)
+    empty.js(TAKERS, "acestep_graph_demo.flac")
+    done = empty.run()
+    assert done["status"]["status_str"] == "success", done["status"]
+    (entry,) = (entry for shown in done["outputs"].values() for entry in shown.get("audio", ()))
+    assert empty.server.view(entry)[:4] == b"fLaC"
+    empty.fit()
+    empty.picture(f"blueprint_{make.__name__}_{frontend}")

@@ -1,0 +1,220 @@
+"""The pack in the real editor: with the frontend that ComfyUI 0.3.75 brings and the newest, nodes drawn and as HTML."""
+
+import json
+import re
+from concurrent.futures import ThreadPoolExecutor
+from itertools import combinations
+
+import api_form
+import comfy_host
+import pytest
+from editor import FRONTENDS, until
+from workflow_page import Rect
+
+import example_workflows
+
+FOLDER = comfy_host.PACK / "example_workflows"
+NAMES = [page.__name__ for page in example_workflows.PAGES]
+STYLES = {"classic": False, "new": True}
+SHORT = 6.0  # seconds of a song that is only there to be loaded again
+OWN_SEED = 31
+FORMATS = {  # format of Save Audio -> what a browser calls it
+    "FLAC 24-bit": "audio/flac",
+    "MP3 192 kbit/s": "audio/mpeg",
+    "Opus 96 kbit/s": "audio/ogg",
+}
+PAINTED = """() => app.graph.nodes.map((node) => {
+  const [x, y, width, height] = node.getBounding();
+  return [Number(node.id), x, y, width, height];
+})"""
+RENDERED = """() => Array.from(document.querySelectorAll("[data-node-id]"), (element) => {
+  const { x, y, width, height } = element.getBoundingClientRect();
+  return [Number(element.dataset.nodeId), x, y, width, height];
+})"""
+PLAYERS = """() => Array.from(document.querySelectorAll(".acegraph-player"), (box) => {
+  const audio = box.querySelector("audio");
+  return { label: box.querySelector(".acegraph-songs span").textContent, ready: audio.readyState,
+           seconds: audio.duration, source: new URL(audio.currentSrc || location).searchParams.get("filename"), rows: box.querySelector(".acegraph-songs").style.display };
+})"""
+
+
+def workflow(name):
+    return json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(params=STYLES)
+def style(request):
+    return request.param
+
+
+@pytest.fixture
+def styled(studio, frontend, style, request):
+    yield from tab_of(studio, frontend, STYLES[style], request)
+
+
+@pytest.fixture
+def editor(studio, frontend, request):
+    """The style that a user of this frontend most likely has."""
+    yield from tab_of(studio, frontend, frontend != FRONTENDS[0], request)
+
+
+def tab_of(studio, frontend, new_style, request):
+    opened = studio.tab(frontend, new_style)
+    opened.errors.clear()
+    yield opened
+    opened.picture(re.sub(r"[^\w.]+", "_", request.node.name))
+    opened.page.keyboard.press("Escape")
+
+
+def rects(editor, style):
+    """Node id -> where it is on the screen, or on the canvas."""
+    ask = RENDERED if STYLES[style] else PAINTED
+    return {key: Rect(*numbers) for key, *numbers in editor.js(ask)}
+
+
+def clean(prompt):
+    """A prompt without what only the frontend knows of: its own buttons and players."""
+    own = {"audioUI", "upload", "preview", "preview_markdown", "preview_text", "previewMode", "preview_mode"}
+    return {
+        key: (node["class_type"], {name: v for name, v in node["inputs"].items() if name not in own})
+        for key, node in prompt.items()
+    }
+
+
+# --------------------------------------------------------------------------------------------- templates
+@pytest.mark.parametrize("name", NAMES)
+def test_a_template_opens_without_a_word_and_nothing_overlaps(styled, style, name):
+    found = workflow(name)
+    styled.open_template(name, len(found["nodes"]))
+    assert (styled.toasts(), styled.dialogs(), styled.errors) == ([], [], [])
+    placed = rects(styled, style)
+    assert set(placed) == {node["id"] for node in found["nodes"]}
+    assert not [pair for pair in combinations(placed, 2) if placed[pair[0]].overlaps(placed[pair[1]])]
+    made = styled.prompt()
+    info = styled.server.object_info().__getitem__
+    assert clean(made["output"]) == clean(api_form.prompt_of(found, info))
+    for before, after in zip(found["nodes"], made["workflow"]["nodes"], strict=True):
+        assert after["type"] == before["type"]
+        assert values_of(after) == values_of(before)
+
+
+def values_of(node):
+    """What the widgets hold; frontends differ in how they write that a button holds nothing."""
+    found = [None if value == "" else value for value in node.get("widgets_values") or ()]
+    while found and found[-1] is None:
+        found.pop()
+    return found
+
+
+# --------------------------------------------------------------------------------------------- runs, player
+@pytest.mark.parametrize("name", ["text2music", "cover", "repaint", "extend", "extract", "lego", "complete"])
+def test_run_makes_a_song_that_the_node_plays(editor, name):
+    editor.open_template(name, len(workflow(name)["nodes"]))
+    editor.set("AceGraphSilenceLatent", seconds=SHORT)
+    done = editor.run()
+    assert done["status"]["status_str"] == "success", done["status"]
+    players = until(lambda: loaded(editor), "the song can be played")
+    listed = [song for shown in done["outputs"].values() for song in shown.get("audio", ())]
+    assert len(players) == len(listed)
+    assert (editor.toasts(), editor.errors) == ([], [])
+
+
+def loaded(editor):
+    """The players, once each has its song."""
+    players = editor.js(PLAYERS)
+    return players if players and all(player["ready"] == 4 for player in players) else None
+
+
+def test_every_song_of_a_batch_is_played(styled):
+    styled.open_template("retake", len(workflow("retake")["nodes"]))
+    styled.set("AceGraphSilenceLatent", seconds=SHORT)
+    done = styled.run()
+    assert done["status"]["status_str"] == "success", done["status"]
+    players = until(lambda: loaded(styled), "the songs can be played")
+    styled.fit()
+    (single,) = (player for player in players if player["rows"] == "none")
+    assert single["seconds"] == pytest.approx(SHORT, abs=0.1)
+    songs = [walk_to(styled, "Next song", f"{place} / 4") for place in (2, 3, 4, 1)]
+    assert len({song["source"] for song in songs}) == 4
+    assert all(song["seconds"] == pytest.approx(SHORT, abs=0.1) for song in songs)
+    assert walk_to(styled, "Previous song", "4 / 4")["source"] == songs[2]["source"]
+
+
+def walk_to(editor, button, label):
+    """Press a button of the player with several songs; what it plays then."""
+    editor.page.locator(f".acegraph-songs:visible button[title='{button}']").click()
+
+    def there():
+        players = loaded(editor) or ()
+        return next((player for player in players if player["label"].startswith(label)), None)
+
+    return until(there, f"song {label} can be played")
+
+
+# --------------------------------------------------------------------------------------------- files dropped
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_saved_file_dropped_on_the_canvas_brings_its_graph_back(editor, form):
+    found = workflow("text2music")
+    entry = saved_song(editor.server, found, form)
+    editor.js("() => app.graph.clear()")
+    editor.drop(entry["filename"], FORMATS[form], editor.server.view(entry))
+    editor.page.wait_for_function("(n) => app.graph.nodes.length === n", arg=len(found["nodes"]))
+    until(lambda: editor.prompt()["workflow"]["nodes"], "the graph is there")
+    back = editor.prompt()
+    (sampler,) = (node for node in back["output"].values() if node["class_type"] == "AceGraphSampler")
+    assert sampler["inputs"]["seed"] == OWN_SEED
+    assert {g["title"] for g in back["workflow"]["groups"]} == {g["title"] for g in found["groups"]}
+    assert (editor.toasts(), editor.dialogs()) == ([], [])
+
+
+def saved_song(server, found, form):
+    """Make a song with a graph that is told from the template by its seed; -> the file that was saved."""
+    for node in found["nodes"]:
+        place = {"AceGraphSampler": (0, OWN_SEED), "AceGraphSaveAudio": (1, form)}.get(node["type"])
+        if place:
+            node["widgets_values"][place[0]] = place[1]
+        if node["type"] == "AceGraphSilenceLatent":
+            node["widgets_values"][0] = SHORT
+    prompt = api_form.prompt_of(found, server.object_info().__getitem__)
+    with ThreadPoolExecutor(1) as pool:  # this thread belongs to the browser
+        done = pool.submit(server.run, prompt, workflow=found).result()
+    assert (done.last, done.error) == ("execution_success", "")
+    (entry,) = (entry for shown in done.ui.values() for entry in shown.get("audio", ()))
+    return entry
+
+
+# --------------------------------------------------------------------------------------------- help, stop, errors
+def test_the_help_page_of_a_node_opens(editor):
+    editor.open_template("text2music", len(workflow("text2music")["nodes"]))
+    editor.js("() => app.canvas.selectNode(app.graph.nodes.find((n) => n.type === 'AceGraphSampler'))")
+    editor.page.get_by_test_id("info-button").first.click()
+    text = (comfy_host.PACK / "web/docs/AceGraphSampler/en.md").read_text(encoding="utf-8")
+    first = text.split("\n", 1)[0].split(". ")[1]  # its second sentence, as plain words
+    editor.page.get_by_text(first).first.wait_for(timeout=20_000)
+
+
+def test_stop_ends_a_run_and_the_next_one_works(styled):
+    styled.open_template("text2music", len(workflow("text2music")["nodes"]))
+    styled.set("AceGraphSampler", steps=200, solver="heun")
+    styled.set("AceGraphSilenceLatent", seconds=120.0)
+    before = set(styled.server.get("/history"))
+    styled.press_run()
+    until(lambda: styled.server.get("/queue")["queue_running"], "the run has begun")
+    styled.page.wait_for_timeout(1500)
+    styled.page.get_by_role("button", name="Cancel current run").first.click()
+    (key,) = until(lambda: set(styled.server.get("/history")) - before, "the run has ended")
+    messages = dict(styled.server.get("/history")[key]["status"]["messages"])
+    assert "execution_interrupted" in messages
+    styled.set("AceGraphSampler", steps=0, solver="euler")
+    styled.set("AceGraphSilenceLatent", seconds=SHORT)
+    assert styled.run()["status"]["status_str"] == "success"
+
+
+def test_what_is_wrong_is_said_in_our_words(styled):
+    styled.open_template("text2music", len(workflow("text2music")["nodes"]))
+    styled.set("AceGraphLoad", model="lost.safetensors")
+    done = styled.run()
+    assert done["status"]["status_str"] == "error"
+    words = "There is no 'lost.safetensors'"
+    styled.show_error()
+    styled.page.get_by_text(words).first.wait_for(timeout=20_000)

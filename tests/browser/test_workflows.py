@@ -1,0 +1,206 @@
+"""The example workflows as files and on the server: complete, well laid out, and every one plays."""
+
+import io
+import json
+from itertools import combinations
+
+import api_form
+import comfy_host
+import numpy as np
+import pytest
+import recording
+import soundfile
+from editor import FRONTENDS
+from PIL import Image
+from workflow_page import COLLAPSED, PACK, TITLE, Rect
+
+import example_workflows
+
+FOLDER = comfy_host.PACK / "example_workflows"
+NAMES = [page.__name__ for page in example_workflows.PAGES]
+NOT_YET = set()  # nodes that no workflow uses
+LARGEST_PICTURE = 150_000  # bytes
+PEAK = 10 ** (-1 / 20)
+HEARD = recording.SECONDS
+SECONDS = {  # of the songs that a workflow plays, in the order of its players
+    "text2music": [45.0],
+    "instrumental": [40.0],
+    "reference_timbre": [30.0],
+    "cover": [HEARD],
+    "cover_strengths": [HEARD] * 3,
+    "codes": [HEARD],
+    "repaint": [HEARD],
+    "extend": [HEARD + 12],
+    "extract": [HEARD],
+    "lego": [HEARD] * 2,
+    "complete": [HEARD],
+    "stems": [HEARD] * 12,
+    "retake": [30.0] * 5,
+    "custom_schedule": [30.0],
+}
+
+
+def workflow(name):
+    return json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def prompt_of(server, name):
+    info = server.object_info()
+    return api_form.prompt_of(workflow(name), info.__getitem__)
+
+
+def songs_of(server, outputs):
+    listed = [entry for shown in outputs.values() for entry in shown.get("audio", ())]
+    return [soundfile.read(io.BytesIO(server.view(entry)), always_2d=True) for entry in listed]
+
+
+def check_songs(songs, seconds):
+    assert sorted(len(samples) / rate for samples, rate in songs) == pytest.approx(sorted(seconds), abs=0.001)
+    for samples, _ in songs:
+        assert np.isfinite(samples).all()
+        assert abs(samples).max() == pytest.approx(PEAK, abs=2e-3)
+        assert abs(samples).mean() > 1e-3
+
+
+def rect_of(node):
+    (x, y), size = node["pos"], COLLAPSED if node["flags"].get("collapsed") else node["size"]
+    return Rect(x, y - TITLE, size[0], size[1] + TITLE)
+
+
+# ------------------------------------------------------------------------------------------------------- files
+def test_every_workflow_is_a_file_and_nothing_else_is():
+    assert {path.name for path in FOLDER.iterdir()} == {
+        f"{name}{end}" for name in NAMES for end in (".json", ".jpg")
+    }
+    assert set(SECONDS) == set(NAMES)
+
+
+def test_together_they_use_every_node(studio):
+    ours = {name for name in studio.server().object_info() if name.startswith("AceGraph")}
+    used = {node["type"] for name in NAMES for node in workflow(name)["nodes"]}
+    assert ours - used == NOT_YET
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nodes_tell_where_they_and_their_models_come_from(name):
+    found = workflow(name)
+    for node in found["nodes"]:
+        if node["type"].startswith("AceGraph"):
+            assert node["properties"]["cnr_id"] == PACK
+            assert node["properties"]["ver"] == example_workflows.version()
+    (load,) = (node for node in found["nodes"] if node["type"] == "AceGraphLoad")
+    models = load["properties"]["models"]
+    assert [model["name"] for model in models] == load["widgets_values"][:3]
+    (note,) = (node for node in found["nodes"] if node["type"] == "MarkdownNote")
+    for model in models:
+        assert model["url"].endswith(f"/{model['directory']}/{model['name']}")
+        assert f"[{model['name']}]({model['url']})" in note["widgets_values"][0]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_overlaps_and_every_node_is_in_one_group(name):
+    found = workflow(name)
+    groups = [Rect(*group["bounding"]) for group in found["groups"]]
+    nodes = {node["id"]: rect_of(node) for node in found["nodes"]}
+    assert not [pair for pair in combinations(groups, 2) if pair[0].overlaps(pair[1])]
+    assert not [pair for pair in combinations(nodes, 2) if nodes[pair[0]].overlaps(nodes[pair[1]])]
+    for node, rect in nodes.items():
+        assert [group.holds(rect) for group in groups].count(True) == 1, node
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_picture_is_small_and_shows_the_whole_graph(name):
+    path = FOLDER / f"{name}.jpg"
+    assert path.stat().st_size < LARGEST_PICTURE
+    frames = [Rect(*group["bounding"]) for group in workflow(name)["groups"]]
+    wide, high = max(f.x + f.width for f in frames) + 40, max(f.y + f.height for f in frames) + 40
+    with Image.open(path) as picture:
+        assert picture.width / picture.height == pytest.approx(wide / high, rel=0.01)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_widgets_hold_what_they_can_hold(studio, name):
+    info = studio.server().object_info()
+    for node in workflow(name)["nodes"]:
+        if node["type"] in api_form.NOTES:
+            continue
+        spec = info[node["type"]]["input"]
+        known = {**spec.get("required", {}), **spec.get("optional", {})}
+        for key, value in api_form.widget_values(
+            info[node["type"]], node.get("widgets_values") or ()
+        ).items():
+            kind, options = known[key][0], known[key][1] if len(known[key]) > 1 else {}
+            choices = kind if isinstance(kind, list) else options.get("options")
+            if (
+                choices is not None and node["type"] != "AceGraphLoadCodes"
+            ):  # there are none before the first run
+                assert value in choices, (node["type"], key)
+            if kind in ("INT", "FLOAT"):
+                assert options["min"] <= value <= options.get("max", value), (node["type"], key)
+
+
+@pytest.mark.parametrize("make", example_workflows.PAGES, ids=lambda make: make.__name__)
+def test_the_file_is_what_the_generator_writes(studio, make):
+    """Up to places and sizes, which depend on the fonts of a machine."""
+    found = example_workflows.made(studio.tab(FRONTENDS[0], new_style=False), make())
+    assert without_sizes(found) == without_sizes(workflow(make.__name__))
+
+
+def without_sizes(found):
+    nodes = [{key: v for key, v in node.items() if key not in ("pos", "size")} for node in found["nodes"]]
+    groups = [{key: v for key, v in group.items() if key != "bounding"} for group in found["groups"]]
+    return {**found, "nodes": nodes, "groups": groups, "extra": {}}
+
+
+# ------------------------------------------------------------------------------------------------------- runs
+@pytest.mark.parametrize("name", NAMES)
+def test_it_plays(studio, name):
+    server = studio.server()
+    done = server.run(prompt_of(server, name))
+    assert (done.node_errors, done.last, done.error) == ({}, "execution_success", "")
+    check_songs(songs_of(server, done.ui), SECONDS[name])
+
+
+def with_made_song(found):
+    """What selecting the lower group and Ctrl+B does."""
+    (lower,) = (Rect(*group["bounding"]) for group in found["groups"] if group["title"].startswith("Off"))
+    for node in found["nodes"]:
+        if lower.holds(rect_of(node)):
+            assert node["mode"] == api_form.BYPASSED
+            node["mode"] = 0
+    return found
+
+
+@pytest.mark.parametrize("name", ["reference_timbre", "cover", "repaint", "extract"])
+def test_a_song_made_on_the_spot_takes_the_place_of_the_recording(studio, name):
+    server = studio.server()
+    found = with_made_song(workflow(name))
+    prompt = api_form.prompt_of(found, server.object_info().__getitem__)
+    kinds = {key: node["class_type"] for key, node in prompt.items()}
+    (trim,) = (key for key, kind in kinds.items() if kind == "TrimAudioDuration")
+    loads = {key for key, kind in kinds.items() if kind == "LoadAudio"}
+    users = {kinds[key] for key, node in prompt.items() if any(v and v[0] in loads for v in links(node))}
+    assert users == {"AudioConcat"}
+    done = server.run(prompt)
+    assert (done.node_errors, done.last, done.error) == ({}, "execution_success", "")
+    check_songs(songs_of(server, done.ui), [30.0])
+    assert prompt[trim]["inputs"]["duration"] == 30.0
+
+
+def links(node):
+    return [value for value in node["inputs"].values() if isinstance(value, list)]
+
+
+def test_stored_codes_take_the_place_of_written_ones(studio):
+    server = studio.server()
+    server.run(prompt_of(server, "codes"))
+    info = server.object_info()
+    (stored,) = info["AceGraphLoadCodes"]["input"]["required"]["file"][1]["options"][-1:]
+    prompt = prompt_of(server, "codes")
+    written = next(key for key, node in prompt.items() if node["class_type"] == "AceGraphCodesFromText")
+    first = songs_of(server, server.run(prompt).ui)
+    prompt[written] = {"class_type": "AceGraphLoadCodes", "inputs": {"file": stored}}
+    done = server.run(prompt)
+    assert (done.node_errors, done.last, done.error) == ({}, "execution_success", "")
+    ((again, _),) = songs_of(server, done.ui)
+    assert (again == first[0][0]).all()

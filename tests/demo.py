@@ -1,0 +1,134 @@
+"""A running ComfyUI with the pack, a tiny model and a demo recording, and a song made by it: `make demo`.
+
+ComfyUI's code is only read; everything is written below .host/demo. ONCE=1 ends after the song, PORT chooses the port.
+"""
+
+import io
+import json
+import os
+import shutil
+import socket
+import sys
+import time
+from pathlib import Path
+
+import api_form
+import comfy_host
+import comfy_models
+import host
+import numpy as np
+import recording
+import soundfile
+import torch
+from comfy_server import RefusedError, Server, free_port
+
+BASE = host.HOST / "demo"
+WORKFLOW = comfy_host.PACK / "example_workflows" / "text2music.json"
+USUAL_PORT = 8188
+FULL = "\033[1m{}\033[0m" if sys.stdout.isatty() else "{}"
+REAL = """The song is noise: the model here is tiny and random, made for tests. For music, put the real files
+  acestep_v1.5_turbo.safetensors    into {models}/diffusion_models
+  qwen_0.6b_ace15.safetensors       into {models}/text_encoders
+  ace_1.5_vae.safetensors           into {models}/vae
+in place of the small ones there (the notes in the workflows link to them), and start again."""
+
+
+def is_free(port: int) -> bool:
+    """Whether nobody listens there."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def chosen_port() -> int:
+    """PORT; without it ComfyUI's usual one, or any other while that is taken."""
+    wanted = os.environ.get("PORT", "")
+    if not wanted:
+        return USUAL_PORT if is_free(USUAL_PORT) else free_port()
+    if not wanted.isdecimal() or not 0 < int(wanted) < 65536:
+        sys.exit(
+            f"PORT is {wanted!r}, which is no port. Choose a number from 1024 to 65535, or leave PORT out."
+        )
+    if not is_free(int(wanted)):
+        sys.exit(f"Port {wanted} is in use. Choose another one, or leave PORT out.")
+    return int(wanted)
+
+
+def furnished(base: Path) -> Path:
+    """The base directory: pack, recording, and the tiny models, unless that was done before."""
+    base.mkdir(parents=True, exist_ok=True)
+    if not (base / "models" / "acestep").is_dir():
+        (base / "custom_nodes" / "acestep-graph").unlink(missing_ok=True)
+        shutil.rmtree(base / "tiny", ignore_errors=True)
+        comfy_models.make_base(base, comfy_host.PACK)
+        comfy_models.link(comfy_models.build(base / "tiny"), base / "models")
+    recording.write(base / "input")
+    return base
+
+
+def make_song(server: Server) -> Path:
+    """Run the text2music workflow; the file that it saved."""
+    workflow = json.loads(WORKFLOW.read_text(encoding="utf-8"))
+    prompt = api_form.prompt_of(workflow, server.object_info().__getitem__)
+    try:
+        done = server.run(prompt, workflow=workflow)
+    except RefusedError as refusal:
+        sys.exit(f"ComfyUI did not take the workflow: {refusal}. Its log is {server.log_file}.")
+    if done.last != "execution_success":
+        sys.exit(
+            f"The song could not be made: {done.error or done.last}. ComfyUI's log is {server.log_file}."
+        )
+    (entry,) = (entry for shown in done.ui.values() for entry in shown.get("audio", ()))
+    return server.base / entry["type"] / entry["subfolder"] / entry["filename"]
+
+
+def described(song: Path) -> str:
+    """Length and level of a sound file."""
+    samples, rate = soundfile.read(io.BytesIO(song.read_bytes()), always_2d=True)
+    peak, power = np.abs(samples).max(), np.sqrt((samples**2).mean())
+    levels = f"peak {20 * np.log10(peak):.1f} dBFS, average {20 * np.log10(power):.1f} dBFS"
+    return f"{len(samples) / rate:.2f} s, {samples.shape[1]} channels, {rate} Hz, {levels}"
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+def show(port: int) -> None:
+    """Start, sing, and stay until Ctrl-C."""
+    say("Starting ComfyUI ...")
+    has_gpu = torch.accelerator.is_available()
+    with Server(host.comfyui_dir(), furnished(BASE), cpu=not has_gpu, port=port) as server:
+        if failed := server.failed_imports():
+            sys.exit(f"ComfyUI could not import the pack: {failed[0]}. Its log is {server.log_file}.")
+        say(f"Running {WORKFLOW.relative_to(comfy_host.PACK)} ...")
+        song = make_song(server)
+        say(f"\nThe song:    {FULL.format(song)}\n             {described(song)}")
+        say(f"\n{REAL.format(models=BASE / 'models')}")
+        if os.environ.get("ONCE", "") not in ("", "0"):
+            return
+        say(f"\nThe editor:  {FULL.format(f'http://127.0.0.1:{port}')}")
+        say("             Open Templates, acestep-graph. Ctrl-C ends it.")
+        while server.is_running():
+            time.sleep(0.5)
+        sys.exit(f"ComfyUI has ended by itself. Its log is {server.log_file}.")
+
+
+def main() -> None:
+    """The demo; nothing that can be expected ends in a traceback."""
+    if not (host.comfyui_dir() / "main.py").is_file():
+        sys.exit(f"{host.comfyui_dir()} holds no ComfyUI. Run make demo, or correct COMFYUI_DIR.")
+    try:
+        show(chosen_port())
+    except KeyboardInterrupt:
+        say("\nThe demo has ended.")
+    except (OSError, RuntimeError) as error:
+        sys.exit(f"The demo cannot go on: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,166 @@
+"""ComfyUI's editor in a headless browser: opens templates, presses Run, reads what is on the screen."""
+
+import base64
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import host
+from comfy_server import Server
+from playwright.sync_api import Browser, Page, sync_playwright
+
+FRONTENDS = ("1.32.9", host.FRONTEND.partition("==")[2])  # what ComfyUI 0.3.75 brings, and the newest
+SCREENSHOTS = host.HOST / "screenshots"
+OPTIONS = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
+    *(
+        "--disable-component-update",
+        "--disable-sync",
+        "--autoplay-policy=no-user-gesture-required",
+        "--mute-audio",
+    ),
+)
+WINDOW = {"width": 1600, "height": 1000}
+NOISE = (  # of the frontends alone, without any pack
+    *("user.css", "comfy.templates.json", "templates/index", "userdata", "Content Security Policy"),
+    *("reading 'id'", "Jobs", "net::ERR", "favicon", "core workflow templates", "Failed to load resource"),
+)
+ADVICE = ("Prefer the legacy design?", "Switch back to Nodes 2.0")  # what a frontend says of itself
+READY = "() => window.app && window.app.extensionManager && window.app.graph && window.app.canvas"
+BUILDER = (Path(__file__).parent / "workflow_builder.js").read_text(encoding="utf-8")
+DROP = """([name, type, data]) => {
+  const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
+  const transfer = new DataTransfer();
+  transfer.items.add(new File([bytes], name, { type }));
+  const canvas = document.querySelector("#graph-canvas");
+  const where = { dataTransfer: transfer, clientX: 800, clientY: 500, bubbles: true, cancelable: true };
+  for (const kind of ["dragenter", "dragover", "drop"]) canvas.dispatchEvent(new DragEvent(kind, where));
+}"""
+Result = TypeVar("Result")
+
+
+@contextmanager
+def browser() -> Iterator[Browser]:
+    """Chromium; it ends with the block."""
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=host.chromium(), args=list(OPTIONS))
+        try:
+            yield started
+        finally:
+            started.close()
+
+
+def until(ask: Callable[[], Result], what: str, seconds: float = 90) -> Result:
+    """The first true answer."""
+    deadline = time.monotonic() + seconds
+    while not (answer := ask()):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"Waited in vain until {what}.")
+        time.sleep(0.1)
+    return answer
+
+
+class Editor:
+    """One tab with the editor of a server."""
+
+    def __init__(self, chromium: Browser, server: Server, window: dict[str, int] | None = None) -> None:
+        self.server = server
+        self.page: Page = chromium.new_page(viewport=window or WINDOW)
+        self.errors: list[str] = []
+        self.page.on("console", lambda said: self._hear(said.text) if said.type == "error" else None)
+        self.page.on("pageerror", lambda error: self._hear(str(error)))
+        self.page.goto(f"http://127.0.0.1:{server.port}/")
+        self.page.wait_for_function(READY, timeout=90_000)
+
+    def _hear(self, text: str) -> None:
+        if not any(noise in text for noise in NOISE):
+            self.errors.append(text)
+
+    def js(self, expression: str, given: Any = None) -> Any:
+        return self.page.evaluate(expression, given)
+
+    def close(self) -> None:
+        self.page.close()
+
+    def new_style(self, wanted: bool) -> None:
+        """Nodes as HTML, or drawn on the canvas."""
+        self.js("(on) => app.extensionManager.setting.set('Comfy.VueNodes.Enabled', on)", wanted)
+        self.page.wait_for_timeout(300)
+
+    def fit(self) -> None:
+        """Show the whole graph."""
+        self.js("() => app.extensionManager.command.execute('Comfy.Canvas.FitView')")
+        self.page.wait_for_timeout(600)
+
+    # ------------------------------------------------------------------------------------------- graphs
+    def load(self, workflow: dict[str, Any]) -> None:
+        """Open a workflow as its file would be."""
+        self.js("async (text) => { await app.loadGraphData(JSON.parse(text)); }", json.dumps(workflow))
+        self._settle(len(workflow["nodes"]))
+
+    def open_template(self, name: str, nodes: int) -> None:
+        """Through the dialog, as a user does."""
+        self.page.get_by_role("button", name="Templates").first.click()
+        card = self.page.get_by_test_id(f"template-workflow-{name}")
+        card.scroll_into_view_if_needed(timeout=30_000)
+        card.click()
+        self._settle(nodes)
+
+    def _settle(self, nodes: int) -> None:
+        self.page.wait_for_function("(n) => app.graph.nodes.length === n", arg=nodes, timeout=30_000)
+        self.page.wait_for_timeout(400)
+
+    def prompt(self) -> dict[str, Any]:
+        """What Run would send, and the workflow that it would store."""
+        return json.loads(self.js("async () => JSON.stringify(await app.graphToPrompt())"))
+
+    def set(self, kind: str, **values: Any) -> None:
+        """Type values into every node of a kind."""
+        self.js(
+            """([kind, values]) => {
+              for (const node of app.graph.nodes.filter((n) => n.type === kind))
+                for (const [name, value] of Object.entries(values)) node.widgets.find((w) => w.name === name).value = value;
+            }""",
+            [kind, values],
+        )
+
+    # ------------------------------------------------------------------------------------------- runs
+    def press_run(self) -> None:
+        self.page.get_by_test_id("queue-button").first.click()
+
+    def run(self, seconds: float = 120) -> dict[str, Any]:
+        """Press Run and wait; -> the record of the history."""
+        before = set(self.server.get("/history"))
+        self.press_run()
+        (key,) = until(lambda: set(self.server.get("/history")) - before, "the run has ended", seconds)
+        self.page.wait_for_timeout(300)
+        return self.server.get("/history")[key]
+
+    def drop(self, name: str, kind: str, content: bytes) -> None:
+        """Drop a file on the canvas."""
+        self.js(DROP, [name, kind, base64.b64encode(content).decode()])
+
+    # ------------------------------------------------------------------------------------------- what is seen
+    def toasts(self) -> list[str]:
+        texts = [text.strip() for text in self.page.locator(".p-toast-message").all_inner_texts()]
+        return [text for text in texts if not text.startswith(ADVICE)]
+
+    def dialogs(self) -> list[str]:
+        return [text.strip() for text in self.page.locator(".p-dialog:visible").all_inner_texts()]
+
+    def show_error(self) -> None:
+        """Open what hides the sentence of a failed node, where a frontend hides it."""
+        for name in ("Show Report", "View details", "See Errors"):
+            button = self.page.get_by_role("button", name=name)
+            if button.count():
+                button.first.click()
+
+    def picture(self, name: str) -> Path:
+        """A screenshot to be looked at."""
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        path = SCREENSHOTS / f"{name}.png"
+        self.page.screenshot(path=path)
+        return path

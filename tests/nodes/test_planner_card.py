@@ -1,0 +1,107 @@
+"""The planner on cards of any size: the same numbers however little of it fits, and one wait per token."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from fake_gpu import Watch, fake_gpu, pretend_gpu
+from planner_oracle import CODES, END, SIZES
+
+PROMPT, NEGATIVE = [7, 3, 80, 22, 5, 61, 13], [4, 44, 8]
+GIANT = {
+    "vocab_size": 217_204,
+    "hidden_size": 2048,
+    "intermediate_size": 6144,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 16,
+    "num_key_value_heads": 8,
+    "head_dim": 128,
+    "rms_norm_eps": 1e-6,
+    "rope_theta": 1e6,
+}
+GIANT_CODES, GIANT_END = range(151_669, 215_669), 151_645
+
+
+@pytest.fixture
+def core(pack):
+    """The core as ComfyUI knows it."""
+    return pack.acestep_core
+
+
+def filled(planner):
+    generator = torch.Generator().manual_seed(3)
+    for name, weight in planner.named_parameters():
+        noise = torch.randn(weight.shape, generator=generator)
+        weight.requires_grad_(False).copy_(1 + 0.1 * noise if "norm" in name else 0.3 * noise)
+    return planner
+
+
+def walk_of(*steps):
+    """Forced tokens and sets of ids in turn."""
+    left = list(steps)
+
+    def take(token):
+        left[0] = left[0][1:] if isinstance(left[0], tuple) else ()
+        if not left[0]:
+            left.pop(0)
+
+    walk = SimpleNamespace(greedy=False, done=False, take=lambda token: (take(token), update()))
+    walk.forced = lambda: left[0] if isinstance(left[0], tuple) else ()
+    walk.allowed = lambda: left[0]
+
+    def update():
+        walk.done = not left
+
+    return walk
+
+
+def written(core, planner, like):
+    """Codes of two songs, then a text, flattened."""
+    choice = core.token_choice.Choice(penalty=1.2)
+    given = (planner, PROMPT, NEGATIVE)
+    songs = core.writing.compose_codes(*given, CODES, END, 9, [1, 2], choice, may_stop=True, like=like)
+    ids = torch.arange(10, 40)
+    walk = walk_of((1, 2), ids, ids, (3,), torch.tensor([0, 89]), ids)
+    return [song.tolist() for song in songs], core.writing.write_text(*given, walk, choice, 5, 30, like=like)
+
+
+@pytest.mark.parametrize(("total_mb", "share"), [(64, 1.0), (1.02, 0.5), (0.001, 0.0)])
+def test_what_is_written_does_not_depend_on_how_much_of_the_planner_fits(core, pack, total_mb, share):
+    runtime = pack.nodes.comfy_runtime
+    sizes = core.text_encoder.Qwen3Sizes(**{name: getattr(SIZES, name) for name in GIANT})
+    plain = filled(core.planner.Planner(sizes, torch.nn))
+    expected = written(core, plain, None)
+    with pretend_gpu(total_mb, inference_mb=0.98 if share == 0.5 else 0) as device:
+        part = runtime.Managed(
+            filled(core.planner.Planner(sizes, runtime.OPS)), runtime.Role.TRANSFORMER, torch.float32
+        )
+        network = part.loaded(0)
+        resident = part.patcher.loaded_size() / part.patcher.model_size()
+        assert (resident == 1.0, resident == 0.0) == (share == 1.0, share == 0.0)
+        assert written(core, network, torch.empty(0, device=device)) == expected
+
+
+@pytest.mark.parametrize("total_mb", [4 * 1024, 1024, 1])
+@pytest.mark.parametrize("weights", [torch.bfloat16, torch.float8_e4m3fn])
+def test_composing_waits_once_per_token_and_leaves_nothing_elsewhere(core, pack, total_mb, weights):
+    runtime = pack.nodes.comfy_runtime
+    with fake_gpu(total_mb) as device, Watch(device) as watch:
+        planner = core.planner.Planner(core.text_encoder.Qwen3Sizes(**GIANT), runtime.OPS).to(weights)
+        part = runtime.Managed(planner.requires_grad_(False), runtime.Role.TRANSFORMER, torch.bfloat16)
+        network, like = part.loaded(0), torch.empty(0, device=device, dtype=torch.bfloat16)
+        songs = core.writing.compose_codes(
+            network,
+            PROMPT,
+            NEGATIVE,
+            GIANT_CODES,
+            GIANT_END,
+            3,
+            [1, 2, 3],
+            core.token_choice.Choice(penalty=1.1, top_k=50),
+            like=like,
+        )
+        codes = watch.fetched if network.embed_tokens.weight.device == device else watch.fetched[2:]
+        steps = [shape for shape in codes if shape != (6, 1)]  # ids go to the table where that lies elsewhere
+        assert steps == [(3,)] * 3
+        assert watch.asked == 0
+        assert [tuple(song.shape) for song in songs] == [(3,)] * 3
