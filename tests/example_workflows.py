@@ -22,6 +22,7 @@ import host
 import recording
 import tomllib
 import workflow_edits
+import workflow_plans
 import workflow_songs
 import workflow_stems
 from comfy_server import Server
@@ -36,6 +37,8 @@ PAGES = (
     *(workflow_edits.repaint, workflow_edits.extend),
     *(workflow_stems.extract, workflow_stems.lego, workflow_stems.complete, workflow_stems.stems),
     *(workflow_songs.retake, workflow_songs.custom_schedule),
+    *(workflow_plans.plan, workflow_plans.compose, workflow_plans.four_songs),
+    *(workflow_plans.inspire, workflow_plans.understand),
 )
 NAMESPACE = uuid.UUID("6f0f8a52-5f6e-4c5c-9a55-0ace57e90000")
 PICTURE_WIDTH, PICTURE_QUALITY = 960, 80

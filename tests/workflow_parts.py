@@ -44,11 +44,13 @@ def model_lines(file: str) -> str:
     return "\n".join(f"- [{part['name']}]({part['url']}) in `models/{part['directory']}`" for part in parts)
 
 
-def opening(page: Page, what: str, first: list[str], file: str = TURBO_FILE, height: int = 0) -> Item:
-    """The left end of every page: a note, and the loader."""
+def opening(
+    page: Page, what: str, first: list[str], file: str = TURBO_FILE, height: int = 0, more: str = ""
+) -> Item:
+    """The left end of every page: a note, and the loader. more: further files."""
     page.group("Start here", BLUE)
     steps = "\n".join(f"{place}. {step}" for place, step in enumerate(first, start=1))
-    text = f"# {page.title}\n{what}\n\n## Change first\n{steps}\n\n## Files\n{model_lines(file)}"
+    text = f"# {page.title}\n{what}\n\n## Change first\n{steps}\n\n## Files\n{model_lines(file)}{more}"
     page.note("Read me", text, height=height)
     parts = [(file, "diffusion_models"), (TEXT_FILE, "text_encoders"), (VAE_FILE, "vae")]
     look = {"width": 400, "models": [model(*part) for part in parts]}

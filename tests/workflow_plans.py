@@ -1,0 +1,178 @@
+"""The example workflows with the planner: from a brief, a sentence or a recording to a song."""
+
+from workflow_edits import COVER_CAPTION, recording_of
+from workflow_page import GOLD, GREEN, VIOLET, Item, Page, Wire
+from workflow_parts import (
+    CAPTION,
+    FILES,
+    LYRICS,
+    decoded,
+    finish,
+    model,
+    opening,
+    sampler,
+    saved,
+    told,
+    words,
+)
+
+SEED = 11
+PLANNER_FILE = "qwen_1.7b_ace15.safetensors"
+PLANNED = ("caption", "lyrics", "language", "bpm", "key", "time_signature", "duration")
+WISH = "a cheerful sea shanty about a lost umbrella, with accordion and a choir of sailors"
+PLANNER_LINE = f"\n- [{PLANNER_FILE}]({FILES}/text_encoders/{PLANNER_FILE}) in `models/text_encoders`"
+
+
+def planning(page: Page, what: str, first: list[str]) -> tuple[Item, Item]:
+    """The left end of a page with a planner: the note, the loader, and the planner's loader."""
+    load = opening(page, what, first, more=PLANNER_LINE)
+    look = {"width": 400, "models": [model(PLANNER_FILE, "text_encoders")]}
+    return load, page.add("AceGraphLoadPlanner", look, planner=PLANNER_FILE)
+
+
+def text(page: Page, title: str, value: str, height: int) -> Wire:
+    """A text that several nodes read."""
+    look = {"title": title, "width": 340, "height": height}
+    return page.add("PrimitiveStringMultiline", look, value=value)["STRING"]
+
+
+def asked(page: Page, kind: str, planner: Item, **fields: object) -> Item:
+    """A node that asks the planner."""
+    look = {"width": 340, "height": 520 if "caption" in fields or kind != "AceGraphUnderstand" else 300}
+    inputs = {"seed": SEED, "control_after_generate": "fixed", **fields}
+    return page.add(kind, look, planner=planner["planner"], **inputs)
+
+
+def said(plan: Item, *without: str) -> dict[str, Wire]:
+    """The planner's answer for the inputs of the same names."""
+    return {name: plan[name] for name in PLANNED if name not in without}
+
+
+def plan() -> Page:
+    page = Page("plan", "Plan a song")
+    steps = [
+        "*caption* and *lyrics* in Plan: in your own words, short is fine.",
+        "What you set in Plan (tempo, key, length) stays; the planner decides the rest.",
+        "*seed* in Plan: another plan for the same words.",
+    ]
+    load, planner = planning(
+        page, "The planner chooses tempo, key and length, and enriches the caption.", steps
+    )
+    page.group("Plan", VIOLET)
+    planned = asked(page, "AceGraphPlan", planner, caption="gentle folk song at night", lyrics=LYRICS)
+    told(page, planned["plan"], "What the planner thought")
+    page.group("Song", GREEN)
+    conditions = words(page, load, **said(planned))
+    page.group("Play", GOLD)
+    silence = page.add(
+        "AceGraphSilenceLatent", {"width": 300}, model=load["model"], seconds=planned["duration"]
+    )
+    played = sampler(page, load, conditions, silence["latent"], seed=SEED)
+    finish(page, load, conditions, played, "plan")
+    return page
+
+
+def composed_song(
+    page: Page, load: Item, planner: Item, planned: Item, caption: Wire, lyrics: Wire, **fields: object
+) -> tuple[Item, Item]:
+    """Codes for a plan, and the song that is played on them: conditions and sampler."""
+    codes = asked(
+        page, "AceGraphComposeCodes", planner, caption=caption, lyrics=lyrics, plan=planned["plan"], **fields
+    )
+    told(page, codes["report"], "What was composed")
+    page.group("Song", GREEN)
+    conditions = words(page, load, codes=codes["codes"], **said(planned))
+    page.group("Play", GOLD)
+    hints = page.add("AceGraphCodesToLatent", {"width": 300}, model=load["model"], codes=codes["codes"])
+    return conditions, sampler(page, load, conditions, hints["latent"], seed=SEED)
+
+
+def compose() -> Page:
+    page = Page("compose", "Plan and compose")
+    steps = [
+        "*Caption* and *Lyrics*: both Plan and Compose Codes read them.",
+        "*duration* in Plan: how long the song is.",
+        "*seed* in Compose Codes: another melody for the same plan.",
+    ]
+    load, planner = planning(
+        page, "The planner thinks about the song and writes its melody and rhythm.", steps
+    )
+    page.group("Words", GREEN)
+    caption, lyrics = text(page, "Caption", CAPTION, 200), text(page, "Lyrics", LYRICS, 360)
+    page.group("Plan", VIOLET)
+    planned = asked(page, "AceGraphPlan", planner, caption=caption, lyrics=lyrics, duration=45.0)
+    told(page, planned["plan"], "What the planner thought")
+    page.group("Compose", VIOLET)
+    conditions, played = composed_song(page, load, planner, planned, caption, lyrics)
+    finish(page, load, conditions, played, "compose")
+    return page
+
+
+def four_songs() -> Page:
+    page = Page("four_songs", "Four songs from one brief")
+    steps = [
+        "*Caption* and *Lyrics*: one brief for all four.",
+        "*songs* in Compose Codes: how many there are.",
+        "Listen to all of them in the player; song 3 alone is the seed plus 2.",
+    ]
+    load, planner = planning(
+        page, "One plan, and four melodies for it, written and played in one batch.", steps
+    )
+    page.group("Words", GREEN)
+    caption, lyrics = text(page, "Caption", CAPTION, 200), text(page, "Lyrics", LYRICS, 360)
+    page.group("Plan", VIOLET)
+    planned = asked(page, "AceGraphPlan", planner, caption=caption, lyrics=lyrics, duration=30.0)
+    told(page, planned["plan"], "What the planner thought")
+    page.group("Compose", VIOLET)
+    conditions, played = composed_song(page, load, planner, planned, caption, lyrics, songs=4)
+    finish(page, load, conditions, played, "four_songs")
+    return page
+
+
+def inspire() -> Page:
+    page = Page("inspire", "One sentence to a song")
+    steps = [
+        "*wish* in Inspire: one sentence is enough.",
+        "*instrumental*, *language* and *duration* there, if you care.",
+        "*seed* in Inspire: another song for the same wish.",
+    ]
+    load, planner = planning(
+        page, "The planner writes caption and lyrics for a wish, then the melody.", steps
+    )
+    page.group("Wish", VIOLET)
+    inspired = asked(page, "AceGraphInspire", planner, wish=WISH, duration=40.0)
+    told(page, inspired["plan"], "What the planner thought")
+    told(page, inspired["lyrics"], "The lyrics")
+    page.group("Compose", VIOLET)
+    conditions, played = composed_song(page, load, planner, inspired, inspired["caption"], inspired["lyrics"])
+    finish(page, load, conditions, played, "inspire")
+    return page
+
+
+def understand() -> Page:
+    page = Page("understand", "Understand, then cover")
+    steps = [
+        "*Your recording*: what the planner listens to.",
+        "*Caption* in Words of the cover: the new style.",
+        "Read *What was heard*: the planner's words for your recording.",
+    ]
+    load, planner = planning(
+        page, "The planner writes down what a recording is; the cover keeps its words.", steps
+    )
+    heard = recording_of(page, load)
+    codes = page.add("AceGraphAudioToCodes", {"width": 300}, model=load["model"], latent=heard.latent)
+    page.group("Understand", VIOLET)
+    found = asked(page, "AceGraphUnderstand", planner, codes=codes["codes"])
+    told(page, found["plan"], "What was heard")
+    rough = {"lyrics": found["lyrics"], "language": found["language"], "key": found["key"]}
+    tidy = asked(page, "AceGraphFormat", planner, caption=COVER_CAPTION, bpm=found["bpm"], **rough)
+    page.group("Song", GREEN)
+    fields = {"task": "cover", "source": heard.latent, **said(tidy, "duration")}
+    conditions = words(page, load, "Words of the cover", **fields)
+    page.group("Play", GOLD)
+    hints = page.add("AceGraphCodesToLatent", {"width": 300}, model=load["model"], codes=codes["codes"])
+    played = sampler(page, load, conditions, hints["latent"], seed=SEED)
+    page.group("Listen", VIOLET)
+    saved(page, decoded(page, load, played)["audio"], conditions, "understand")
+    told(page, played["report"])
+    return page
