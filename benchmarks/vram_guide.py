@@ -6,6 +6,7 @@ load anything. Nothing here was measured on a card.
 
 import sys
 from collections.abc import Mapping
+from dataclasses import asdict
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -21,15 +22,17 @@ from vae_oracle import FULL  # noqa: E402
 
 from acestep_core.conditions import LYRIC_TOKENS  # noqa: E402
 from acestep_core.config import ModelConfig  # noqa: E402
-from acestep_core.memory import encoding_bytes, sampling_bytes  # noqa: E402
+from acestep_core.memory import encoding_bytes, planning_bytes, sampling_bytes  # noqa: E402
 from acestep_core.tiling import TILE_LADDER, activation_bytes  # noqa: E402
-from acestep_core.timebase import frames_of  # noqa: E402
+from acestep_core.timebase import codes_of, frames_of  # noqa: E402
+from benchmarks.bench_planner import LARGER, SIZES  # noqa: E402
 from benchmarks.full_size import QWEN  # noqa: E402
 from benchmarks.table import README  # noqa: E402
 
 BEGIN, END = "<!-- vram:begin -->", "<!-- vram:end -->"
 BF16 = 2  # bytes of a number
 TOKENS = 2048  # of a long condition
+TEXT_TOKENS, SONG_SECONDS = 600, 120.0  # of a planner's prompt; of the song that it composes
 LENGTHS = (30.0, 120.0, 240.0, 600.0)  # seconds
 MODELS = (
     ("turbo (2B)", FULL_SIZE, 8, False),
@@ -54,9 +57,7 @@ def row(name: str, raw: dict[str, Any], steps: int, guided: bool) -> str:
     config, shapes = ModelConfig.from_json(raw), model_shapes(raw)
     transformer = weights(shapes, "decoder.", "null_condition_emb")
     encoders = weights(shapes, "encoder.") + weights(qwen_shapes(QWEN), "")
-    runs = [
-        sampling_bytes(config, 1, frames_of(seconds), TOKENS, steps, guided, BF16) for seconds in LENGTHS
-    ]
+    runs = [sampling_bytes(config, 1, frames_of(seconds), TOKENS, steps, guided, BF16) for seconds in LENGTHS]
     encoding = encoders + encoding_bytes(config.encoder_stack, LYRIC_TOKENS, BF16)
     cells = [name, gigabytes(transformer), gigabytes(encoding), *map(gigabytes, runs)]
     return f"| {' | '.join(cells)} |"
@@ -73,8 +74,20 @@ def table() -> str:
     smallest, largest = (
         gigabytes(activation_bytes(tile, FULL, torch.bfloat16)) for tile in (TILE_LADDER[-1], TILE_LADDER[0])
     )
+    planners = {"0.6B": SIZES, **LARGER}
+    tokens = TEXT_TOKENS + codes_of(SONG_SECONDS)
+    needs = [
+        f"{name} {gigabytes(weights(qwen_shapes(asdict(sizes)), ''))} and "
+        f"{gigabytes(planning_bytes(sizes, 2, tokens, torch.bfloat16))}"
+        for name, sizes in planners.items()
+    ]
     return "\n".join(
-        [*lines, "", f"The VAE takes 0.3 GiB, and {smallest} to {largest} GiB for its tiles, at any length."]
+        [
+            *lines,
+            "",
+            f"The VAE takes 0.3 GiB, and {smallest} to {largest} GiB for its tiles, at any length. The planner's weights and what it",
+            f"remembers while it composes {SONG_SECONDS:g} s: {', '.join(needs)} GiB.",
+        ]
     )
 
 
