@@ -1,7 +1,7 @@
 """What the planner thinks of a song before it is played: a few fields, written as YAML, and the way back."""
 
 import re
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -41,8 +41,7 @@ class Thought:
 
     def items(self) -> dict[str, int | str]:
         """The fields that say something, in the order in which the planner writes them."""
-        every = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: value for name, value in every.items() if value is not None}
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
     def overruled_by(self, given: "Thought") -> "Thought":
         """The same thought where `given` is silent, and `given` where it is not."""

@@ -11,7 +11,7 @@ log = logging.getLogger("acestep-graph")
 WARM_UPS = 2  # so that libraries have their workspaces before the recording
 
 
-def can_record(network: nn.Module, device: torch.device) -> bool:
+def can_capture(network: nn.Module, device: torch.device) -> bool:
     """Whether a network computes on a CUDA device where all of its weights lie already."""
     return device.type == "cuda" and all(weight.device == device for weight in network.parameters())
 

@@ -72,10 +72,14 @@ class Planner(nn.Module):
             x = layer(x, places, index)
         return self.norm(x)
 
+    @property
+    def table(self) -> Tensor:
+        """The output rows of all tokens [V, W], wherever they lie."""
+        return (self.embed_tokens if self.lm_head is None else self.lm_head).weight
+
     def rows(self, tokens: slice | Tensor, like: Tensor) -> Tensor:
         """The output rows of some tokens [V, W]; cut before they are moved, for the table may lie elsewhere."""
-        table = (self.embed_tokens if self.lm_head is None else self.lm_head).weight
-        cut = table[tokens] if isinstance(tokens, slice) else table[tokens.to(table.device)]
+        cut = self.table[tokens if isinstance(tokens, slice) else tokens.to(self.table.device)]
         return cut.to(like)
 
     def head(self, hidden: Tensor, tokens: slice | Tensor) -> Tensor:

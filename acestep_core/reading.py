@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .cuda_graph import can_record, recorded
+from .cuda_graph import can_capture, recorded
 from .planner import Planner
 from .planner_memory import Memory, Slots
 
@@ -49,7 +49,7 @@ class Stepper:
     def __init__(self, reader: Reader, head: Tensor, record: bool) -> None:
         """head: output rows [V, W] of the candidates."""
         self._reader, self._head = reader, head
-        self._record = record and can_record(reader.planner, head.device)
+        self._captures = record and can_capture(reader.planner, head.device)
         self._slots: StaticStep | None = None
 
     def first(self) -> Tensor:
@@ -58,10 +58,10 @@ class Stepper:
 
     def after(self, tokens: Tensor) -> Tensor:
         """tokens: [I] -> logits [R, V] of what comes next."""
-        if not self._record:
+        if not self._captures:
             return F.linear(self._reader.read(tokens[:, None]), self._head)
         if self._slots is None:
-            self._slots = StaticStep(self._reader, self._head, record=recorded)
+            self._slots = StaticStep(self._reader, self._head, capture=recorded)
         return self._slots(tokens)
 
 
@@ -72,10 +72,10 @@ class StaticStep:
         self,
         reader: Reader,
         head: Tensor,
-        record: Callable[[Callable[[], Tensor]], Callable[[], Tensor]] = lambda step: step,
+        capture: Callable[[Callable[[], Tensor]], Callable[[], Tensor]] = lambda step: step,
     ) -> None:
-        """record: makes a recording of a step that takes and gives its tensors in place."""
-        self._reader, self._head, self._record = reader, head, record
+        """capture: makes a recording of a step that takes and gives its tensors in place."""
+        self._reader, self._head, self._capture = reader, head, capture
         lengths = [length for length in reader.memory.lengths for _ in range(reader.items)]
         self._positions = torch.tensor(lengths, device=head.device)
         self._ids = torch.zeros(len(lengths), 1, dtype=torch.int64, device=head.device)
@@ -89,7 +89,7 @@ class StaticStep:
         reach = min(-(-(max(memory.lengths) + 1) // REACH) * REACH, memory.capacity)
         if reach != self._reach:
             self._reach, self._step = reach, self._compute  # the old recording's memory goes first
-            self._step = self._record(self._compute)
+            self._step = self._capture(self._compute)
         logits = self._step()
         self._positions.add_(1)
         memory.advance(1)

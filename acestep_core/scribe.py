@@ -1,7 +1,7 @@
 """A planner with its tokenizer and grammar: what it is asked, what it answers, and how that is told to a musician."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from torch import Tensor
@@ -14,7 +14,7 @@ from .planner_prompts import TURN_END
 from .prompts import Brief, check_text
 from .text_tokenizer import TextTokenizer
 from .token_choice import Choice
-from .writing import Listener, nobody, write_text
+from .writing import Listener, nobody, prompts_of, write_text
 
 CONTEXT = 4096  # tokens that a planner was made to read and write in one text
 RESERVE = 64  # of them stay unused
@@ -26,6 +26,7 @@ CUTS = {
 }
 
 Report = tuple[str, ...]  # lines for the musician
+Wake = Callable[[int, int], Tensor | None]  # rows, and tokens in each -> a tensor that lies where to compute
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,10 @@ class Scribe:
         return self.tokenizer.special(TURN_END.name)
 
 
+def as_it_lies(rows: int, tokens: int) -> None:
+    """Nothing has to be brought in: the planner computes where its weights are."""
+
+
 @dataclass(frozen=True, slots=True)
 class Manner:
     """How a text is to be written."""
@@ -66,7 +71,7 @@ class Manner:
     seed: int = 0
     choice: Choice = field(default_factory=Choice)
     listener: Listener = nobody
-    like: Tensor | None = None  # lies where to compute, in the dtype to compute in; None: as the weights do
+    wake: Wake = as_it_lies  # asked right before the work, and not at all where there is none
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +110,9 @@ def write(
 
     Tags are told from text by their ids, as nothing else is a tag.
     """
-    how = (manner.choice, manner.seed, room, manner.listener, manner.like)
+    prompts = prompts_of(prompt, negative, manner.choice)
+    like = manner.wake(len(prompts), max(map(len, prompts)) + room)
+    how = (manner.choice, manner.seed, room, manner.listener, like)
     ids = write_text(scribe.planner, prompt, negative, walk, *how)
     grammar = scribe.grammar
     end = ids.index(grammar.think_end) if grammar.think_end in ids else len(ids)

@@ -68,7 +68,7 @@ def penalised(logits: Tensor, written: Tensor, penalty: float) -> Tensor:
 
 
 def choose(logits: Tensor, choice: Choice, uniform: Tensor) -> Tensor:
-    """The place of one candidate per item. logits: fp32 [I, V]; uniform: [I] -> int64 [I]."""
+    """The place of one candidate for each of the items. logits: fp32 [I, V]; uniform: [I]."""
     if choice.temperature == 0:
         return logits.argmax(-1)
     chances = (logits / choice.temperature).softmax(-1)
@@ -105,7 +105,7 @@ def passing(falling: Tensor, choice: Choice) -> Tensor:
 
 
 def drawn(weights: Tensor, uniform: Tensor) -> Tensor:
-    """Inverse of the cumulative distribution. weights: [I, V], not normalised; uniform: [I] -> [I]."""
+    """The place at which the summed weights [I, V], of any total, pass a uniform number [I]: [I]."""
     heap = weights.cumsum(-1)
     total = heap[:, -1:]
     below = torch.nextafter(total, torch.zeros_like(total))  # a product may round up to the total

@@ -108,15 +108,15 @@ class Candidates:
         if id(ids) not in self._known:
             self._known[id(ids)] = self._prepared(ids)  # holds `ids`, so that no other tensor gets its name
         _, rows, places = self._known[id(ids)]
-        logits = F.linear(hidden, rows)
-        return logits if places is None else logits[:, places]
+        logits = F.linear(hidden.to(rows.device), rows)
+        return (logits if places is None else logits[:, places]).to(hidden.device)
 
     def _prepared(self, ids: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         first, last = int(ids[0]), int(ids[-1])
         if len(ids) * SPARSE < last + 1 - first:
             return ids, self._planner.rows(ids, self._like), None
-        rows = self._planner.rows(slice(first, last + 1), self._like)
-        return ids, rows, None if len(ids) == len(rows) else (ids - first).to(self._like.device)
+        rows = self._planner.table[first : last + 1].to(self._like.dtype)  # too many to be moved
+        return ids, rows, None if len(ids) == len(rows) else (ids - first).to(rows.device)
 
 
 @torch.no_grad()

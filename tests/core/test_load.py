@@ -10,7 +10,7 @@ import pytest
 import torch
 from checkpoint_shapes import FULL_SIZE, FULL_SIZE_XL, model_shapes
 from safetensors.torch import save_file
-from tiny_checkpoint import TinyModel, tiny_model
+from tiny_checkpoint import PLANNER_FILE, TinyModel, tiny_model
 from torch import Tensor, nn
 
 from acestep_core import load
@@ -35,7 +35,8 @@ GOLDEN = Path(__file__).parents[1] / "fixtures" / "golden" / "tiny_official"
 
 def layouts(root: Path) -> dict[str, Checkpoint]:
     comfy = root / "comfy"
-    split = [sorted((comfy / name).iterdir())[-1] for name in ("diffusion_models", "text_encoders", "vae")]
+    files = (sorted((comfy / name).iterdir()) for name in ("diffusion_models", "text_encoders", "vae"))
+    split = [[path for path in found if path.name != PLANNER_FILE][-1] for found in files]
     official = open_checkpoint(root / "official")
     return {
         "official": official,

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -5,12 +7,15 @@ from hypothesis import strategies as st
 from planner_oracle import SIZES, pair
 from planner_text import CODES, dense_json, tokenizer_of
 
+from acestep_core import reading
 from acestep_core.chain_of_thought import Thought, thought_of
 from acestep_core.errors import InvalidInputError
+from acestep_core.grammar import CAPTION_TOKENS, FIELD_TOKENS
+from acestep_core.planner_memory import Memory
 from acestep_core.planner_prompts import composition_prompts
-from acestep_core.planning import compose, format_brief, inspire, plan, understand
+from acestep_core.planning import WORDS, compose, format_brief, inspire, plan, understand
 from acestep_core.prompts import INSTRUMENTAL, KEYS, LANGUAGES, TIME_SIGNATURES, Brief
-from acestep_core.scribe import CONTEXT, RESERVE, Manner, Scribe
+from acestep_core.scribe import CONTEXT, DESCRIPTION_TOKENS, RESERVE, Manner, Scribe
 from acestep_core.timebase import codes_of
 from acestep_core.token_choice import Choice
 from acestep_core.writing import compose_codes
@@ -230,6 +235,45 @@ def test_a_composition_is_sung_to_its_last_code(scribe):
     assert [len(song) for song in songs] == [55, 55]
     assert not torch.equal(*songs)
     assert "Codes: 55, which is 11 s." in composition.report
+
+
+@pytest.mark.parametrize("cfg", [1.0, 2.0])
+def test_the_planner_is_woken_once_for_prompts_and_answer_and_remembers_no_more(scribe, monkeypatch, cfg):
+    asked, made = [], []
+
+    def remembered(sizes, prompts, items, capacity, like):
+        made.append((prompts * items, capacity))
+        return Memory(sizes, prompts, items, capacity, like)
+
+    monkeypatch.setattr(reading, "Memory", remembered)
+    manner = Manner(choice=Choice(cfg=cfg), wake=lambda *room: asked.append(room))
+    brief = Brief("calm", "la la")
+    answers = [
+        (plan(scribe, brief, manner, "noise " * 50, caption=False), FIELD_TOKENS),
+        (plan(scribe, brief, manner), FIELD_TOKENS + CAPTION_TOKENS),
+        (inspire(scribe, "joy", manner, instrumental=True), DESCRIPTION_TOKENS),
+        (understand(scribe, [1] * 50, manner), DESCRIPTION_TOKENS + WORDS),
+    ]
+
+    read = [int(re.search(r"Tokens: (\d+) read", answer.report[2])[1]) for answer, _ in answers]
+    longest = [prompt + room for prompt, (_, room) in zip(read, answers, strict=True)]
+    assert asked == made
+    assert [rows for rows, _ in asked] == ([2, 2, 1, 1] if cfg != 1 else [1] * 4)
+    assert [tokens for _, tokens in asked][1:] == longest[1:]
+    assert asked[0][1] == longest[0] or cfg == 1  # the negative prompt is the longer one, and is not read
+
+
+def test_what_is_refused_or_already_known_wakes_nobody(scribe):
+    asleep = Manner(wake=lambda rows, tokens: pytest.fail("woken"))
+    plan(scribe, WHOLE, asleep, caption=False, language=False)
+    for ask in (
+        lambda: plan(scribe, Brief("a", HUGE), asleep),
+        lambda: inspire(scribe, " ", asleep),
+        lambda: understand(scribe, [], asleep),
+        lambda: format_brief(scribe, Brief("", ""), asleep),
+    ):
+        with pytest.raises(InvalidInputError):
+            ask()
 
 
 def test_a_listener_hears_every_token_and_can_stop(scribe):
