@@ -4,6 +4,9 @@
 class AceStepError(Exception):
     """Something the user can fix: what is wrong, then what to do about it."""
 
+    def __init_subclass__(cls) -> None:
+        cls.__module__ = "ACE-Step"  # hosts show it before the name; of a pack it would be a path on the disk
+
     def __init__(self, problem: str, remedy: str) -> None:
         super().__init__(f"{problem}\n{remedy}")
         self.problem = problem

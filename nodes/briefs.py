@@ -8,9 +8,11 @@ from ..acestep_core.prompts import BPM_RANGE, KEYS, LANGUAGES, TIME_SIGNATURES, 
 from ..acestep_core.scribe import Answer
 from ..acestep_core.timebase import MAX_SECONDS
 from .comfy_runtime import AUTO
+from .limits import within
 from .schema import FRAME, chosen, report_output
 
 ANY_LANGUAGE = "unknown"  # how the model calls a language that nobody named
+DECIDED = "the planner decides"  # what becomes of a figure that is left open
 Choices = io.Custom("COMBO")  # an output for choices; that of 0.3.75 fits no input
 
 
@@ -38,17 +40,17 @@ def instrumental_input() -> Any:
     )
 
 
-def language_input() -> Any:
-    """What is sung in."""
+def language_input(otherwise: str = DECIDED) -> Any:
+    """What is sung in; `otherwise`, here and below, says what auto and 0 mean."""
     return io.Combo.Input(
         "language",
         options=[AUTO, *LANGUAGES],
         default=AUTO,
-        tooltip="Language of the lyrics. auto: the planner decides.",
+        tooltip=f"Language of the lyrics. auto: {otherwise}.",
     )
 
 
-def figures_inputs() -> list[Any]:
+def figures_inputs(otherwise: str = DECIDED) -> list[Any]:
     """Tempo, key, time signature and length; whatever is set stays as it is."""
     return [
         io.Int.Input(
@@ -56,22 +58,22 @@ def figures_inputs() -> list[Any]:
             default=0,
             min=0,
             max=BPM_RANGE[-1],
-            tooltip=f"Beats per minute, {BPM_RANGE[0]} to {BPM_RANGE[-1]}. 0: the planner decides.",
+            tooltip=f"Beats per minute, {BPM_RANGE[0]} to {BPM_RANGE[-1]}. 0: {otherwise}.",
         ),
         io.Combo.Input(
-            "key", options=[AUTO, *KEYS], default=AUTO, tooltip="Key of the song. auto: the planner decides."
+            "key", options=[AUTO, *KEYS], default=AUTO, tooltip=f"Key of the song. auto: {otherwise}."
         ),
         io.Combo.Input(
             "time_signature",
             options=[AUTO, *TIME_SIGNATURES],
             default=AUTO,
-            tooltip="Beats in a bar; 6 stands for 6/8. auto: the planner decides.",
+            tooltip=f"Beats in a bar; 4 stands for 4/4, 6 for 6/8. auto: {otherwise}.",
         ),
-        duration_input("Length of the song. 0: the planner decides."),
+        duration_input(otherwise),
     ]
 
 
-def duration_input(tooltip: str) -> Any:
+def duration_input(otherwise: str = DECIDED) -> Any:
     """How long the song is."""
     return io.Float.Input(
         "duration",
@@ -80,7 +82,7 @@ def duration_input(tooltip: str) -> Any:
         min=0.0,
         max=MAX_SECONDS,
         step=FRAME,
-        tooltip=tooltip,
+        tooltip=f"Length of the song in seconds. 0: {otherwise}.",
     )
 
 
@@ -90,12 +92,18 @@ def brief_outputs() -> list[Any]:
         io.String.Output(display_name="caption", tooltip="For the caption of Encode Conditions."),
         io.String.Output(display_name="lyrics", tooltip="For the lyrics of Encode Conditions."),
         Choices.Output(display_name="language", tooltip="For the language of Encode Conditions."),
-        io.Int.Output(display_name="bpm", tooltip="Beats per minute; 0 if nothing was decided."),
+        io.Int.Output(
+            display_name="bpm", tooltip="For the bpm of Encode Conditions; 0 if nothing was decided."
+        ),
         Choices.Output(display_name="key", tooltip="For the key of Encode Conditions."),
-        Choices.Output(display_name="time_signature", tooltip="For the input of the same name."),
-        io.Float.Output(display_name="duration", tooltip="Seconds, also for the Silence Latent."),
+        Choices.Output(display_name="time_signature", tooltip="For the time signature of Encode Conditions."),
+        io.Float.Output(
+            display_name="duration",
+            tooltip="In seconds, for Encode Conditions and for the length of a Silence Latent.",
+        ),
         io.String.Output(
-            display_name="plan", tooltip="The chain of thought as text, for Compose Codes or to be read."
+            display_name="plan",
+            tooltip="The planner's notes on the song as text: for Compose Codes, or to be read.",
         ),
         report_output(),
     ]
@@ -121,7 +129,7 @@ def brief_of(  # noqa: PLR0913  (one argument per widget)
         None
         if chosen(time_signature, [AUTO, *TIME_SIGNATURES], "time signature") == AUTO
         else time_signature,
-        duration or None,
+        within(duration, 0, MAX_SECONDS, "duration", " s") or None,
     )
     return brief.as_instrumental() if instrumental else brief
 

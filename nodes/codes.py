@@ -48,7 +48,8 @@ class AudioToCodes(io.ComfyNode):
             ],
             outputs=[
                 Codes.Output(
-                    display_name="codes", tooltip="For Codes to Latent, Encode Conditions, Save Codes."
+                    display_name="codes",
+                    tooltip="For Codes to Latent, Encode Conditions, Understand, Save Codes.",
                 ),
                 report_output(),
             ],
@@ -89,7 +90,9 @@ class CodesToLatent(io.ComfyNode):
             search_aliases=["cover", "hints", "detokenize"],
             inputs=[
                 Model.Input("model", tooltip="From Load ACE-Step; it must bring its semantic tokenizer."),
-                Codes.Input("codes", tooltip="From Audio to Codes, Codes from Text or Load Codes."),
+                Codes.Input(
+                    "codes", tooltip="From Compose Codes, Audio to Codes, Codes from Text or Load Codes."
+                ),
             ],
             outputs=[
                 io.Latent.Output(display_name="latent", tooltip="For the Sampler's source."),
@@ -160,7 +163,7 @@ class CodesToText(io.ComfyNode):
             display_name="Codes to Text (ACE-Step)",
             description="Writes codes the way planners do, with a blank line between songs. Codes from Text reads it back.",
             search_aliases=["copy codes"],
-            inputs=[Codes.Input("codes", tooltip="From Audio to Codes or Load Codes.")],
+            inputs=[Codes.Input("codes", tooltip="From Compose Codes, Audio to Codes or Load Codes.")],
             outputs=[
                 io.String.Output(display_name="text", tooltip="For Preview Any, or any node that takes text.")
             ],
@@ -184,7 +187,7 @@ class SaveCodes(io.ComfyNode):
             search_aliases=["export codes"],
             is_output_node=True,
             inputs=[
-                Codes.Input("codes", tooltip="From Audio to Codes or Codes from Text."),
+                Codes.Input("codes", tooltip="From Compose Codes, Audio to Codes or Codes from Text."),
                 io.String.Input(
                     "filename_prefix",
                     default=f"{FOLDER}/ACE-Step",

@@ -34,7 +34,14 @@ WORDS = {  # options of combos that say something; every other option is a value
     "none",
     "peak -1 dBFS",
     "put a model into models/acestep",
+    "put a planner into models/text_encoders",
     "random",
+    "save codes first",
+}
+REQUESTS = {  # of them, what is shown where there is nothing to choose from
+    "put a model into models/acestep",
+    "put a planner into models/text_encoders",
+    "save codes first",
 }
 Words = dict[str, Any]
 

@@ -7,18 +7,25 @@ from collections.abc import Iterator
 import node_snapshot
 import node_words
 import pytest
-from node_words import ENGLISH, LANGUAGES, PAGES, ROOT, TRANSLATED, WORDS
+from node_words import ENGLISH, LANGUAGES, PAGES, REQUESTS, ROOT, TRANSLATED, WORDS
 
 SNAPSHOT = json.loads(node_snapshot.FILE.read_text(encoding="utf-8"))
 TABLES = {language: node_words.words_in(language) for language in LANGUAGES}
 TEXTS = {language: dict(node_words.entries(TABLES[language])) for language in LANGUAGES}
 VALUED = {  # combos with options that are values: names that files, the model or ComfyUI use
+    *(
+        f"AceGraph{node}.{figure}"
+        for node in ("ComposeCodes", "Format", "Plan")
+        for figure in ("key", "language", "time_signature")
+    ),
     "AceGraphEncodeConditions.key",
     "AceGraphEncodeConditions.language",
     "AceGraphEncodeConditions.task",
     "AceGraphEncodeConditions.time_signature",
+    "AceGraphInspire.language",
     "AceGraphLoad.variant",
     "AceGraphLoad.weight_dtype",
+    "AceGraphLoadPlanner.weight_dtype",
     "AceGraphOobleckDecode.tile",
     "AceGraphOobleckEncode.tile",
     "AceGraphPreviewAudio.format",
@@ -30,8 +37,8 @@ VALUED = {  # combos with options that are values: names that files, the model o
     "AceGraphSaveAudio.level",
 }
 SAME = {  # words that these languages share with English
-    "fr": "audio bpm codes conditions format instrumental latent original sigmas source timbre variation",
-    "es": "audio bpm instrumental original sigmas timbre",
+    "fr": "audio bpm codes conditions format instrumental latent original plan sigmas source timbre variation",
+    "es": "audio bpm instrumental original plan sigmas timbre",
 }
 WRITING = {  # letters that tell a language
     **dict.fromkeys(("zh", "zh-TW"), r"[\u4e00-\u9fff]"),
@@ -45,7 +52,6 @@ LITERAL = re.compile(r"%\w+%|\[[A-Z]\w+\]|-?\d+(?:[.,]\d+)*|\w+/\w+|[\w.]+\.(?:s
 ONE_PER_LINE = re.compile(r"\n+")
 SYNTAX = re.compile(r"[{}@|]")  # what the frontend's message compiler would not show as it stands
 SUFFIX = " (ACE-Step)"
-NO_MODEL = "put a model into models/acestep"
 LINK = re.compile(r"(!?)\[[^\]]*\]\(([^)]*)\)")
 CODE, BOLD = re.compile(r"`([^`]+)`"), re.compile(r"\*\*([^*]+)\*\*")
 SOCKETS = {"LATENT", "AUDIO", "MASK"} | {
@@ -179,7 +185,7 @@ def test_numbers_tags_and_file_names_survive_translation(language):
 @pytest.mark.parametrize("language", TRANSLATED)
 def test_an_option_is_shown_with_its_value_in_it(language):
     for place, text in TEXTS[language].items():
-        if place[-2] == "options" and place[-1] != NO_MODEL:
+        if place[-2] == "options" and place[-1] not in REQUESTS:
             assert text.startswith(place[-1]), place
 
 
