@@ -20,7 +20,8 @@ demo: host
 	@ONCE="$(ONCE)" PORT="$(PORT)" $(BIN)/python tests/demo.py
 
 test: lint browser $(TRANSFORMERS4)/.ready
-	$(BIN)/pytest -n logical --dist loadgroup --cov --cov-report=term
+	$(BIN)/pytest -n logical --cov --cov-report=term --ignore=tests/browser
+	$(BIN)/pytest -n 2 --dist loadfile tests/browser
 	PYTHONPATH=$(TRANSFORMERS4) $(BIN)/python -c "import transformers as t; assert t.__version__.startswith('4.57.'), t"
 	PYTHONPATH=$(TRANSFORMERS4) $(BIN)/pytest -q $(TEXT_TESTS)
 

@@ -33,12 +33,17 @@ def encoding_bytes(stack: StackConfig, tokens: int, itemsize: int) -> int:
     return int(ROOM * itemsize * tokens * token_numbers(stack)) + WORKSPACE
 
 
-def planning_bytes(sizes: Qwen3Sizes, rows: int, tokens: int, dtype: torch.dtype) -> int:
-    """Of a planner that reads and writes `tokens` in each row; a row for each song and prompt."""
+def planning_bytes(
+    sizes: Qwen3Sizes, rows: int, tokens: int, dtype: torch.dtype, candidates: int = AUDIO_CODES
+) -> int:
+    """Of a planner that reads and writes `tokens` in each row; a row for each song and prompt.
+
+    candidates: rows of the output table that have to be at hand; texts leave the table where it lies.
+    """
     stack = stack_of(sizes)
     remembered = 2 * sizes.num_hidden_layers * stack.kv_heads * stack.head_dim * tokens * rows
     read = tokens * token_numbers(stack)  # prompts are read one at a time
-    head = AUDIO_CODES * stack.width  # rows of the table, when they have to be cast or fetched
+    head = candidates * stack.width  # when they have to be cast or fetched
     scores = SCORE_BYTES * rows * sizes.vocab_size
     return int(ROOM * (dtype.itemsize * (remembered + read + head) + scores)) + WORKSPACE
 

@@ -91,7 +91,9 @@ def compose(scribe: Scribe, brief: Brief, thought: Thought | None = None, negati
     prompts = composition_prompts(brief.caption, brief.lyrics, said.to_yaml(), negative)
     ids, against = (tuple(scribe.tokenizer.ids(prompt)) for prompt in prompts)
     used = max(len(ids), len(against))
-    check_length(scribe, used, count)
+    check_length(
+        scribe, used, count, "caption, the lyrics or the plan" if used == len(ids) else "negative prompt"
+    )
     report = (
         f"Codes: {count}, which is {seconds_of_codes(count):g} s.",
         f"Tokens: {used} read and {count} to be written, of {scribe.context}.",
@@ -115,7 +117,7 @@ def codes_wanted(seconds: float | None) -> int:
     return count
 
 
-def check_length(scribe: Scribe, used: int, count: int) -> None:
+def check_length(scribe: Scribe, used: int, count: int, what: str) -> None:
     """Refuse a song that the planner would lose sight of."""
     excess = used + count - scribe.usable
     if excess > 0:
@@ -123,7 +125,7 @@ def check_length(scribe: Scribe, used: int, count: int) -> None:
         shorter = f"the song to {fitting} s, or " if fitting >= MIN_SECONDS else ""
         raise InvalidInputError(
             f"A text of {used} tokens and {count} codes are {excess} more than the planner can hold.",
-            f"Shorten {shorter}the lyrics by {excess} tokens.",
+            f"Shorten {shorter}the {what} by {excess} tokens.",
         )
 
 

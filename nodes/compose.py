@@ -11,7 +11,7 @@ from ..acestep_core.chain_of_thought import Thought, read
 from ..acestep_core.errors import InvalidInputError
 from ..acestep_core.timebase import seconds_of_codes
 from ..acestep_core.token_choice import Choice
-from ..acestep_core.writing import compose_codes
+from ..acestep_core.writing import compose_codes, prompts_of
 from .briefs import (
     ANY_LANGUAGE,
     brief_of,
@@ -29,6 +29,7 @@ from .schema import advanced, report_output, schema
 from .sockets import CodeList, Codes, PlannerHandle
 
 MOST_SONGS = 64
+PLANNED = "as in the plan"
 
 
 class ComposeCodes(io.ComfyNode):
@@ -46,17 +47,20 @@ class ComposeCodes(io.ComfyNode):
             hidden=[io.Hidden.unique_id],
             inputs=[
                 planner_input(),
-                caption_input("The same caption that the plan was made for."),
-                lyrics_input("The same lyrics."),
+                caption_input(
+                    "Style, instruments, mood, voice. After Plan: your own caption, not the richer one; "
+                    "after Inspire or Format: theirs."
+                ),
+                lyrics_input("What is sung. After Inspire or Format: theirs."),
                 io.String.Input(
                     "plan",
                     optional=True,
                     force_input=True,
-                    tooltip="From Plan: what is left open below is taken from it.",
+                    tooltip="From Plan, Inspire or Format: what is left open below is taken from it.",
                 ),
                 instrumental_input(),
-                language_input(),
-                *figures_inputs(),
+                language_input(PLANNED),
+                *figures_inputs(PLANNED),
                 io.Int.Input(
                     "songs",
                     default=1,
@@ -124,8 +128,9 @@ class ComposeCodes(io.ComfyNode):
         scribe = planner.scribe
         wanted = planning.compose(scribe, brief, thought, negative_prompt)
         count = int(within(songs, 1, MOST_SONGS, "number of songs"))
-        tokens = max(len(wanted.prompt), len(wanted.negative)) + wanted.count
-        meter = meter_of(cls, f"codes for {count} songs" if count > 1 else "codes")
+        prompts = prompts_of(wanted.prompt, wanted.negative, choice)
+        tokens = max(map(len, prompts)) + wanted.count
+        meter = meter_of(cls, f"codes for each of {count} songs" if count > 1 else "codes")
         items = compose_codes(
             scribe.planner,
             wanted.prompt,
@@ -138,7 +143,7 @@ class ComposeCodes(io.ComfyNode):
             meter,
             may_end_early,
             record_steps,
-            awake(planner, 2 * count, tokens),
+            awake(planner, len(prompts) * count, tokens, len(scribe.code_ids)),
         )
         refuse_nothing(items)
         short = [
@@ -146,7 +151,8 @@ class ComposeCodes(io.ComfyNode):
             for place, item in enumerate(items, start=1)
             if len(item) < wanted.count
         ]
-        report = (*wanted.report, f"Written: {meter.speed}.", *short)
+        speed = [f"Written: {meter.speed}."] if meter.speed else []
+        report = (*wanted.report, *speed, *short)
         return io.NodeOutput(CodeList(tuple(item.to(rest_device()) for item in items)), "\n".join(report))
 
 

@@ -1,5 +1,6 @@
 """The planner under ComfyUI's memory management: loading it, waking it, and showing how fast it writes."""
 
+import math
 import time
 from typing import Any
 
@@ -58,7 +59,7 @@ class LoadPlanner(io.ComfyNode):
                     "weight_dtype",
                     options=[AUTO, *WEIGHT_DTYPES],
                     default=AUTO,
-                    tooltip="How weights are kept in memory. auto fits the machine.",
+                    tooltip="How weights are kept in memory. auto fits the machine; fp8 halves the memory and costs some quality.",
                 ),
             ],
             outputs=[
@@ -100,11 +101,14 @@ def unlikely(name: str) -> tuple[bool, str]:
     return not any(hint in name.lower() for hint in HINTS), name
 
 
-def awake(handle: PlannerHandle, rows: int, tokens: int) -> Tensor:
-    """Bring the planner's weights in, with room for so many tokens in each row; a tensor that shows where to compute."""
+def awake(handle: PlannerHandle, rows: int, tokens: int, candidates: int = 0) -> Tensor:
+    """Bring the planner's weights in, with room for so many tokens in each row; a tensor that shows where to compute.
+
+    candidates: as `planning_bytes` counts them.
+    """
     runtime.stop_if_asked()
     managed = handle.managed
-    managed.loaded(planning_bytes(handle.scribe.planner.sizes, rows, tokens, managed.dtype))
+    managed.loaded(planning_bytes(handle.scribe.planner.sizes, rows, tokens, managed.dtype, candidates))
     return torch.empty(0, device=managed.device, dtype=managed.dtype)
 
 
@@ -113,22 +117,24 @@ class Meter:
 
     def __init__(self, node: str | None, unit: str) -> None:
         self._bar, self._node, self._unit = Bar(1), node, unit
-        self._began = self._shown = time.perf_counter()
-        self._done = 0
+        self._first = self._done = 0  # tokens
+        self._began = self._now = self._shown = -math.inf
 
     def __call__(self, done: int, total: int) -> None:
         runtime.stop_if_asked()
-        self._done = done
-        if done == total or time.perf_counter() - self._shown > PAUSE:
-            self._shown = time.perf_counter()
+        self._now, self._done = time.perf_counter(), done
+        if not self._first:
+            self._first, self._began = done, self._now  # loading and reading are not writing
+        if done == total or self._now - self._shown > PAUSE:
+            self._shown = self._now
             self._bar.move(done, total)
-            runtime.caption(self._node, f"{done} / {total} {self.speed}")
+            runtime.caption(self._node, f"{done} / {total} {self.speed}".strip())
 
     @property
     def speed(self) -> str:
-        """How fast it went so far; nothing if nothing was written."""
-        spent = max(time.perf_counter() - self._began, 1e-9)
-        return f"{self._unit} at {self._done / spent:.1f} per second" if self._done else ""
+        """How fast it went after the first token; nothing if there was no second one."""
+        written, spent = self._done - self._first, max(self._now - self._began, 1e-9)
+        return f"{self._unit} at {written / spent:.1f} per second" if written else ""
 
 
 def meter_of(node: type[io.ComfyNode], unit: str) -> Meter:
@@ -144,7 +150,7 @@ def freedom_inputs(temperature: float = PLAIN.temperature) -> list[Any]:
         min=0.0,
         max=2.0,
         step=0.05,
-        tooltip="How daring the planner is. 0: always the likeliest.",
+        tooltip="How daring the planner is. 0: it always takes the likeliest, whatever the seed.",
     )
     penalty = io.Float.Input(
         "repetition_penalty",
@@ -152,7 +158,7 @@ def freedom_inputs(temperature: float = PLAIN.temperature) -> list[Any]:
         min=0.5,
         max=2.0,
         step=0.01,
-        tooltip="Above 1: what was written before is avoided. 1: off.",
+        tooltip="Above 1: what was written already comes back less often. 1: off.",
     )
     return [advanced(widget) for widget in (daring, *filter_inputs(), penalty)]
 
@@ -166,14 +172,14 @@ def filter_inputs() -> list[Any]:
             min=0.01,
             max=1.0,
             step=0.01,
-            tooltip="Only the likeliest tokens that have this share together. 1: off.",
+            tooltip="Unlikely choices are left out: those that stay make up this share together. 1: off.",
         ),
         io.Int.Input(
             "top_k",
             default=PLAIN.top_k,
             min=0,
             max=1000,
-            tooltip="Only so many of the likeliest tokens. 0: off.",
+            tooltip="Only this many of the likeliest choices stay. 0: off.",
         ),
         io.Float.Input(
             "min_p",
@@ -181,7 +187,7 @@ def filter_inputs() -> list[Any]:
             min=0.0,
             max=1.0,
             step=0.01,
-            tooltip="Only tokens with this share of the likeliest one. 0: off.",
+            tooltip="Choices less likely than this share of the likeliest one are left out. 0: off.",
         ),
     ]
 
@@ -203,7 +209,7 @@ def guidance_inputs() -> list[Any]:
             io.String.Input(
                 "negative_prompt",
                 default="",
-                tooltip="A caption to stay away from; works with guidance alone.",
+                tooltip="A caption of what to stay away from; it counts only while guidance is on.",
             )
         ),
     ]

@@ -1,6 +1,7 @@
 """What the planner does with words: plan, understand, inspire, format."""
 
 from dataclasses import replace
+from functools import partial
 
 from comfy_api.latest import io
 
@@ -46,7 +47,7 @@ def seed_input() -> io.Input:
         min=0,
         max=SEED_MAX,
         control_after_generate=True,
-        tooltip="Another seed, another answer.",
+        tooltip="Another seed, another answer; the same one, the same.",
     )
 
 
@@ -65,7 +66,7 @@ class Plan(io.ComfyNode):
             hidden=[io.Hidden.unique_id],
             inputs=[
                 planner_input(),
-                caption_input("Style, instruments, mood, voice: what the plan is made for."),
+                caption_input("Style, instruments, mood, voice; a few words are enough."),
                 lyrics_input("What is sung; the planner reads it and leaves it alone."),
                 instrumental_input(),
                 language_input(),
@@ -110,7 +111,7 @@ class Plan(io.ComfyNode):
         answer = planning.plan(
             planner.scribe,
             brief,
-            manner(planner, seed, choice, meter, rows=2),
+            manner(planner, seed, choice, meter),
             negative_prompt,
             enrich_caption,
             brief.language == ANY_LANGUAGE,
@@ -191,7 +192,7 @@ class Inspire(io.ComfyNode):
                 ),
                 instrumental_input(),
                 language_input(),
-                duration_input("Length of the song. 0: the planner decides."),
+                duration_input(),
                 seed_input(),
                 *freedom_inputs(),
             ],
@@ -244,7 +245,7 @@ class Format(io.ComfyNode):
             inputs=[
                 planner_input(),
                 caption_input("A rough description; it may be empty if there are lyrics."),
-                lyrics_input("Rough words; empty: the planner takes the song for an instrumental."),
+                lyrics_input("Rough words. If empty, the planner takes the song for an instrumental."),
                 instrumental_input(),
                 language_input(),
                 *figures_inputs(),
@@ -282,9 +283,9 @@ class Format(io.ComfyNode):
         return io.NodeOutput(*brief_values(answer, meter.speed))
 
 
-def manner(planner: PlannerHandle, seed: int, choice: Choice, meter: Meter, rows: int = 1) -> Manner:
-    """How to write, once the weights are in."""
-    return Manner(seed, choice, meter, awake(planner, rows, planner.scribe.context))
+def manner(planner: PlannerHandle, seed: int, choice: Choice, meter: Meter) -> Manner:
+    """How to write; the weights are brought in only if there is something to be written."""
+    return Manner(seed, choice, meter, partial(awake, planner))
 
 
 def with_seconds(answer: planning.Answer, seconds: float) -> planning.Answer:

@@ -23,7 +23,7 @@ from graphs import Graph, Prompt
 
 FAILED_IMPORT = re.compile(r".*(?:Cannot import .* module for custom nodes|IMPORT FAILED).*")
 LAST_EVENTS = {"execution_success", "execution_error", "execution_interrupted"}
-PREVIEW = 1  # of the kinds of binary messages
+PREVIEW, CAPTION = 1, 3  # of the kinds of binary messages
 SETTINGS = {"Comfy.TutorialCompleted": True, "Comfy.InstalledVersion": "1.32.9"}
 OnEvent = Callable[[str, Mapping[str, Any]], None]
 
@@ -46,6 +46,7 @@ class Finished:
     history: Mapping[str, Any]
     node_errors: Mapping[str, Any] = field(default_factory=dict)
     previews: tuple[bytes, ...] = ()  # pictures shown while it ran, each a whole JPEG or PNG
+    captions: tuple[tuple[str, str], ...] = ()  # nodes, and lines of text shown under them
 
     @property
     def ui(self) -> Mapping[str, Any]:
@@ -159,14 +160,16 @@ class Server:
         )
 
     async def _run(self, graph: Graph | Prompt, on_event: OnEvent, words: Mapping[str, Any]) -> Finished:
-        client, events, previews = uuid.uuid4().hex, [], []
+        client, events, previews, captions = uuid.uuid4().hex, [], [], []
         url = f"http://127.0.0.1:{self.port}/ws?clientId={client}"
         async with aiohttp.ClientSession() as session, session.ws_connect(url, max_msg_size=0) as socket_:
             answer = await asyncio.to_thread(self.queue, graph, client, **words)
             async for message in socket_:
                 if message.type is aiohttp.WSMsgType.BINARY:
-                    kind, _picture_format = struct.unpack(">II", message.data[:8])
+                    # the second number is a picture's format or the length of a node's name
+                    kind, more = struct.unpack(">II", message.data[:8])
                     previews += [message.data[8:]] if kind == PREVIEW else []
+                    captions += [split_name(message.data[8:], more)] if kind == CAPTION else []
                 if message.type is not aiohttp.WSMsgType.TEXT:
                     continue
                 told = json.loads(message.data)
@@ -182,6 +185,7 @@ class Server:
             *(answer["prompt_id"], events[-1][0], tuple(events), history),
             node_errors=answer["node_errors"],
             previews=tuple(previews),
+            captions=tuple(captions),
         )
 
     def history(self, prompt_id: str, seconds: float = 60) -> dict[str, Any]:
@@ -210,6 +214,11 @@ class Server:
     def view(self, entry: Mapping[str, str]) -> bytes:
         """The bytes of a file that an output node listed."""
         return self.read(f"/view?{urlencode({k: entry[k] for k in ('filename', 'subfolder', 'type')})}")
+
+
+def split_name(message: bytes, length: int) -> tuple[str, str]:
+    """The node that a line of text belongs to, and the text."""
+    return message[:length].decode(), message[length:].decode()
 
 
 def free_port() -> int:

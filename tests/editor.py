@@ -4,6 +4,7 @@ import base64
 import json
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -61,6 +62,12 @@ def until(ask: Callable[[], Result], what: str, seconds: float = 90) -> Result:
             raise TimeoutError(f"Waited in vain until {what}.")
         time.sleep(0.1)
     return answer
+
+
+def apart(call: Callable[..., Result], *given: Any, **words: Any) -> Result:
+    """Call in a thread of its own what has an event loop, such as Server.run: this thread's loop is the browser's."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(call, *given, **words).result()
 
 
 class Editor:

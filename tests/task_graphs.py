@@ -12,6 +12,8 @@ from graphs import Graph, Node
 SECONDS = 6.0
 RECORDING = "recording.flac"
 TURBO, BASE = (comfy_models.layouts(variant)["official"] for variant in ("turbo", "base"))
+PLANNED_SECONDS = 10.0  # the shortest song that a planner plans
+FIELDS = ("caption", "lyrics", "language", "bpm", "key", "time_signature", "duration")
 CODES = "<|audio_code_5|><|audio_code_63999|>" * 15
 Pickers = Mapping[str, str]
 Link = list[Any]
@@ -115,6 +117,25 @@ def lego(graph: Graph, pickers: Pickers = BASE, **sampling: Any) -> Song:
     return finished(graph, load, conditions, latent, **{"guidance": 7.0, **sampling})
 
 
+def planned(graph: Graph, pickers: Pickers = TURBO, **sampling: Any) -> Song:
+    """Two songs whose figures and codes a planner wrote, as short as a plan may be."""
+    load, planner = opened(graph, pickers), woken(graph)
+    words = {"caption": "slow piano", "lyrics": "[Verse]\nla la", "duration": PLANNED_SECONDS}
+    plan = graph.add("AceGraphPlan", planner=planner, enrich_caption=False, seed=3, **words)
+    composed = graph.add("AceGraphComposeCodes", planner=planner, plan=plan["plan"], songs=2, **words)
+    told = {name: plan[name] for name in FIELDS}
+    encoded = graph.add(
+        "AceGraphEncodeConditions", text_encoder=load["text_encoder"], codes=composed["codes"], **told
+    )
+    hints = graph.add("AceGraphCodesToLatent", model=load["model"], codes=composed["codes"])
+    return finished(graph, load, encoded["conditions"], hints["latent"], **sampling)
+
+
+def woken(graph: Graph, name: str = comfy_models.PLANNER_FOLDER) -> Link:
+    """What Load Planner gives."""
+    return graph.add("AceGraphLoadPlanner", planner=name, weight_dtype="fp32")["planner"]
+
+
 # ------------------------------------------------------------------------------------------ every node at once
 def everything(graph: Graph, codes_file: str) -> dict[str, Node]:
     """A graph in which every node occurs with every socket wired: class -> the node.
@@ -160,9 +181,23 @@ def everything(graph: Graph, codes_file: str) -> dict[str, Node]:
     )
     splice = graph.add("AceGraphSplice", new=song.decode["audio"], original=recording[0], mask=mask["mask"])
     graph.add("AceGraphPreviewAudio", audio=splice["audio"], conditions=conditions["conditions"])
-    for output in (longer["latent"], kept["report"]):
+    for output in (longer["latent"], kept["report"], *everything_planned(graph, stored["codes"])):
         graph.add("PreviewAny", source=output)
     return nodes_of(graph)
+
+
+def everything_planned(graph: Graph, codes: Link) -> list[Link]:
+    """Every node of a planner, off the way to the song, and what they say."""
+    planner = woken(graph)
+    words = {"caption": "slow piano", "duration": PLANNED_SECONDS, "instrumental": True}
+    plan = graph.add("AceGraphPlan", planner=planner, enrich_caption=False, **words)
+    nodes = (
+        graph.add("AceGraphComposeCodes", planner=planner, plan=plan["plan"], **words),
+        graph.add("AceGraphUnderstand", planner=planner, codes=codes),
+        graph.add("AceGraphInspire", planner=planner, wish="a sea shanty", instrumental=True),
+        graph.add("AceGraphFormat", planner=planner, **words),
+    )
+    return [node["report"] for node in nodes]
 
 
 def nodes_of(graph: Graph) -> dict[str, Node]:

@@ -1,5 +1,6 @@
 """What tests of workflows and of the editor get: servers with both frontends, and a browser, each started once."""
 
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,6 +12,8 @@ from editor import FRONTENDS, Editor, browser
 from playwright.sync_api import Browser
 
 import example_workflows
+
+STYLES = {"classic": False, "new": True}  # nodes drawn on the canvas, or as HTML
 
 
 class Studio:
@@ -54,8 +57,27 @@ def frontend(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of one frontend stay together on one worker, and so need one server and one browser."""
-    for item in items:
-        parameters = getattr(getattr(item, "callspec", None), "params", {})
-        item.add_marker(pytest.mark.xdist_group(f"browser-{parameters.get('frontend', FRONTENDS[0])}"))
+@pytest.fixture(params=STYLES)
+def style(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+def styled(studio: Studio, frontend: str, style: str, request: pytest.FixtureRequest) -> Iterator[Editor]:
+    yield from tab_of(studio, frontend, STYLES[style], request)
+
+
+@pytest.fixture
+def editor(studio: Studio, frontend: str, request: pytest.FixtureRequest) -> Iterator[Editor]:
+    """The style that a user of this frontend most likely has."""
+    yield from tab_of(studio, frontend, frontend != FRONTENDS[0], request)
+
+
+def tab_of(
+    studio: Studio, frontend: str, new_style: bool, request: pytest.FixtureRequest
+) -> Iterator[Editor]:
+    opened = studio.tab(frontend, new_style)
+    opened.errors.clear()
+    yield opened
+    opened.picture(re.sub(r"[^\w.]+", "_", request.node.name))
+    opened.page.keyboard.press("Escape")

@@ -28,18 +28,31 @@ def promoted_of(make):
     return [widget for _, widget in make().promoted]
 
 
+def search_for(editor):
+    """A double click on an empty place; again, if the canvas was too busy to notice."""
+    nodes = editor.js("() => app.graph.nodes.length")
+    for _ in range(5):
+        editor.js(
+            "(y) => { app.canvas.ds.scale = 1; app.canvas.ds.offset = [0, y]; app.canvas.setDirty(true, true); }",
+            700 * (nodes + 1),
+        )
+        editor.page.wait_for_timeout(500)
+        editor.page.mouse.dblclick(800, 250)
+        editor.page.wait_for_timeout(1000)
+        if editor.js("() => document.activeElement?.tagName === 'INPUT'"):
+            return
+    raise TimeoutError("A double click on the canvas opens no search.")
+
+
 def put(editor, frontend, name):
     """Find a node by its name, as a user does after a double click on the canvas, and put it there."""
     before = editor.js("() => app.graph.nodes.length")
-    editor.js("() => { app.canvas.ds.offset[1] += 700; app.canvas.setDirty(true, true); }")  # an empty place
-    editor.page.wait_for_timeout(300)
-    editor.page.mouse.dblclick(800, 250)
-    editor.page.wait_for_timeout(600)
+    search_for(editor)
     editor.page.keyboard.type(name)
-    editor.page.wait_for_timeout(800)
+    editor.page.wait_for_timeout(1000)
     editor.page.keyboard.press("Enter")
     if frontend != FRONTENDS[0]:  # there the node hangs on the pointer until it is clicked down
-        editor.page.wait_for_timeout(300)
+        editor.page.wait_for_timeout(500)
         editor.page.mouse.click(800, 250)
     until(lambda: editor.js("() => app.graph.nodes.length") == before + 1, f"{name} is there", 20)
 

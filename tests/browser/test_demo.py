@@ -7,6 +7,7 @@ import demo
 import pytest
 import recording
 import soundfile
+from editor import apart
 
 
 def test_the_demo_recording_is_music_of_a_few_seconds(tmp_path):
@@ -32,7 +33,7 @@ def test_the_base_directory_is_furnished_once_and_real_files_stay(tmp_path, monk
 
 
 def test_a_song_is_made_and_described(studio):
-    song = demo.make_song(studio.server())
+    song = apart(demo.make_song, studio.server())
     assert song.is_file()
     assert demo.described(song).startswith("45.00 s, 2 channels, 48000 Hz, peak -1.0 dBFS")
 

@@ -1,21 +1,13 @@
 """The pack in the real editor: with the frontend that ComfyUI 0.3.75 brings and the newest, nodes drawn and as HTML."""
 
 import json
-import re
-from concurrent.futures import ThreadPoolExecutor
-from itertools import combinations
 
 import api_form
 import comfy_host
 import pytest
-from editor import FRONTENDS, until
-from workflow_page import Rect
-
-import example_workflows
+from editor import apart, until
 
 FOLDER = comfy_host.PACK / "example_workflows"
-NAMES = [page.__name__ for page in example_workflows.PAGES]
-STYLES = {"classic": False, "new": True}
 SHORT = 6.0  # seconds of a song that is only there to be loaded again
 OWN_SEED = 31
 FORMATS = {  # format of Save Audio -> what a browser calls it
@@ -23,14 +15,6 @@ FORMATS = {  # format of Save Audio -> what a browser calls it
     "MP3 192 kbit/s": "audio/mpeg",
     "Opus 96 kbit/s": "audio/ogg",
 }
-PAINTED = """() => app.graph.nodes.map((node) => {
-  const [x, y, width, height] = node.getBounding();
-  return [Number(node.id), x, y, width, height];
-})"""
-RENDERED = """() => Array.from(document.querySelectorAll("[data-node-id]"), (element) => {
-  const { x, y, width, height } = element.getBoundingClientRect();
-  return [Number(element.dataset.nodeId), x, y, width, height];
-})"""
 PLAYERS = """() => Array.from(document.querySelectorAll(".acegraph-player"), (box) => {
   const audio = box.querySelector("audio");
   return { label: box.querySelector(".acegraph-songs span").textContent, ready: audio.readyState,
@@ -40,70 +24,6 @@ PLAYERS = """() => Array.from(document.querySelectorAll(".acegraph-player"), (bo
 
 def workflow(name):
     return json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
-
-
-@pytest.fixture(params=STYLES)
-def style(request):
-    return request.param
-
-
-@pytest.fixture
-def styled(studio, frontend, style, request):
-    yield from tab_of(studio, frontend, STYLES[style], request)
-
-
-@pytest.fixture
-def editor(studio, frontend, request):
-    """The style that a user of this frontend most likely has."""
-    yield from tab_of(studio, frontend, frontend != FRONTENDS[0], request)
-
-
-def tab_of(studio, frontend, new_style, request):
-    opened = studio.tab(frontend, new_style)
-    opened.errors.clear()
-    yield opened
-    opened.picture(re.sub(r"[^\w.]+", "_", request.node.name))
-    opened.page.keyboard.press("Escape")
-
-
-def rects(editor, style):
-    """Node id -> where it is on the screen, or on the canvas."""
-    ask = RENDERED if STYLES[style] else PAINTED
-    return {key: Rect(*numbers) for key, *numbers in editor.js(ask)}
-
-
-def clean(prompt):
-    """A prompt without what only the frontend knows of: its own buttons and players."""
-    own = {"audioUI", "upload", "preview", "preview_markdown", "preview_text", "previewMode", "preview_mode"}
-    return {
-        key: (node["class_type"], {name: v for name, v in node["inputs"].items() if name not in own})
-        for key, node in prompt.items()
-    }
-
-
-# --------------------------------------------------------------------------------------------- templates
-@pytest.mark.parametrize("name", NAMES)
-def test_a_template_opens_without_a_word_and_nothing_overlaps(styled, style, name):
-    found = workflow(name)
-    styled.open_template(name, len(found["nodes"]))
-    assert (styled.toasts(), styled.dialogs(), styled.errors) == ([], [], [])
-    placed = rects(styled, style)
-    assert set(placed) == {node["id"] for node in found["nodes"]}
-    assert not [pair for pair in combinations(placed, 2) if placed[pair[0]].overlaps(placed[pair[1]])]
-    made = styled.prompt()
-    info = styled.server.object_info().__getitem__
-    assert clean(made["output"]) == clean(api_form.prompt_of(found, info))
-    for before, after in zip(found["nodes"], made["workflow"]["nodes"], strict=True):
-        assert after["type"] == before["type"]
-        assert values_of(after) == values_of(before)
-
-
-def values_of(node):
-    """What the widgets hold; frontends differ in how they write that a button holds nothing."""
-    found = [None if value == "" else value for value in node.get("widgets_values") or ()]
-    while found and found[-1] is None:
-        found.pop()
-    return found
 
 
 # --------------------------------------------------------------------------------------------- runs, player
@@ -176,8 +96,7 @@ def saved_song(server, found, form):
         if node["type"] == "AceGraphSilenceLatent":
             node["widgets_values"][0] = SHORT
     prompt = api_form.prompt_of(found, server.object_info().__getitem__)
-    with ThreadPoolExecutor(1) as pool:  # this thread belongs to the browser
-        done = pool.submit(server.run, prompt, workflow=found).result()
+    done = apart(server.run, prompt, workflow=found)
     assert (done.last, done.error) == ("execution_success", "")
     (entry,) = (entry for shown in done.ui.values() for entry in shown.get("audio", ()))
     return entry

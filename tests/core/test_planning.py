@@ -308,7 +308,7 @@ def test_a_listener_hears_every_token_and_can_stop(scribe):
         (
             lambda s: compose(s, Brief("a", HUGE, duration=60)),
             "more than the planner can hold",
-            "the lyrics by",
+            "the plan by",
         ),
         (lambda s: compose(s, Brief("a", "la " * 1500, duration=600)), "3000 codes", "the song to "),
         (lambda s: understand(s, []), "no list of codes", "at least one"),

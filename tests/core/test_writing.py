@@ -260,13 +260,15 @@ def test_the_listener_hears_every_token_of_a_text_and_can_stop_at_any():
         assert len(walk.taken) == last
 
 
-def test_the_head_rows_of_a_grammar_state_are_cut_once():
+def test_a_few_head_rows_are_gathered_once_and_many_are_used_where_they_lie():
     _, ours = pair()
     cuts, rows = [], ours.rows
     ours.rows = lambda tokens, like: cuts.append(tokens) or rows(tokens, like)
     write_text(ours, PROMPT, NEGATIVE, Steps(*ROAD), Choice(), 5, 40)
 
-    assert len(cuts) == 2
+    assert [len(ids) for ids in cuts] == [2]
+    _, many, _ = Candidates(ours, torch.zeros(1, SIZES.hidden_size))._prepared(FREE)
+    assert many.untyped_storage().data_ptr() == ours.embed_tokens.weight.untyped_storage().data_ptr()
 
 
 @pytest.mark.parametrize("ids", [FREE, FEW, torch.arange(20, 40), torch.tensor([33])])

@@ -67,6 +67,14 @@ def run_graph(host: Host, pack: ModuleType) -> Iterator[Runner]:
     host.module("comfy.model_management").unload_all_models()
 
 
+@pytest.fixture
+def short_texts(pack: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A planner with random weights writes until its room is full, so that tests of other things give it little."""
+    monkeypatch.setattr(pack.acestep_core.grammar, "CAPTION_TOKENS", 8)
+    monkeypatch.setattr(pack.acestep_core.grammar, "GENRE_TOKENS", 4)
+    monkeypatch.setattr(pack.acestep_core.planning, "WORDS", 8)
+
+
 @pytest.fixture(scope="module")
 def trial(host: Host, pack: ModuleType) -> Iterator[Trial]:
     """Runs graphs in which something is wrong."""

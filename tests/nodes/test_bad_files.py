@@ -78,7 +78,7 @@ def qwen_file(path, hidden=16, rows=151_669):
 @pytest.mark.parametrize(
     ("sizes", "problem"),
     [
-        ({"rows": 217_204}, "is a planner: it knows 217204 tokens"),
+        ({"rows": 217_204}, "a planner"),
         ({"rows": 151_936}, "is another Qwen3: it knows 151936 tokens"),
         ({"hidden": 24}, "vectors have 24 channels, but the model works with 16"),
     ],

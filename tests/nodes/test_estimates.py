@@ -1,8 +1,10 @@
 """What nodes tell ComfyUI they will need beside the weights is enough, and not three times too much."""
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
+import comfy_models
 import pytest
 import torch
 import torch.nn.functional as F
@@ -13,6 +15,10 @@ from live_memory import LiveMemory, fused_attention
 MB = 1024 * 1024
 ROOMY_MB = 1024 * 1024
 WORKSPACE_MB = 64  # of kernels, which no operator shows
+PLANNERS = {  # vocabulary, width, width of the MLP, layers, heads, shared heads
+    "0.6B": (217_204, 1024, 3072, 28, 16, 8),
+    "4B": (217_204, 2560, 9728, 36, 32, 8),
+}
 
 
 @pytest.fixture
@@ -90,3 +96,64 @@ def test_sound_to_latent_and_back(card, weights):
     vae = card.giant.vae
     assert_sane(*measured(card, vae.vae, lambda: card.nodes.vae.OobleckEncode.execute(vae, audio)))
     assert_sane(*measured(card, vae.vae, lambda: card.nodes.vae.OobleckDecode.execute(vae, latent)))
+
+
+# --------------------------------------------------------------------------------------------- planners
+@pytest.fixture
+def scribe_of(pack, models):
+    """What reads and writes beside a planner, made before there is a card."""
+    core = pack.acestep_core
+    folder = models / "turbo" / "official" / comfy_models.PLANNER_FOLDER
+    tokenizer = core.text_tokenizer.TextTokenizer.from_folder(folder)
+    grammar = core.grammar.Grammar(tokenizer)
+    return lambda planner: core.scribe.Scribe(planner, tokenizer, grammar)
+
+
+@pytest.fixture
+def planner_of(pack, scribe_of, card):
+    """planner_of("4B") -> what Load Planner outputs, on the card."""
+    core, runtime = pack.acestep_core, pack.nodes.comfy_runtime
+
+    def made(size):
+        sizes = core.text_encoder.Qwen3Sizes(*PLANNERS[size], 128, 1e-6, 1e6)
+        network = core.planner.Planner(sizes, runtime.OPS).to(torch.bfloat16).requires_grad_(False)
+        managed = runtime.Managed(network, runtime.Role.PLANNER, torch.bfloat16)
+        return pack.nodes.sockets.PlannerHandle(managed, scribe_of(network), size)
+
+    return made
+
+
+def on_card(handle):
+    return SimpleNamespace(device=handle.managed.device)
+
+
+@pytest.mark.parametrize(
+    ("size", "songs", "seconds", "guidance"),
+    [("0.6B", 1, 30.0, 1.0), ("0.6B", 4, 600.0, 2.0), ("4B", 1, 120.0, 2.0)],
+)
+def test_composing(pack, planner_of, size, songs, seconds, guidance):
+    handle, node = planner_of(size), pack.nodes.compose
+    fields = ("slow piano", "la la\n" * 50, False, "auto", 0, "auto", "auto", seconds, songs, 0, guidance)
+    with replaced(node, refuse_nothing=lambda items: None):  # a fake card ends every song at once
+        run = lambda: node.ComposeCodes.execute(handle, *fields, may_end_early=True)  # noqa: E731
+        assert_sane(*measured(on_card(handle), handle.managed, run))
+
+
+@pytest.mark.parametrize(("size", "guidance"), [("0.6B", 2.0), ("4B", 1.0), ("4B", 2.0)])
+def test_planning(pack, planner_of, size, guidance):
+    handle, scribe = planner_of(size), pack.acestep_core.scribe
+    write_text = scribe.write_text
+    free = torch.arange(0, 151_643)
+
+    def written(planner, prompt, negative, walk, *how):
+        steps = iter([free, torch.tensor([3, 90_000]), free[:150_000]])
+        walk = SimpleNamespace(done=False, greedy=False, forced=tuple, allowed=steps.__next__)
+        left = iter([False, False, True])
+        walk.take = lambda token: setattr(walk, "done", next(left))
+        write_text(planner, prompt, negative, walk, *how)
+        return []
+
+    fields = ("slow piano", "la la\n" * 200, False, "auto", 0, "auto", "auto", 0.0, True, 0, guidance)
+    with replaced(scribe, write_text=written):
+        run = lambda: pack.nodes.planning.Plan.execute(handle, *fields)  # noqa: E731
+        assert_sane(*measured(on_card(handle), handle.managed, run))

@@ -6,6 +6,8 @@ import torch
 from task_graphs import SECONDS
 from trial import CODES_FILE, NODES, given, sockets, words_of
 
+pytestmark = pytest.mark.usefixtures("short_texts")
+
 FRAMES = round(SECONDS * 25)
 RATE = 48_000
 NAN = float("nan")

@@ -16,9 +16,13 @@ TASKS = {
     "cover": task_graphs.cover,
     "repaint": task_graphs.repaint,
     "guided": lambda graph, **more: task_graphs.lego(graph, **more),
+    "planned": task_graphs.planned,
 }
 WHOLE, MOST, SOME, NONE = 1.05, 0.995, 0.4, 0.0  # of each network's weights: what the card has room for
 ENCODERS, TRANSFORMER, CODEC, VAE = "Encoders", "DiffusionTransformer", "AudioCodec", "Oobleck"
+PLANNER = "Planner"
+MOSTLY_TABLES = {ENCODERS, PLANNER}  # their embeddings are nearly all of them
+LOADERS = ("AceGraphLoad", "AceGraphLoadPlanner")
 
 
 class Loads:
@@ -69,13 +73,15 @@ def card_with_room_for(share, state="NORMAL_VRAM", unload=False):
 
 @pytest.fixture
 def song_of(host, run_graph):
-    """song_of(task) -> all that a graph of the task makes: latents, audio, codes, conditions."""
+    """song_of(task) -> all that a graph of the task makes: latents, audio, codes, conditions; pickers of its loaders."""
     task_graphs.record(host.base / "input")
 
     def made(task, **pickers):
         graph = host.graph()
-        song = TASKS[task](graph)
-        graph.change(song.load, **pickers)
+        TASKS[task](graph)
+        for kind, node in task_graphs.nodes_of(graph).items():
+            if kind in LOADERS:
+                graph.change(node, **pickers)
         run_graph.executor.reset()  # so that a checkpoint of its own is loaded, on the devices of now
         done = run_graph(graph)
         assert done.success, done.error
@@ -124,9 +130,7 @@ def test_a_song_is_the_same_however_much_of_each_network_fits(song_of, plain, ta
     assert loads.alone
     largest = {name: max(shares) for name, shares in loads.shares.items()}
     assert largest.pop(VAE) == 1
-    in_part = (
-        {ENCODERS} if share == MOST else set(largest) - {ENCODERS}
-    )  # their embedding is nearly all of them
+    in_part = {ENCODERS} if share == MOST else set(largest) - MOSTLY_TABLES
     for name, loaded in largest.items():
         assert loaded <= share
         assert share not in (WHOLE, NONE) or loaded == round(share)
@@ -141,23 +145,26 @@ def test_a_song_is_the_same_when_everything_leaves_the_card_between_nodes(song_o
     assert loads.alone
 
 
+@pytest.mark.parametrize("task", ["cover", "planned"])
 @pytest.mark.parametrize("state", ["LOW_VRAM", "NO_VRAM", "HIGH_VRAM"])
-def test_a_song_is_the_same_under_every_memory_flag(song_of, plain, state):
-    exact = expected("cover", song_of, plain)
+def test_a_song_is_the_same_under_every_memory_flag(song_of, plain, state, task):
+    exact = expected(task, song_of, plain)
     with card_with_room_for(WHOLE, state) as loads:
-        assert_same(song_of("cover"), exact)
+        assert_same(song_of(task), exact)
     loaded = {name: max(shares) for name, shares in loads.shares.items()}
     streamed = state == "NO_VRAM"
     assert loaded[TRANSFORMER] == loaded[CODEC] == (0 if streamed else 1)
+    assert task == "cover" or loaded[PLANNER] == loaded[TRANSFORMER]
 
 
+@pytest.mark.parametrize("task", ["cover", "planned"])
 @pytest.mark.parametrize("weights", ["fp8_e4m3fn", "fp8_e5m2", "bf16"])
-def test_small_weights_are_cast_alike_wherever_they_are(song_of, weights):
+def test_small_weights_are_cast_alike_wherever_they_are(song_of, weights, task):
     with card_with_room_for(WHOLE):
-        whole = song_of("cover", weight_dtype=weights)
+        whole = song_of(task, weight_dtype=weights)
     for share in (MOST, SOME, NONE):
         with card_with_room_for(share):
-            assert_same(song_of("cover", weight_dtype=weights), whole)
+            assert_same(song_of(task, weight_dtype=weights), whole)
 
 
 # ------------------------------------------------------------------------------- a network that is never split

@@ -5,7 +5,11 @@ import re
 import comfy_models
 import pytest
 import task_graphs
+import torch
+from safetensors.torch import load_file, save_file
 from task_graphs import TURBO, heard, opened
+
+pytestmark = pytest.mark.usefixtures("short_texts")
 
 SECONDS = 12.0
 FIELDS = ("caption", "lyrics", "language", "bpm", "key", "time_signature", "duration")
@@ -55,7 +59,7 @@ def test_a_planned_song_is_composed_encoded_and_played(run_graph, graph, planner
     codes, report = done[composed["codes"]], done[composed["report"]]
     assert [len(item) for item in codes.items] == [5 * SECONDS] * 2
     assert not codes.items[0].equal(codes.items[1])
-    assert re.search(r"codes for 2 songs at [\d.]+ per second", report)
+    assert re.search(r"codes for each of 2 songs at [\d.]+ per second", report)
     assert len(done.files(song.save)) == 2
 
 
@@ -120,3 +124,111 @@ def test_a_planner_comes_as_one_file_too(run_graph, graph, name):
     done = run_graph(graph)
     assert done.success, done.error or done.refused
     assert [len(item) for item in done[composed["codes"]].items] == [5 * SECONDS]
+
+
+WANTED = {
+    "AceGraphPlan": {"caption": "slow piano", "lyrics": LYRICS, "enrich_caption": False},
+    "AceGraphFormat": {"caption": "slow piano", "instrumental": True},
+    "AceGraphInspire": {"wish": "a sea shanty", "instrumental": True},
+    "AceGraphUnderstand": {},
+}
+
+
+def asked(graph, planner, kind, **more):
+    """One of the nodes that answer with a brief."""
+    wanted = {**WANTED[kind], **more}
+    if kind == "AceGraphUnderstand":
+        wanted["codes"] = graph.add("AceGraphCodesFromText", text=task_graphs.CODES)["codes"]
+    return graph.add(kind, planner=planner["planner"], **wanted)
+
+
+@pytest.mark.parametrize("kind", WANTED)
+def test_every_answer_fits_the_inputs_of_the_same_name(run_graph, graph, planner, kind):
+    node, load = asked(graph, planner, kind), opened(graph, TURBO)
+    wires = {name: node[name] for name in FIELDS}
+    encoded = graph.add("AceGraphEncodeConditions", text_encoder=load["text_encoder"], **wires)
+    shorter = {**wires, "plan": node["plan"], "duration": 10.0}
+    composed = graph.add("AceGraphComposeCodes", planner=planner["planner"], **shorter)
+    for link in (encoded["conditions"], composed["codes"]):
+        graph.add("PreviewAny", source=link)
+    done = run_graph(graph)
+    assert done.success, done.error or done.refused
+    (condition,) = done[encoded["conditions"]]
+    told = {name: done[link] for name, link in wires.items()}
+    brief = condition.brief
+    assert (brief.caption, brief.lyrics, brief.language) == (
+        told["caption"],
+        told["lyrics"],
+        told["language"],
+    )
+    assert (brief.bpm, brief.duration) == (told["bpm"] or None, told["duration"])
+
+
+@pytest.mark.parametrize("kind", WANTED)
+def test_a_seed_decides_an_answer(run_graph, host, kind):
+    answers = []
+    for seed in (5, 5, 6):
+        graph = host.graph()
+        loaded = graph.add("AceGraphLoadPlanner", planner=comfy_models.PLANNER_FOLDER, weight_dtype="fp32")
+        run_graph.executor.reset()
+        answers.append(outputs(run_graph, graph, asked(graph, loaded, kind, seed=seed)))
+        answers[-1].pop("report")  # tells the speed
+    assert answers[0] == answers[1]
+    assert answers[0]["plan"] != answers[2]["plan"]
+
+
+def test_each_song_of_a_batch_is_the_song_of_its_own_seed(run_graph, graph, planner):
+    words = {"planner": planner["planner"], "caption": "slow piano", "lyrics": LYRICS, "duration": SECONDS}
+    words["top_k"] = 20  # so that rounding, which differs with the size of a batch, decides nothing
+    nodes = [graph.add("AceGraphComposeCodes", seed=7, songs=4, **words)]
+    nodes += [graph.add("AceGraphComposeCodes", seed=7 + place, **words) for place in range(4)]
+    for node in nodes:
+        graph.add("PreviewAny", source=node["codes"])
+    done = run_graph(graph)
+    assert done.success, done.error or done.refused
+    batch, *alone = (done[node["codes"]].items for node in nodes)
+    assert [song.tolist() for song in batch] == [song.tolist() for (song,) in alone]
+    assert len({tuple(song.tolist()) for song in batch}) == 4
+
+
+def test_a_planner_that_has_nothing_to_decide_is_not_brought_in(run_graph, graph, planner, pack, monkeypatch):
+    given = {"language": "de", "bpm": 71, "key": "C# minor", "time_signature": "3", "duration": 33.0}
+    monkeypatch.setattr(pack.nodes.comfy_runtime.Managed, "loaded", lambda *room: pytest.fail("brought in"))
+    outputs(run_graph, graph, plan(graph, planner, **given, enrich_caption=False))
+
+
+def test_a_planner_without_guidance_needs_half_the_rows(run_graph, graph, planner, pack, monkeypatch):
+    told, planning_bytes = [], pack.nodes.planner.planning_bytes
+
+    def noted(sizes, rows, tokens, *more):
+        told.append((rows, tokens))
+        return planning_bytes(sizes, rows, tokens, *more)
+
+    monkeypatch.setattr(pack.nodes.planner, "planning_bytes", noted)
+    for guidance, songs in ((1.0, 1), (2.0, 1), (2.0, 3)):
+        words = {"caption": "slow piano", "duration": SECONDS, "guidance": guidance, "songs": songs}
+        node = graph.add("AceGraphComposeCodes", planner=planner["planner"], **words)
+        graph.add("PreviewAny", source=node["codes"])
+    assert run_graph(graph).success
+    assert sorted(rows for rows, _ in told) == [1, 2, 6]
+    assert all(5 * SECONDS < tokens < 5 * SECONDS + 200 for _, tokens in told)
+
+
+def test_a_file_of_fp8_weights_stays_as_small_as_it_is(host, run_graph, graph, models):
+    whole = load_file(models / "turbo" / "comfy" / "text_encoders" / comfy_models.PLANNER_FILE)
+    small = {key: w.to(torch.float8_e4m3fn if w.ndim == 2 else w.dtype) for key, w in whole.items()}
+    path = host.base / "models" / "text_encoders" / "planner_fp8_1.7b.safetensors"
+    save_file(small, path)
+    loaded = graph.add("AceGraphLoadPlanner", planner=path.name)
+    nodes = [
+        graph.add("AceGraphComposeCodes", planner=loaded["planner"], caption="slow piano", duration=SECONDS),
+        graph.add("AceGraphInspire", planner=loaded["planner"], wish="a sea shanty"),
+    ]
+    for node in nodes:
+        graph.add("PreviewAny", source=node["report"])
+    done = run_graph(graph)
+    path.unlink()
+    assert done.success, done.error or done.refused
+    network = done[loaded["planner"]].managed.network
+    assert {w.dtype for w in network.parameters() if w.ndim == 2} == {torch.float8_e4m3fn}
+    assert len(done[nodes[0]["codes"]].items[0]) == 5 * SECONDS

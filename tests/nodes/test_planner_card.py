@@ -2,9 +2,10 @@
 
 from types import SimpleNamespace
 
+import comfy_models
 import pytest
 import torch
-from fake_gpu import Watch, fake_gpu, pretend_gpu
+from fake_gpu import Watch, fake_gpu, pretend_gpu, replaced
 from planner_oracle import CODES, END, SIZES
 
 PROMPT, NEGATIVE = [7, 3, 80, 22, 5, 61, 13], [4, 44, 8]
@@ -79,6 +80,39 @@ def test_what_is_written_does_not_depend_on_how_much_of_the_planner_fits(core, p
         resident = part.patcher.loaded_size() / part.patcher.model_size()
         assert (resident == 1.0, resident == 0.0) == (share == 1.0, share == 0.0)
         assert written(core, network, torch.empty(0, device=device)) == expected
+
+
+@pytest.mark.parametrize("total_mb", [4 * 1024, 1])
+@pytest.mark.parametrize("sparse", [0, 4, 1e9])  # every choice, some, and none is made by the whole table
+def test_a_text_waits_for_its_choices_and_leaves_nothing_elsewhere(core, pack, total_mb, sparse):
+    runtime = pack.nodes.comfy_runtime
+    with fake_gpu(total_mb) as device, Watch(device) as watch, replaced(core.writing, SPARSE=sparse):
+        planner = core.planner.Planner(core.text_encoder.Qwen3Sizes(**GIANT), runtime.OPS).to(torch.bfloat16)
+        part = runtime.Managed(planner.requires_grad_(False), runtime.Role.PLANNER, torch.bfloat16)
+        network, like = part.loaded(0), torch.empty(0, device=device, dtype=torch.bfloat16)
+        free = torch.arange(0, 151_643)
+        walk = walk_of((1, 2), free, torch.tensor([3, 90_000]), (5,), free, free)
+        choice = core.token_choice.Choice(penalty=1.1, top_k=50)
+        text = core.writing.write_text(network, PROMPT, NEGATIVE, walk, choice, 5, 30, like=like)
+        assert len(text) == 7
+        assert watch.asked == 4
+        assert network.embed_tokens.weight.device != device or not watch.fetched
+
+
+@pytest.mark.parametrize("total_mb", [4 * 1024, 1])
+def test_composing_in_a_comfyui_graph_gives_codes_that_wait_where_results_wait(core, pack, models, total_mb):
+    folder = models / "turbo" / "official" / comfy_models.PLANNER_FOLDER
+    tokenizer = core.text_tokenizer.TextTokenizer.from_folder(folder)
+    runtime = pack.nodes.comfy_runtime
+    with fake_gpu(total_mb) as device, Watch(device):
+        planner = core.planner.Planner(core.text_encoder.Qwen3Sizes(**GIANT), runtime.OPS).to(torch.bfloat16)
+        part = runtime.Managed(planner.requires_grad_(False), runtime.Role.PLANNER, torch.bfloat16)
+        scribe = core.scribe.Scribe(planner, tokenizer, None)  # codes need no grammar
+        handle = pack.nodes.sockets.PlannerHandle(part, scribe, "giant")
+        fields = ("slow piano", "la", False, "auto", 0, "auto", "auto", 1.0, 3, 0)
+        codes = pack.nodes.compose.ComposeCodes.execute(handle, *fields).args[0]
+        assert part.patcher.load_device == device
+        assert [(song.shape, song.device.type) for song in codes.items] == [((5,), "cpu")] * 3
 
 
 @pytest.mark.parametrize("total_mb", [4 * 1024, 1024, 1])

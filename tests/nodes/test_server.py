@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -183,6 +184,24 @@ def test_loading_encoding_and_tiles_move_bars_too(server):
     )
 
 
+def test_a_planner_shows_a_bar_and_a_line_of_text_under_its_node(server):
+    graph = server.graph()
+    song = task_graphs.planned(graph)
+    nodes = task_graphs.nodes_of(graph)
+    graph.change(nodes["AceGraphPlan"], seed=12)
+    done = server.run(graph)
+    assert (done.last, done.error) == ("execution_success", "")
+    assert len(songs_of(server, done, song.save)) == 2
+    for kind in ("AceGraphPlan", "AceGraphComposeCodes"):
+        moves = [
+            d["value"] for event, d in done.events if event == "progress" and d["node"] == nodes[kind].id
+        ]
+        lines = [text for node, text in done.captions if node == nodes[kind].id]
+        assert moves == sorted(set(moves))
+        assert [int(line.split(" / ")[0]) for line in lines] == moves
+    assert re.fullmatch(r"50 / 50 codes for each of 2 songs at [\d.]+ per second", lines[-1])
+
+
 # --------------------------------------------------------------------------------------------- Stop
 STOPS = {  # node -> the event at which Stop is pressed
     "AceGraphLoad": "executing",
@@ -193,6 +212,7 @@ STOPS = {  # node -> the event at which Stop is pressed
     "AceGraphOobleckDecode": "progress",
     "AceGraphSaveAudio": "executing",
 }
+PLANNER_STOPS = ("AceGraphPlan", "AceGraphComposeCodes", "AceGraphUnderstand")
 
 
 def long_cover(graph):
@@ -242,6 +262,26 @@ def test_stop_at_any_node_and_the_next_run_is_as_if_it_never_happened(server, un
     done = server.run(graph)
     assert done.last == "execution_success", done.error
     assert all(itertools.starmap(same, zip(songs_of(server, done, song.save), undisturbed, strict=True)))
+
+
+@pytest.mark.parametrize("kind", PLANNER_STOPS)
+def test_stop_while_a_planner_writes(server, kind):
+    graph, written = server.graph(), {"caption": "slow piano", "duration": 120.0, "seed": 5}
+    planner = task_graphs.woken(graph)
+    if kind == "AceGraphUnderstand":
+        codes = graph.add("AceGraphCodesFromText", text=task_graphs.CODES)
+        written = {"codes": codes["codes"], "seed": 5}
+    node = graph.add(kind, planner=planner, **written)
+    graph.add("PreviewAny", source=node["report"])
+
+    def stop(event, data):
+        if event == "progress" and data["node"] == node.id:
+            server.interrupt(data["prompt_id"])
+
+    stopped = server.run(graph, stop)
+    assert stopped.last == "execution_interrupted"
+    done = server.run(graph)
+    assert (done.last, done.error) == ("execution_success", "")
 
 
 def test_stop_without_anything_running_stops_nothing_later(server):
