@@ -94,18 +94,8 @@ def compose() -> Page:
         "*duration* in Plan: how long the song is.",
         "*seed* in Compose Codes: another melody for the same plan.",
     ]
-    load, planner = planning(
-        page, "The planner thinks about the song and writes its melody and rhythm.", steps
-    )
-    page.group("Words", GREEN)
-    caption, lyrics = text(page, "Caption", CAPTION, 200), text(page, "Lyrics", LYRICS, 360)
-    page.group("Plan", VIOLET)
-    planned = asked(page, "AceGraphPlan", planner, caption=caption, lyrics=lyrics, duration=45.0)
-    told(page, planned["plan"], "What the planner thought")
-    page.group("Compose", VIOLET)
-    conditions, played = composed_song(page, load, planner, planned, caption, lyrics)
-    finish(page, load, conditions, played, "compose")
-    return page
+    what = "The planner thinks about the song and writes its melody and rhythm."
+    return composed_page(page, what, steps, 45.0)
 
 
 def four_songs() -> Page:
@@ -115,17 +105,21 @@ def four_songs() -> Page:
         "*songs* in Compose Codes: how many there are.",
         "Listen to all of them in the player; song 3 alone is the seed plus 2.",
     ]
-    load, planner = planning(
-        page, "One plan, and four melodies for it, written and played in one batch.", steps
-    )
+    what = "One plan, and four melodies for it, written and played in one batch."
+    return composed_page(page, what, steps, 30.0, songs=4)
+
+
+def composed_page(page: Page, what: str, steps: list[str], seconds: float, **batch: int) -> Page:
+    """Words, plan, codes, and what is played on them."""
+    load, planner = planning(page, what, steps)
     page.group("Words", GREEN)
     caption, lyrics = text(page, "Caption", CAPTION, 200), text(page, "Lyrics", LYRICS, 360)
     page.group("Plan", VIOLET)
-    planned = asked(page, "AceGraphPlan", planner, caption=caption, lyrics=lyrics, duration=30.0)
+    planned = asked(page, "AceGraphPlan", planner, caption=caption, lyrics=lyrics, duration=seconds)
     told(page, planned["plan"], "What the planner thought")
     page.group("Compose", VIOLET)
-    conditions, played = composed_song(page, load, planner, planned, caption, lyrics, songs=4)
-    finish(page, load, conditions, played, "four_songs")
+    conditions, played = composed_song(page, load, planner, planned, caption, lyrics, **batch)
+    finish(page, load, conditions, played, page.name)
     return page
 
 
