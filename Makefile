@@ -10,6 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 READY := $(VENV)/.ready
 NO_PACKAGES := { echo "The packages could not be installed, see above. The first run needs a network." >&2; exit 1; }
 TRANSFORMERS4 := $(VENV)/transformers4
+OFFICIAL := $(VENV)/official
 REGISTRY := $(VENV)/registry
 TEXT_TESTS := $(wildcard tests/core/test_text_*.py) tests/core/test_conditions.py
 
@@ -19,7 +20,7 @@ TEXT_TESTS := $(wildcard tests/core/test_text_*.py) tests/core/test_conditions.p
 demo: host
 	@ONCE="$(ONCE)" PORT="$(PORT)" $(BIN)/python tests/demo.py
 
-test: lint browser $(TRANSFORMERS4)/.ready
+test: lint browser $(TRANSFORMERS4)/.ready $(OFFICIAL)/.ready
 	$(BIN)/pytest -n logical --cov --cov-report=term --ignore=tests/browser
 	$(BIN)/pytest -n 2 --dist loadfile tests/browser
 	PYTHONPATH=$(TRANSFORMERS4) $(BIN)/python -c "import transformers as t; assert t.__version__.startswith('4.57.'), t"
@@ -46,12 +47,16 @@ clean:
 	rm -rf $(VENV) .host
 
 # A torch that $(PYTHON) already has is shared with the environment; otherwise the pinned one is installed.
-$(READY): requirements.txt tests/requirements.txt tests/constraints.txt tests/planner_oracle.txt
+$(READY): requirements.txt tests/requirements.txt tests/constraints.txt
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'PYTHON must be 3.11 or later, this is ' + sys.version)"
 	$(PYTHON) -m venv $$($(PYTHON) -c "import torch" 2>/dev/null && echo --system-site-packages) $(VENV)
 	$(BIN)/python -c "import torch" 2>/dev/null || $(PIP) install "$(TORCH)" || $(NO_PACKAGES)
 	$(PIP) install -r tests/requirements.txt -c tests/constraints.txt || $(NO_PACKAGES)
-	$(PIP) install --no-deps -r tests/planner_oracle.txt
+	touch $@
+
+$(OFFICIAL)/.ready: tests/planner_oracle.txt $(READY)
+	rm -rf $(OFFICIAL)
+	$(PIP) install --no-deps --target $(OFFICIAL) -r tests/planner_oracle.txt
 	touch $@
 
 $(TRANSFORMERS4)/.ready: tests/transformers4.txt $(READY)

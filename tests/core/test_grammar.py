@@ -1,4 +1,6 @@
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -133,6 +135,7 @@ class Official:
     """The official constrained decoding, told our tokens one by one."""
 
     def __init__(self, tokenizer):
+        sys.path.append(str(Path(sys.prefix) / "official"))  # where make put it, away from everything else
         from acestep.constrained_logits_processor import MetadataConstrainedLogitsProcessor
 
         self.bpe = whole(tokenizer)
