@@ -73,8 +73,8 @@ def write_readme(names: Sequence[str]) -> None:
     text = README.read_text(encoding="utf-8") if README.is_file() else ""
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
-    if not (begin and end):
-        print(f"README.md lacks {BEGIN} and {END}: its table stays as it is.")
+    if not (begin and end) or BEGIN in after:
+        print(f"README.md does not hold {BEGIN} and {END} once each: its table stays as it is.")
         return
     by_machine: dict[str, list[Row]] = {}
     for name in names:
