@@ -13,7 +13,7 @@ import comfy_host
 import recording
 from editor import BUILDER, Editor
 from workflow_page import GREEN, Item, Page, places
-from workflow_parts import CAPTION, LYRICS, TURBO_FILE
+from workflow_parts import CAPTION, LYRICS, loader
 
 from example_workflows import NAMESPACE, running_editor, version, written
 
@@ -42,7 +42,7 @@ def started(name: str, title: str, first: int, **words: Any) -> tuple[Page, Item
     """
     page = Page(name, title, first)
     page.group("Inside", GREEN)
-    load = page.add("AceGraphLoad", model=TURBO_FILE)
+    load = loader(page)
     page.column()
     conditions = page.add("AceGraphEncodeConditions", text_encoder=load["text_encoder"], **words)
     page.column()
@@ -73,7 +73,8 @@ def text2music() -> Blueprint:
     decoded = page.add("AceGraphOobleckDecode", vae=load["vae"], latent=played["latent"])
     finished(page, conditions, decoded, played)
     promoted = [
-        *((load, "model"), (conditions, "caption"), (conditions, "lyrics"), (conditions, "instrumental")),
+        *((load, "model"), (load, "text_encoder"), (load, "vae")),
+        *((conditions, "caption"), (conditions, "lyrics"), (conditions, "instrumental")),
         *((silence, "seconds"), (silence, "batch_size"), (played, "seed")),
     ]
     return Blueprint(page, promoted, "A song from a description and lyrics (ACE-Step 1.5).")
@@ -95,7 +96,8 @@ def cover() -> Blueprint:
     decoded = page.add("AceGraphOobleckDecode", vae=load["vae"], latent=played["latent"])
     finished(page, conditions, decoded, played)
     promoted = [
-        *((load, "model"), (conditions, "caption"), (conditions, "lyrics"), (conditions, "instrumental")),
+        *((load, "model"), (load, "text_encoder"), (load, "vae")),
+        *((conditions, "caption"), (conditions, "lyrics"), (conditions, "instrumental")),
         *((played, "noise_strength"), (played, "seed")),
     ]
     return Blueprint(page, promoted, "Melody and rhythm of a recording in another style (ACE-Step 1.5).")
@@ -114,7 +116,8 @@ def repaint() -> Blueprint:
     splice = page.add("AceGraphSplice", **parts)
     finished(page, conditions, splice, played)
     promoted = [
-        *((load, "model"), (conditions, "caption"), (conditions, "lyrics"), (conditions, "instrumental")),
+        *((load, "model"), (load, "text_encoder"), (load, "vae")),
+        *((conditions, "caption"), (conditions, "lyrics"), (conditions, "instrumental")),
         *((mask, "start"), (mask, "end"), (played, "repaint_strength"), (played, "seed")),
     ]
     return Blueprint(page, promoted, "Some seconds of a recording anew, the rest bit for bit (ACE-Step 1.5).")

@@ -1,5 +1,6 @@
 """The tiny checkpoint where a user would put the real one: below ComfyUI's models folder, in all four layouts."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -36,24 +37,40 @@ def build(folder: Path) -> Path:
     return folder
 
 
+def files(built: Path) -> dict[str, int]:
+    """The single files that `link` puts below models, and their sizes."""
+    folders = [built / variant / "comfy" for variant in VARIANTS]
+    found = {path.relative_to(folder): path for folder in folders for path in folder.rglob("*.safetensors")}
+    return {name.as_posix(): path.stat().st_size for name, path in found.items()}
+
+
 def link(built: Path, models: Path) -> None:
-    """Put them under `models`: folders as links, as users with a second disk have them, files as hard links."""
+    """Put them under `models`: folders as links, as users with a second disk have them, files as hard links.
+
+    What is there stays.
+    """
     acestep = models / "acestep"
     acestep.mkdir(parents=True, exist_ok=True)
     for variant in VARIANTS:
         official = built / variant / "official"
-        (acestep / f"acestep-v15-{variant}").symlink_to(official / f"acestep-v15-{variant}")
-        (acestep / f"diffusers-{variant}").symlink_to(built / variant / "diffusers")
+        soft_link(official / f"acestep-v15-{variant}", acestep / f"acestep-v15-{variant}")
+        soft_link(built / variant / "diffusers", acestep / f"diffusers-{variant}")
         shutil.copytree(built / variant / "comfy", models, copy_function=hard_link, dirs_exist_ok=True)
     for shared in (
         "vae",
         "Qwen3-Embedding-0.6B",
         PLANNER_FOLDER,
     ):  # the same seed makes them the same in every variant
-        (acestep / shared).symlink_to(built / VARIANTS[0] / "official" / shared)
+        soft_link(built / VARIANTS[0] / "official" / shared, acestep / shared)
+
+
+def soft_link(source: Path, target: Path) -> None:
+    """A folder that also seems to be at `target`."""
+    if not os.path.lexists(target):
+        target.symlink_to(source)
 
 
 def hard_link(source: str, target: str) -> None:
     """One file in two places."""
-    if not Path(target).exists():
+    if not os.path.lexists(target):
         Path(target).hardlink_to(source)

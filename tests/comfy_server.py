@@ -153,11 +153,12 @@ class Server:
         except HTTPError as refusal:
             raise RefusedError(json.load(refusal)) from None
 
-    def run(self, graph: Graph | Prompt, on_event: OnEvent | None = None, **words: Any) -> Finished:
+    def run(
+        self, graph: Graph | Prompt, on_event: OnEvent | None = None, seconds: float = 300, **words: Any
+    ) -> Finished:
         """Hand in a prompt and follow it to its end, over a socket of its own; on_event may interrupt."""
-        return asyncio.run(
-            asyncio.wait_for(self._run(graph, on_event or (lambda event, data: None), words), 300)
-        )
+        followed = self._run(graph, on_event or (lambda event, data: None), words)
+        return asyncio.run(asyncio.wait_for(followed, seconds))
 
     async def _run(self, graph: Graph | Prompt, on_event: OnEvent, words: Mapping[str, Any]) -> Finished:
         client, events, previews, captions = uuid.uuid4().hex, [], [], []

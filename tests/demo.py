@@ -1,30 +1,32 @@
 """A running ComfyUI with the pack, a tiny model and a demo recording, and a song made by it: `make demo`.
 
-ComfyUI's code is only read; everything is written below .host/demo. ONCE=1 ends after the song, PORT chooses the port.
+ComfyUI's code is only read; everything is written below .host/demo, or the folder ACEGRAPH_DEMO. ONCE=1 ends after the
+song, PORT chooses the port.
 """
 
 import io
 import json
 import os
-import shutil
+import signal
 import socket
 import sys
 import time
 from pathlib import Path
 
+import aiohttp
 import api_form
 import comfy_host
-import comfy_models
 import host
 import numpy as np
-import recording
 import soundfile
 import torch
 from comfy_server import RefusedError, Server, free_port
+from demo_base import furnished
 
-BASE = host.HOST / "demo"
+BASE = Path(os.environ.get("ACEGRAPH_DEMO") or host.HOST / "demo").expanduser().resolve()
 WORKFLOW = comfy_host.PACK / "example_workflows" / "text2music.json"
 USUAL_PORT = 8188
+LONGEST = 3600  # seconds of waiting for the song; a real model on a slow processor takes its time
 FULL = "\033[1m{}\033[0m" if sys.stdout.isatty() else "{}"
 REAL = """The song is noise: the model here is tiny and random, made for tests. For music, put the real files
   acestep_v1.5_turbo.safetensors    into {models}/diffusion_models
@@ -58,31 +60,20 @@ def chosen_port() -> int:
     return int(wanted)
 
 
-def furnished(base: Path) -> Path:
-    """The base directory: pack, recording, and the tiny models, unless that was done before."""
-    base.mkdir(parents=True, exist_ok=True)
-    if not (base / "models" / "acestep").is_dir():
-        (base / "custom_nodes" / "acestep-graph").unlink(missing_ok=True)
-        shutil.rmtree(base / "tiny", ignore_errors=True)
-        comfy_models.make_base(base, comfy_host.PACK)
-        comfy_models.link(comfy_models.build(base / "tiny"), base / "models")
-    recording.write(base / "input")
-    return base
-
-
 def make_song(server: Server) -> Path:
     """Run the text2music workflow; the file that it saved."""
     workflow = json.loads(WORKFLOW.read_text(encoding="utf-8"))
     prompt = api_form.prompt_of(workflow, server.object_info().__getitem__)
     try:
-        done = server.run(prompt, workflow=workflow)
+        done = server.run(prompt, seconds=LONGEST, workflow=workflow)
     except RefusedError as refusal:
-        sys.exit(f"ComfyUI did not take the workflow: {refusal}. Its log is {server.log_file}.")
+        raise RuntimeError(f"ComfyUI did not take the workflow, {refusal}") from None
     if done.last != "execution_success":
-        sys.exit(
-            f"The song could not be made: {done.error or done.last}. ComfyUI's log is {server.log_file}."
-        )
-    (entry,) = (entry for shown in done.ui.values() for entry in shown.get("audio", ()))
+        raise RuntimeError(done.error or done.last)
+    entries = [entry for shown in done.ui.values() for entry in shown.get("audio", ())]
+    if len(entries) != 1:
+        raise RuntimeError(f"the workflow saved {len(entries)} songs instead of one")
+    (entry,) = entries
     return server.base / entry["type"] / entry["subfolder"] / entry["filename"]
 
 
@@ -98,21 +89,38 @@ def say(text: str) -> None:
     print(text, flush=True)
 
 
+def sing(server: Server) -> str:
+    """Make the song and say where it is; the answer is why there is none, in a sentence or two, or empty."""
+    say(f"Running {WORKFLOW.relative_to(comfy_host.PACK)} ...")
+    try:
+        song = make_song(server)
+        say(f"\nThe song:    {FULL.format(song)}\n             {described(song)}")
+    except (aiohttp.ClientError, OSError, RuntimeError, ValueError) as error:
+        if isinstance(error, TimeoutError) and not str(error):
+            return f"The song was not finished after {LONGEST} s. ComfyUI's log is {server.log_file}."
+        reason = str(error).partition("\n")[0].rstrip(".:") or type(error).__name__
+        return f"The song could not be made: {reason}. ComfyUI's log is {server.log_file}."
+    say(f"\n{REAL.format(models=server.base / 'models')}")
+    return ""
+
+
 def show(port: int) -> None:
-    """Start, sing, and stay until Ctrl-C."""
+    """Start, sing, and stay until Ctrl-C or SIGTERM."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # a script's background jobs are born deaf to the first
+        signal.signal(number, signal.default_int_handler)
     say("Starting ComfyUI ...")
     has_gpu = torch.accelerator.is_available()
     with Server(host.comfyui_dir(), furnished(BASE), cpu=not has_gpu, port=port) as server:
         if failed := server.failed_imports():
             sys.exit(f"ComfyUI could not import the pack: {failed[0]}. Its log is {server.log_file}.")
-        say(f"Running {WORKFLOW.relative_to(comfy_host.PACK)} ...")
-        song = make_song(server)
-        say(f"\nThe song:    {FULL.format(song)}\n             {described(song)}")
-        say(f"\n{REAL.format(models=BASE / 'models')}")
+        failure = sing(server)
         if os.environ.get("ONCE", "") not in ("", "0"):
-            return
-        say(f"\nThe editor:  {FULL.format(f'http://127.0.0.1:{port}')}")
-        say("             Open Templates, acestep-graph. Ctrl-C ends it.")
+            sys.exit(failure or None)
+        if failure:
+            say(f"\n{failure}")
+        if server.is_running():
+            say(f"\nThe editor:  {FULL.format(f'http://127.0.0.1:{port}')}")
+            say("             Open Templates, acestep-graph. Ctrl-C ends it.")
         while server.is_running():
             time.sleep(0.5)
         sys.exit(f"ComfyUI has ended by itself. Its log is {server.log_file}.")

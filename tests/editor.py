@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import host
 from comfy_server import Server
 from playwright.sync_api import Browser, Page, sync_playwright
+from workflow_page import Rect
 
 FRONTENDS = ("1.32.9", host.FRONTEND.partition("==")[2])  # what ComfyUI 0.3.75 brings, and the newest
 SCREENSHOTS = host.HOST / "screenshots"
@@ -40,6 +41,17 @@ DROP = """([name, type, data]) => {
   const where = { dataTransfer: transfer, clientX: 800, clientY: 500, bubbles: true, cancelable: true };
   for (const kind of ["dragenter", "dragover", "drop"]) canvas.dispatchEvent(new DragEvent(kind, where));
 }"""
+NODES = """() => {
+  const { scale, offset } = app.canvas.ds;
+  const corner = app.canvas.canvas.getBoundingClientRect();
+  const html = Array.from(document.querySelectorAll("[data-node-id]"), (element) => {
+    const { x, y, width, height } = element.getBoundingClientRect();
+    const spot = [(x - corner.x) / scale - offset[0], (y - corner.y) / scale - offset[1]];
+    return [Number(element.dataset.nodeId), ...spot, width / scale, height / scale];
+  });
+  return html.length ? html : app.graph.nodes.map((node) => [Number(node.id), ...node.getBounding()]);
+}"""
+GROUPS = "() => app.graph.groups.map((group) => [...group.pos, ...group.size])"
 Result = TypeVar("Result")
 
 
@@ -157,6 +169,15 @@ class Editor:
 
     def dialogs(self) -> list[str]:
         return [text.strip() for text in self.page.locator(".p-dialog:visible").all_inner_texts()]
+
+    def nodes(self) -> dict[int, Rect]:
+        """Node id -> where it is on the canvas, with its title."""
+        return {key: Rect(*numbers) for key, *numbers in self.js(NODES)}
+
+    def outside(self) -> list[int]:
+        """The nodes that stick out of every group."""
+        groups = [Rect(*numbers) for numbers in self.js(GROUPS)]
+        return [key for key, rect in self.nodes().items() if not any(group.holds(rect) for group in groups)]
 
     def show_error(self) -> None:
         """Open what hides the sentence of a failed node, where a frontend hides it."""

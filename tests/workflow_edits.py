@@ -13,6 +13,7 @@ from workflow_parts import (
     sampler,
     saved,
     told,
+    upload,
     words,
 )
 
@@ -46,7 +47,7 @@ def melody_of(page: Page, load: Item, latent: Wire) -> Item:
 def cover() -> Page:
     page = Page("cover", "Cover")
     steps = [
-        "*Your recording*: the song to cover.",
+        upload("the song to cover"),
         "*Caption*: the style that it shall have now.",
         "*Lyrics*: those of the song, if somebody sings.",
         "*noise_strength* in the Sampler, for example 0.2: stay nearer to the recording.",
@@ -66,7 +67,8 @@ def cover() -> Page:
 def cover_strengths() -> Page:
     page = Page("cover_strengths", "Cover strengths compared")
     steps = [
-        "*Your recording* and the *caption*, in **both** Words nodes.",
+        upload("the song to cover"),
+        "*Caption*: the style that it shall have now, in **both** Words nodes.",
         "*cover_strength* of the three Samplers: the share of steps that follow the recording.",
         "Keep the seeds equal, so that only the strength differs.",
     ]
@@ -90,8 +92,9 @@ def cover_strengths() -> Page:
 def codes() -> Page:
     page = Page("codes", "Audio codes: keep and edit a melody")
     steps = [
-        "*Your recording*: five codes a second hold its melody and rhythm.",
-        "*Codes as text* shows them after a run. Copy, edit, and paste them into Codes from Text, once its wire is cut.",
+        upload(),
+        "*Codes as text* shows its melody and rhythm after a run, five codes a second. Copy, edit, and paste them into "
+        "Codes from Text, once its wire is cut.",
         "*Save Codes* keeps them in output/codes. Switch *Load Codes* on (Ctrl+B) and wire it in to use them later.",
     ]
     load = opening(page, "A melody as numbers: to look at, to edit, to keep and to build songs on.", steps)
@@ -116,7 +119,7 @@ def codes() -> Page:
 def repaint() -> Page:
     page = Page("repaint", "Repaint a part")
     steps = [
-        "*Your recording*.",
+        upload(),
         "*start* and *end* in Chunk Mask: the seconds to play anew.",
         "*Caption*: the whole song with its new part. *Lyrics*: of the whole song.",
         "*repaint_strength*: 0 keeps the surroundings, 1 lets them change.",
@@ -136,7 +139,7 @@ def repaint() -> Page:
 def extend() -> Page:
     page = Page("extend", "Extend a song")
     steps = [
-        "*Your recording*.",
+        upload(),
         "*after* and *before* in Extend: seconds of new music. With *before*, give Splice the same number as its offset.",
         "*Caption* and *lyrics* of the whole song, the old part included.",
     ]

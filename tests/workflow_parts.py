@@ -9,6 +9,7 @@ FILES = "https://huggingface.co/Comfy-Org/ace_step_1.5_ComfyUI_files/resolve/mai
 TURBO_FILE, BASE_FILE = "acestep_v1.5_turbo.safetensors", "acestep_v1.5_base.safetensors"
 TEXT_FILE, VAE_FILE = "qwen_0.6b_ace15.safetensors", "ace_1.5_vae.safetensors"
 FIXED = {"control_after_generate": "fixed"}
+SAMPLER_HEIGHT = 660  # with its picture
 CAPTION = (
     "warm indie pop, female lead vocal, fingerpicked acoustic guitar, brushed drums, upright bass, "
     "soft backing vocals in the chorus, intimate and hopeful"
@@ -52,6 +53,11 @@ def opening(
     steps = "\n".join(f"{place}. {step}" for place, step in enumerate(first, start=1))
     text = f"# {page.title}\n{what}\n\n## Change first\n{steps}\n\n## Files\n{model_lines(file)}{more}"
     page.note("Read me", text, height=height)
+    return loader(page, file)
+
+
+def loader(page: Page, file: str = TURBO_FILE) -> Item:
+    """The loader, which also knows where its files come from."""
     parts = [(file, "diffusion_models"), (TEXT_FILE, "text_encoders"), (VAE_FILE, "vae")]
     look = {"width": 400, "models": [model(*part) for part in parts]}
     return page.add("AceGraphLoad", look, model=file, text_encoder=TEXT_FILE, vae=VAE_FILE)
@@ -65,7 +71,7 @@ def words(page: Page, load: Item, title: str = "Words", **fields: Any) -> Item:
 
 def sampler(page: Page, load: Item, conditions: Item, source: Wire, title: str = "", **settings: Any) -> Item:
     """The Sampler, with room for the picture it shows; the seed stays as it is unless asked for otherwise."""
-    look = {"height": 600, **({"title": title} if title else {})}
+    look = {"height": SAMPLER_HEIGHT, **({"title": title} if title else {})}
     fields = {**FIXED, "conditions": conditions["conditions"], "source": source, **settings}
     return page.add("AceGraphSampler", {"width": 300, **look}, model=load["model"], **fields)
 
@@ -94,9 +100,15 @@ def finish(page: Page, load: Item, conditions: Item, played: Item, name: str) ->
     return save
 
 
-def recorded(page: Page, title: str = "Your recording") -> Item:
+def upload(what: str = "a song of yours") -> str:
+    """The step of a note that a plain install needs first: ComfyUI runs nothing while a recording is missing."""
+    how = "*choose file to upload*, or the folder beside the name"
+    return f"*Your recording*: upload {what} ({how}); only the demo brings one along."
+
+
+def recorded(page: Page) -> Item:
     """Load Audio with the demo recording."""
-    return page.add("LoadAudio", {"title": title, "width": 300}, audio=recording.NAME)
+    return page.add("LoadAudio", {"title": "Your recording", "width": 300}, audio=recording.NAME)
 
 
 def made_here(page: Page, load: Item, audio: Item, seconds: float = 30.0) -> Wire:
@@ -105,7 +117,12 @@ def made_here(page: Page, load: Item, audio: Item, seconds: float = 30.0) -> Wir
     Bypassed, the last two nodes hand the recording on. Otherwise the first puts the new song before it, and the second
     cuts the recording off.
     """
-    page.group("Off: a song made here. Select all of it, press Ctrl+B", GREY, row=1, off=True)
+    page.group(
+        "Off: a song made here. Upload any sound above, select all of this, press Ctrl+B",
+        GREY,
+        row=1,
+        off=True,
+    )
     fields = {"caption": "calm piano and strings, slow film score", "instrumental": True, "height": 480}
     conditions = words(page, load, "Words of the made song", **fields)
     page.column()

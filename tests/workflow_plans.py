@@ -13,6 +13,7 @@ from workflow_parts import (
     sampler,
     saved,
     told,
+    upload,
     words,
 )
 
@@ -146,7 +147,7 @@ def inspire() -> Page:
 def understand() -> Page:
     page = Page("understand", "Understand, then cover")
     steps = [
-        "*Your recording*: what the planner listens to.",
+        upload("what the planner shall listen to"),
         "*Caption* in Words of the cover: the new style.",
         "Read *What was heard*: the planner's words for your recording.",
     ]
@@ -158,6 +159,7 @@ def understand() -> Page:
     page.group("Understand", VIOLET)
     found = asked(page, "AceGraphUnderstand", planner, codes=codes["codes"])
     told(page, found["plan"], "What was heard")
+    page.column()
     rough = {"lyrics": found["lyrics"], "language": found["language"], "key": found["key"]}
     tidy = asked(page, "AceGraphFormat", planner, caption=COVER_CAPTION, bpm=found["bpm"], **rough)
     page.group("Song", GREEN)

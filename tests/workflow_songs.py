@@ -12,6 +12,7 @@ from workflow_parts import (
     sampler,
     saved,
     told,
+    upload,
     words,
 )
 
@@ -63,13 +64,13 @@ def instrumental() -> Page:
 def reference_timbre() -> Page:
     page = Page("reference_timbre", "Reference timbre")
     steps = [
-        "*Your recording*: voices and instruments that the song shall sound like. Its notes are not used.",
+        upload("voices and instruments that the song shall sound like"),
         "*Caption* and *lyrics* of the new song.",
         "For several references, join recordings to an audio batch.",
     ]
-    load = opening(page, "A new song with the sound of a recording.", steps)
+    load = opening(page, "A new song with the sound of a recording; its notes are not used.", steps)
     page.group("Sound", VIOLET)
-    audio = recorded(page, "The sound to take on")
+    audio = recorded(page)
     file = made_here(page, load, audio)
     page.resume("Sound")
     look = {"width": 300}

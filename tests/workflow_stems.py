@@ -9,6 +9,7 @@ from workflow_parts import (
     opening,
     sampler,
     saved,
+    upload,
     words,
 )
 
@@ -23,7 +24,7 @@ A_BATCH = 4  # inputs of Batch Conditions
 def extract() -> Page:
     page = Page("extract", "Extract one track")
     steps = [
-        "*Your recording*.",
+        upload(),
         "*tracks* in Words: one of vocals, backing_vocals, drums, percussion, bass, guitar, keyboard, strings, synth, "
         "brass, woodwinds, fx.",
         "The model plays the track anew as it hears it; it is no exact subtraction.",
@@ -42,7 +43,7 @@ def extract() -> Page:
 def lego() -> Page:
     page = Page("lego", "Lego: add one track")
     steps = [
-        "*Your recording*: the music that the new track shall fit to.",
+        upload("the music that the new track shall fit to"),
         "*tracks* in Words: what is added. *Caption*: how it plays.",
         "Wire a Chunk Mask into the Sampler to add it in a part only.",
     ]
@@ -69,7 +70,7 @@ def lego() -> Page:
 def complete() -> Page:
     page = Page("complete", "Complete: an arrangement around a track")
     steps = [
-        "*Your recording*: a voice or an instrument alone works best.",
+        upload("a voice or an instrument alone"),
         "*tracks* in Words: what joins in, with commas. *Caption*: the whole arrangement.",
         "*Lyrics*: what is sung, if anything.",
     ]
@@ -88,7 +89,7 @@ def complete() -> Page:
 def stems() -> Page:
     page = Page("stems", "All stems at once")
     steps = [
-        "*Your recording*.",
+        upload(),
         "Every node of *Tracks* asks for one stem: click its dot to open it, and set *tracks* there.",
         "Twelve songs are played at once. Short of memory: fewer nodes, and the same number in Repeat Latent Batch.",
         "The arrows of the player go from stem to stem; each is a file of its own.",

@@ -1,13 +1,29 @@
 """`make demo`: what it makes, and what it says when it cannot."""
 
+import os
+import re
+import signal
 import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.request import urlopen
 
 import comfy_models
 import demo
+import demo_base
 import pytest
 import recording
 import soundfile
+from comfy_server import free_port
 from editor import apart
+
+DEMO = Path(demo.__file__)
+TOO_LONG = 240  # seconds; then a demo that hangs is killed, and its test fails
+TURBO = "models/diffusion_models/acestep_v1.5_turbo.safetensors"
 
 
 def test_the_demo_recording_is_music_of_a_few_seconds(tmp_path):
@@ -20,22 +36,137 @@ def test_the_demo_recording_is_music_of_a_few_seconds(tmp_path):
     assert recording.write(tmp_path).read_bytes() == first
 
 
-def test_the_base_directory_is_furnished_once_and_real_files_stay(tmp_path, monkeypatch):
-    demo.furnished(tmp_path / "demo")
-    model = tmp_path / "demo/models/diffusion_models/acestep_v1.5_turbo.safetensors"
-    model.unlink()
-    model.write_bytes(b"a real model")
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    """A furnished base directory; a test that changes it leaves it as it was."""
+    return demo_base.furnished(tmp_path_factory.mktemp("demo"))
+
+
+def test_the_base_directory_is_furnished_once_and_the_pack_is_linked_again(base, monkeypatch):
+    pack = base / "custom_nodes/acestep-graph"
+    pack.unlink()
+    pack.symlink_to(base / "moved")
     monkeypatch.setattr(comfy_models, "build", None)  # must not be called again
-    demo.furnished(tmp_path / "demo")
-    assert model.read_bytes() == b"a real model"
-    assert (tmp_path / "demo/input" / recording.NAME).is_file()
-    assert (tmp_path / "demo/custom_nodes/acestep-graph/nodes").is_dir()
+    demo_base.furnished(base)
+    assert (pack / "nodes").is_dir()
+    assert (base / "input" / recording.NAME).is_file()
+    assert {path.name for path in (base / "models").iterdir()} == {
+        *("acestep", "checkpoints", "diffusion_models", "text_encoders", "vae", demo_base.STAMP)
+    }
+
+
+@pytest.mark.parametrize(
+    "stamp", ["", "{", '{"sources": "older", "tiny": "PLACE/tiny", "files": {"TURBO": 4}}']
+)
+def test_other_tiny_models_are_renewed_and_what_the_user_put_there_stays(tmp_path, stamp, monkeypatch):
+    monkeypatch.setattr(comfy_models, "VARIANTS", ("turbo",))
+    base = demo_base.furnished(tmp_path / "demo")
+    models, turbo = base / "models", base / TURBO
+    before = everything(models)
+    old, missing = base / "tiny/old", models / "vae/ace_1.5_vae.safetensors"
+    real, elsewhere = models / "text_encoders/qwen_0.6b_ace15.safetensors", models / "acestep/vae"
+    for path in (turbo, missing, real, elsewhere):
+        path.unlink()
+    old.write_bytes(b"tiny")
+    turbo.hardlink_to(old)
+    real.write_bytes(b"a real model")
+    elsewhere.symlink_to(tmp_path / "a disk that is not there")
+    written = stamp.replace("PLACE", str(base)).replace("TURBO", TURBO.removeprefix("models/"))
+    (models / demo_base.STAMP).write_text(written)
+    demo_base.furnished(base)
+    assert real.read_bytes() == b"a real model"
+    assert os.readlink(elsewhere) == str(tmp_path / "a disk that is not there")
+    changed = {real, elsewhere} | (set() if "older" in stamp else {turbo})  # nobody knows that it was tiny
+    assert {path for path, was in before.items() if everything(models).get(path) != was} == changed
+    assert demo_base.read(models / demo_base.STAMP)["sources"] != "older"
+
+
+def everything(folder):
+    """What files hold, and where links point to."""
+    return {
+        path: os.readlink(path) if path.is_symlink() else path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_symlink() or path.is_file()
+    }
 
 
 def test_a_song_is_made_and_described(studio):
     song = apart(demo.make_song, studio.server())
     assert song.is_file()
     assert demo.described(song).startswith("45.00 s, 2 channels, 48000 Hz, peak -1.0 dBFS")
+
+
+def test_a_song_that_takes_too_long_is_said(studio, monkeypatch):
+    monkeypatch.setattr(demo, "LONGEST", 0.001)
+    server = studio.server()
+    said = apart(demo.sing, server)
+    server.clear_queue()
+    server.interrupt()
+    assert said == f"The song was not finished after 0.001 s. ComfyUI's log is {server.log_file}."
+
+
+def test_a_song_that_fails_is_said(studio, tmp_path, monkeypatch):
+    changed = demo.WORKFLOW.read_text(encoding="utf-8").replace(
+        "acestep_v1.5_turbo.safetensors", "none.safetensors"
+    )
+    workflow = tmp_path / "text2music.json"
+    workflow.write_text(changed, encoding="utf-8")
+    monkeypatch.setattr(demo, "WORKFLOW", workflow)
+    monkeypatch.setattr(demo.comfy_host, "PACK", tmp_path)
+    said = apart(demo.sing, studio.server())
+    assert said.startswith("The song could not be made: ")
+    assert "none.safetensors" in said
+
+
+@contextmanager
+def process(base: Path, port: int, **settings: str) -> Iterator[subprocess.Popen[str]]:
+    """tests/demo.py as `make demo` runs it; never left behind."""
+    environment = {**os.environ, "ACEGRAPH_DEMO": str(base), "PORT": str(port), "ONCE": "", **settings}
+    with subprocess.Popen(
+        [sys.executable, str(DEMO)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment,
+    ) as started:
+        end = threading.Timer(TOO_LONG, started.terminate)
+        end.start()
+        try:
+            yield started
+        finally:
+            end.cancel()
+            started.terminate()
+
+
+def test_once_makes_a_song_and_ends(base):
+    port = free_port()
+    with process(base, port, ONCE="1") as started:
+        said = started.communicate()[0]
+    assert started.returncode == 0, said
+    song = Path(re.search(r"^The song: +(.+)$", said, re.M)[1])
+    assert song.is_relative_to(base / "output")
+    assert demo.described(song) in said
+    assert "The song is noise" in said
+    for name in comfy_models.layouts()["split"].values():
+        assert f"  {name} " in said
+    assert demo.is_free(port)
+
+
+@pytest.mark.parametrize(
+    ("line", "number"), [("The editor: ", signal.SIGINT), ("Running ", signal.SIGTERM)], ids=["idle", "busy"]
+)
+def test_it_stays_until_a_signal_ends_it_and_the_server(base, line, number):
+    port = free_port()
+    with process(base, port) as started:
+        said = next((said for said in started.stdout if said.startswith(line)), "")
+        assert said
+        if address := re.search(r"http://\S+", said):
+            assert urlopen(address[0], timeout=60).status == 200
+        assert not demo.is_free(port)
+        started.send_signal(number)
+        assert started.stdout.read().endswith("\nThe demo has ended.\n")
+    assert started.returncode == 0
+    assert demo.is_free(port)
 
 
 def test_the_port_is_the_wanted_one_or_refused_in_words(monkeypatch):

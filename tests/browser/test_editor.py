@@ -21,6 +21,14 @@ PLAYERS = """() => Array.from(document.querySelectorAll(".acegraph-player"), (bo
            seconds: audio.duration, source: new URL(audio.currentSrc || location).searchParams.get("filename"), rows: box.querySelector(".acegraph-songs").style.display };
 })"""
 
+HEARD = """() => {
+  const boxes = Array.from(document.querySelectorAll(".acegraph-player"));
+  const audio = boxes.find((box) => box.querySelector(".acegraph-songs").style.display !== "none").querySelector("audio");
+  audio.muted = true;
+  if (audio.currentTime > 0) audio.pause();
+  return audio.currentTime;
+}"""
+
 
 def workflow(name):
     return json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
@@ -37,6 +45,7 @@ def test_run_makes_a_song_that_the_node_plays(editor, name):
     listed = [song for shown in done["outputs"].values() for song in shown.get("audio", ())]
     assert len(players) == len(listed)
     assert (editor.toasts(), editor.errors) == ([], [])
+    assert editor.outside() == []
 
 
 def loaded(editor):
@@ -54,10 +63,21 @@ def test_every_song_of_a_batch_is_played(styled):
     styled.fit()
     (single,) = (player for player in players if player["rows"] == "none")
     assert single["seconds"] == pytest.approx(SHORT, abs=0.1)
-    songs = [walk_to(styled, "Next song", f"{place} / 4") for place in (2, 3, 4, 1)]
+    songs = []
+    for place in (2, 3, 4, 1):
+        songs.append(walk_to(styled, "Next song", f"{place} / 4"))
+        assert styled.js(HEARD) == 0
+        press_play(styled)
+        until(lambda: styled.js(HEARD) > 0, f"song {place} is heard", 30)
     assert len({song["source"] for song in songs}) == 4
     assert all(song["seconds"] == pytest.approx(SHORT, abs=0.1) for song in songs)
     assert walk_to(styled, "Previous song", "4 / 4")["source"] == songs[2]["source"]
+
+
+def press_play(editor):
+    """Of the player with several songs."""
+    box = editor.page.locator(".acegraph-player:has(.acegraph-songs:visible) audio").bounding_box()
+    editor.page.mouse.click(box["x"] + box["height"] / 2, box["y"] + box["height"] / 2)
 
 
 def walk_to(editor, button, label):

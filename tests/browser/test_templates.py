@@ -6,30 +6,15 @@ from itertools import combinations
 import api_form
 import comfy_host
 import pytest
-from workflow_page import Rect
 
 import example_workflows
 
 FOLDER = comfy_host.PACK / "example_workflows"
 NAMES = [page.__name__ for page in example_workflows.PAGES]
-PAINTED = """() => app.graph.nodes.map((node) => {
-  const [x, y, width, height] = node.getBounding();
-  return [Number(node.id), x, y, width, height];
-})"""
-RENDERED = """() => Array.from(document.querySelectorAll("[data-node-id]"), (element) => {
-  const { x, y, width, height } = element.getBoundingClientRect();
-  return [Number(element.dataset.nodeId), x, y, width, height];
-})"""
 
 
 def workflow(name):
     return json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
-
-
-def rects(editor, style):
-    """Node id -> where it is on the screen, or on the canvas."""
-    ask = RENDERED if style == "new" else PAINTED
-    return {key: Rect(*numbers) for key, *numbers in editor.js(ask)}
 
 
 def clean(prompt):
@@ -42,13 +27,14 @@ def clean(prompt):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_template_opens_without_a_word_and_nothing_overlaps(styled, style, name):
+def test_a_template_opens_without_a_word_and_nothing_overlaps(styled, name):
     found = workflow(name)
     styled.open_template(name, len(found["nodes"]))
     assert (styled.toasts(), styled.dialogs(), styled.errors) == ([], [], [])
-    placed = rects(styled, style)
+    placed = styled.nodes()
     assert set(placed) == {node["id"] for node in found["nodes"]}
     assert not [pair for pair in combinations(placed, 2) if placed[pair[0]].overlaps(placed[pair[1]])]
+    assert styled.outside() == []
     made = styled.prompt()
     info = styled.server.object_info().__getitem__
     assert clean(made["output"]) == clean(api_form.prompt_of(found, info))
