@@ -34,7 +34,7 @@ def recording(step: Callable[[], Tensor]) -> Callable[[], Tensor]:
             step()
     current.wait_stream(aside)
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
+    with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # other threads go about their own work
         result = step()
 
     def replay() -> Tensor:

@@ -1,4 +1,9 @@
-"""What a planner can do for a musician: plan a song, prepare its codes, understand, inspire and format."""
+"""What a planner can do for a musician: plan a song, prepare its codes, understand, inspire and format.
+
+Deliberate differences from the official phases: a richer caption is written even where every figure is given; the
+length of codes that are understood is a fact and not guessed; 6/8 is told as 6; a language that is set where codes are
+composed stands in the thought.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -64,6 +69,7 @@ def plan(
         return Answer(brief, given, ("Everything is given, so the planner was not asked.",))
     prompts = plan_prompts(brief.caption, brief.lyrics, negative)
     ids, against = (scribe.tokenizer.ids(prompt) for prompt in prompts)
+    against = ids if manner.choice.cfg == 1 else against  # without guidance it is not read
     used = max(len(ids), len(against))
     longest_thought = FIELD_TOKENS + (CAPTION_TOKENS if caption else 0)
     room = scribe.usable - longest_thought
@@ -82,15 +88,23 @@ def is_whole(thought: Thought) -> bool:
     return None not in (thought.bpm, thought.duration, thought.keyscale, thought.timesignature)
 
 
-def compose(scribe: Scribe, brief: Brief, thought: Thought | None = None, negative: str = "") -> Composition:
+def compose(
+    scribe: Scribe,
+    brief: Brief,
+    thought: Thought | None = None,
+    negative: str = "",
+    guided: bool = True,
+) -> Composition:
     """Prompts and length for composing codes; what the brief says overrules the thought."""
-    texts = {"caption": brief.caption, "lyrics": brief.lyrics, "negative prompt": negative}
-    check_texts(texts)
     said = (thought or Thought()).overruled_by(thought_of(brief))
+    texts = {"caption": brief.caption, "lyrics": brief.lyrics, "plan": said.caption or ""}
+    texts |= {"negative prompt": negative} if guided else {}
+    check_texts(texts)
+    completed(Brief(""), said, caption=False, language=True)  # refuses figures that no song has
     count = codes_wanted(brief.duration if brief.duration is not None else said.duration)
     prompts = composition_prompts(brief.caption, brief.lyrics, said.to_yaml(), negative)
     ids, against = (tuple(scribe.tokenizer.ids(prompt)) for prompt in prompts)
-    used = max(len(ids), len(against))
+    used = max(len(ids), len(against)) if guided else len(ids)
     check_length(
         scribe, used, count, "caption, the lyrics or the plan" if used == len(ids) else "negative prompt"
     )
@@ -165,7 +179,8 @@ def inspire(
     words = 0 if instrumental else WORDS
     draft, report = describe(scribe, inspire_prompt(wish, instrumental), fixed, words, manner, {"wish": wish})
     lyrics = INSTRUMENTAL if instrumental else draft.words
-    return Answer(completed(Brief("", lyrics, UNKNOWN), draft.thought, True, True), draft.thought, report)
+    brief = completed(Brief("", lyrics, UNKNOWN), draft.thought, True, True)
+    return Answer(brief, draft.thought, (*report, *length_remarks(scribe, brief, draft.thought)))
 
 
 def format_brief(scribe: Scribe, brief: Brief, manner: Manner, language: bool = True) -> Answer:
@@ -179,7 +194,18 @@ def format_brief(scribe: Scribe, brief: Brief, manner: Manner, language: bool = 
     prompt = format_prompt(brief.caption, brief.lyrics)
     draft, report = describe(scribe, prompt, given, 0 if brief.instrumental else WORDS, manner, texts)
     kept = replace(brief, lyrics=draft.words or brief.lyrics)
-    return Answer(completed(kept, draft.thought, True, True), draft.thought, report)
+    brief = completed(kept, draft.thought, True, True)
+    return Answer(brief, draft.thought, (*report, *length_remarks(scribe, brief, draft.thought)))
+
+
+def length_remarks(scribe: Scribe, brief: Brief, thought: Thought) -> Report:
+    """Whether the song is longer than codes can be composed for beside its words."""
+    prompt, _ = composition_prompts(brief.caption, brief.lyrics, thought.to_yaml())
+    room = scribe.usable - len(scribe.tokenizer.ids(prompt))
+    if brief.duration is None or codes_of(brief.duration) <= room:
+        return ()
+    most = int(seconds_of_codes(max(0, room)))
+    return (f"Compose Codes can hold {most} s beside these words, and the song lasts {brief.duration:g} s.",)
 
 
 def describe(

@@ -1,7 +1,7 @@
 """How the next token is chosen from logits: guidance, filters, and one uniform number per token and item."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +11,8 @@ from .errors import InvalidInputError
 from .noise import generator_of
 
 LIKELY = 512  # candidates that hold the nucleus of most distributions
+BROKEN = -1  # in place of a candidate
+AHEAD = 256  # numbers per item that go to the device at a time, so that it is not waited for at each token
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +48,29 @@ class Dice:
 
     def __init__(self, seeds: Sequence[int]) -> None:
         self._generators = [generator_of(seed) for seed in seeds]
+        self._ahead: Iterator[Tensor] = iter(())
 
     def roll(self, like: Tensor) -> Tensor:
         """The next number of every item [I], fp32 in [0, 1), on the device of `like`."""
-        return torch.stack([torch.rand((), generator=own) for own in self._generators]).to(like.device)
+        rolled = next(self._ahead, None)
+        if rolled is None:
+            drawn_ahead = [[torch.rand((), generator=own) for own in self._generators] for _ in range(AHEAD)]
+            self._ahead = iter(torch.stack([torch.stack(row) for row in drawn_ahead]).to(like.device))
+            rolled = next(self._ahead)
+        return rolled
+
+
+def sound(places: Tensor, logits: Tensor) -> Tensor:
+    """The chosen places [I], or BROKEN where the logits [I, V] are no numbers; asks nothing of the device."""
+    return torch.where(logits.sum(-1).isfinite(), places, BROKEN)
+
+
+def refuse_broken(places: Iterable[int]) -> None:
+    """Refuse to go on from what is no number."""
+    if BROKEN in places:
+        raise InvalidInputError(
+            "The planner's numbers are not finite.", "Choose bf16 or fp32 as its weight dtype."
+        )
 
 
 def guided(logits: Tensor, items: int, scale: float) -> Tensor:
@@ -110,4 +131,4 @@ def drawn(weights: Tensor, uniform: Tensor) -> Tensor:
     total = heap[:, -1:]
     below = torch.nextafter(total, torch.zeros_like(total))  # a product may round up to the total
     mark = torch.minimum(uniform[:, None] * total, below)
-    return torch.searchsorted(heap, mark, right=True)[:, 0]
+    return torch.searchsorted(heap, mark, right=True)[:, 0].clamp(max=weights.shape[-1] - 1)

@@ -11,7 +11,7 @@ from torch import Tensor
 from .errors import InvalidInputError
 from .planner import Planner
 from .reading import Reader, Stepper
-from .token_choice import Choice, Dice, choose, guided, penalised
+from .token_choice import Choice, Dice, choose, guided, penalised, refuse_broken, sound
 
 SPARSE = 4  # rows are gathered where fewer than one in so many of a range are allowed
 
@@ -92,8 +92,10 @@ class Pen:
         logits = guided(self._candidates.logits(self._reader.hidden, ids), 1, self._choice.cfg)
         if self._choice.penalty != 1:
             logits = penalised(logits, self._written[:, ids.cpu()].to(logits.device), self._choice.penalty)
-        place = logits.argmax(-1) if greedy else choose(logits, self._choice, self._dice.roll(logits))
-        return int(ids[int(place)])
+        best = logits.argmax(-1) if greedy else choose(logits, self._choice, self._dice.roll(logits))
+        place = int(sound(best, logits))
+        refuse_broken([place])
+        return int(ids[place])
 
 
 class Candidates:
@@ -148,6 +150,7 @@ def compose_codes(  # noqa: PLR0913  (a run has that many independent parts)
     columns, lengths = list[Tensor](), [count] * len(seeds)
     for column in islice(chosen_columns(Stepper(reader, head, graph), codes, end, choice, seeds), count):
         columns.append(column.cpu())  # the one wait for the device
+        refuse_broken(columns[-1].tolist())
         if may_stop:
             ended = columns[-1] == len(codes)
             lengths = [
@@ -173,7 +176,7 @@ def chosen_columns(
             scores = penalised(scores, written, choice.penalty)
         column = choose(scores, choice, dice.roll(scores))
         written.scatter_(1, column[:, None], True)
-        yield column
+        yield sound(column, scores)
         logits = steps.after(ids[column])
 
 

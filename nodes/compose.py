@@ -126,7 +126,7 @@ class ComposeCodes(io.ComfyNode):
         if brief.language != ANY_LANGUAGE:
             thought = replace(thought, language=brief.language)
         scribe = planner.scribe
-        wanted = planning.compose(scribe, brief, thought, negative_prompt)
+        wanted = planning.compose(scribe, brief, thought, negative_prompt, choice.cfg != 1)
         count = int(within(songs, 1, MOST_SONGS, "number of songs"))
         prompts = prompts_of(wanted.prompt, wanted.negative, choice)
         tokens = max(map(len, prompts)) + wanted.count

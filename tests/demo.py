@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import aiohttp
@@ -104,10 +105,21 @@ def sing(server: Server) -> str:
     return ""
 
 
+def on_signals(action: Callable[..., None]) -> None:
+    """What Ctrl-C and SIGTERM do; a script's background jobs are born deaf to the first."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, action)
+
+
+def end(*_: object) -> None:
+    """Begin to stop the server; a second Ctrl-C does not leave it behind."""
+    on_signals(lambda *_: None)
+    raise KeyboardInterrupt
+
+
 def show(port: int) -> None:
     """Start, sing, and stay until Ctrl-C or SIGTERM."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # a script's background jobs are born deaf to the first
-        signal.signal(number, signal.default_int_handler)
+    on_signals(end)
     say("Starting ComfyUI ...")
     has_gpu = torch.accelerator.is_available()
     with Server(host.comfyui_dir(), furnished(BASE), cpu=not has_gpu, port=port) as server:

@@ -76,7 +76,7 @@ def cover_strengths() -> Page:
     heard = recording_of(page, load)
     hints = melody_of(page, load, heard.latent)
     page.group("Song", GREEN)
-    fields = {"caption": COVER_CAPTION, "instrumental": True, "height": 460}
+    fields = {"caption": COVER_CAPTION, "instrumental": True, "height": 480}
     conditions = words(page, load, "Words of the cover", source=heard.latent, task="cover", **fields)
     free = words(page, load, "The same words, task text2music", source=heard.latent, **fields)
     for strength in (1.0, 0.6, 0.3):

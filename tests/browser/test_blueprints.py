@@ -5,6 +5,7 @@ import json
 import blueprints
 import pytest
 from editor import FRONTENDS, until
+from workflow_parts import TEXT_FILE, TURBO_FILE, VAE_FILE, model
 
 NAMES = [make().name for make in blueprints.BLUEPRINTS]
 TAKERS = """(recording) => {
@@ -83,6 +84,15 @@ def test_no_id_occurs_in_two_of_them():
     assert len(set(nodes)) == len(nodes)
 
 
+def test_the_loader_inside_tells_where_its_files_come_from():
+    for path in blueprints.FOLDER.iterdir():
+        (graph,) = json.loads(path.read_text(encoding="utf-8"))["definitions"]["subgraphs"]
+        (load,) = (node for node in graph["nodes"] if node["type"] == "AceGraphLoad")
+        files = [(TURBO_FILE, "diffusion_models"), (TEXT_FILE, "text_encoders"), (VAE_FILE, "vae")]
+        assert load["properties"]["models"] == [model(*file) for file in files]
+        assert load["widgets_values"][:3] == [name for name, _ in files]
+
+
 def test_all_of_them_can_be_in_one_graph(empty, frontend):
     for name in NAMES:
         put(empty, frontend, name)
@@ -101,3 +111,19 @@ def test_a_blueprint_runs_as_one_node(empty, frontend, make):
     assert empty.server.view(entry)[:4] == b"fLaC"
     empty.fit()
     empty.picture(f"blueprint_{make.__name__}_{frontend}")
+
+
+@pytest.mark.parametrize("make", blueprints.BLUEPRINTS, ids=lambda make: make.__name__)
+def test_files_that_are_not_there_are_offered(empty, make):
+    text = (blueprints.FOLDER / f"{make().name}.json").read_text(encoding="utf-8")
+    for name in (TURBO_FILE, TEXT_FILE, VAE_FILE):
+        text = text.replace(name, f"lost_{name}")
+    empty.load(json.loads(text))
+    until(lambda: offers(empty) == 3, "three files are offered", 20)
+
+
+def offers(editor):
+    """How many files the editor would fetch."""
+    editor.show_error()
+    texts = editor.page.get_by_role("button").all_inner_texts()
+    return sum(text.startswith("Download") and text != "Download all" for text in texts)

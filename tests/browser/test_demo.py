@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.request import urlopen
@@ -75,16 +75,27 @@ def test_other_tiny_models_are_renewed_and_what_the_user_put_there_stays(tmp_pat
     (models / demo_base.STAMP).write_text(written)
     demo_base.furnished(base)
     assert real.read_bytes() == b"a real model"
-    assert os.readlink(elsewhere) == str(tmp_path / "a disk that is not there")
+    assert elsewhere.readlink() == tmp_path / "a disk that is not there"
     changed = {real, elsewhere} | (set() if "older" in stamp else {turbo})  # nobody knows that it was tiny
-    assert {path for path, was in before.items() if everything(models).get(path) != was} == changed
+    after = everything(models)
+    assert {path for path, was in before.items() if after.get(path) != was} == changed
     assert demo_base.read(models / demo_base.STAMP)["sources"] != "older"
+
+
+def test_a_base_directory_that_was_moved_is_whole_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(comfy_models, "VARIANTS", ("turbo",))
+    before = demo_base.furnished(tmp_path / "here")
+    links = {path.name for path in (before / "models/acestep").iterdir()}
+    moved = demo_base.furnished(before.rename(tmp_path / "there"))
+    found = list((moved / "models/acestep").iterdir())
+    assert {path.name for path in found} == links
+    assert all(path.is_dir() and path.readlink().is_relative_to(moved) for path in found)
 
 
 def everything(folder):
     """What files hold, and where links point to."""
     return {
-        path: os.readlink(path) if path.is_symlink() else path.read_bytes()
+        path: path.readlink() if path.is_symlink() else path.read_bytes()
         for path in folder.rglob("*")
         if path.is_symlink() or path.is_file()
     }
@@ -138,6 +149,16 @@ def process(base: Path, port: int, **settings: str) -> Iterator[subprocess.Popen
             started.terminate()
 
 
+def until(output: Iterable[str], beginning: str) -> list[str]:
+    """What was said up to the line that begins so."""
+    lines = []
+    for line in output:
+        lines.append(line)
+        if line.startswith(beginning):
+            return lines
+    pytest.fail(f"{beginning!r} was not said, but {lines}")
+
+
 def test_once_makes_a_song_and_ends(base):
     port = free_port()
     with process(base, port, ONCE="1") as started:
@@ -152,15 +173,41 @@ def test_once_makes_a_song_and_ends(base):
     assert demo.is_free(port)
 
 
+@pytest.fixture
+def broken(base):
+    """The same with a model that cannot be read."""
+    model = base / TURBO
+    model.unlink()
+    model.write_bytes(b"no model")
+    yield base
+    model.unlink()
+    model.hardlink_to(base / "tiny/turbo/comfy" / TURBO.removeprefix("models/"))
+
+
+def test_once_fails_when_there_is_no_song(broken):
+    with process(broken, free_port(), ONCE="1") as started:
+        said = started.communicate()[0]
+    assert started.returncode == 1
+    assert re.search(r"^The song could not be made: .+\n\Z", said, re.M)
+
+
+def test_the_editor_stays_when_there_is_no_song(broken):
+    with process(broken, free_port()) as started:
+        said = until(started.stdout, "The editor: ")
+        assert said[-3].startswith("The song could not be made: ")
+        started.send_signal(signal.SIGINT)
+        started.send_signal(signal.SIGTERM)  # more haste changes nothing
+        assert started.stdout.read().endswith("\nThe demo has ended.\n")
+    assert started.returncode == 0
+
+
 @pytest.mark.parametrize(
     ("line", "number"), [("The editor: ", signal.SIGINT), ("Running ", signal.SIGTERM)], ids=["idle", "busy"]
 )
 def test_it_stays_until_a_signal_ends_it_and_the_server(base, line, number):
     port = free_port()
     with process(base, port) as started:
-        said = next((said for said in started.stdout if said.startswith(line)), "")
-        assert said
-        if address := re.search(r"http://\S+", said):
+        if address := re.search(r"http://\S+", until(started.stdout, line)[-1]):
             assert urlopen(address[0], timeout=60).status == 200
         assert not demo.is_free(port)
         started.send_signal(number)
