@@ -61,7 +61,7 @@ class Dice:
 
 
 def sound(places: Tensor, logits: Tensor) -> Tensor:
-    """The chosen places [I], or BROKEN where the logits [I, V] are no numbers; asks nothing of the device."""
+    """The chosen places, or BROKEN where the logits of the item are not finite."""
     return torch.where(logits.sum(-1).isfinite(), places, BROKEN)
 
 
