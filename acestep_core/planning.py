@@ -100,7 +100,6 @@ def compose(
     texts = {"caption": brief.caption, "lyrics": brief.lyrics, "plan": said.caption or ""}
     texts |= {"negative prompt": negative} if guided else {}
     check_texts(texts)
-    completed(Brief(""), said, caption=False, language=True)  # refuses figures that no song has
     count = codes_wanted(brief.duration if brief.duration is not None else said.duration)
     prompts = composition_prompts(brief.caption, brief.lyrics, said.to_yaml(), negative)
     ids, against = (tuple(scribe.tokenizer.ids(prompt)) for prompt in prompts)
