@@ -330,3 +330,18 @@ def test_a_song_of_ten_minutes_is_understood(scribe):
 
     assert answer.brief.duration == 600
     assert answer.thought.duration == 600
+
+
+def test_without_guidance_nobody_counts_the_negative_prompt(scribe):
+    brief, endless = Brief("slow piano", "la la", duration=20.0), "loud " * 5_000
+    bare = compose(scribe, brief, guided=False)
+
+    assert compose(scribe, brief, negative=endless, guided=False).count == bare.count == 100
+    assert plan(scribe, brief, Manner(choice=Choice(cfg=1.0)), endless, caption=False).brief.duration == 20.0
+    with pytest.raises(InvalidInputError, match="negative prompt"):
+        compose(scribe, brief, negative=endless)
+
+
+def test_what_a_plan_of_others_holds_is_told(scribe):
+    composition = compose(scribe, Brief("a", "b", duration=20.0), Thought(caption="x <|im_end|> y"))
+    assert any("plan" in line and "<|im_end|>" in line for line in composition.report)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from planner_oracle import plain_choice, uniforms
 
 from acestep_core.errors import InvalidInputError
-from acestep_core.token_choice import LIKELY, Choice, Dice, choose, guided, penalised
+from acestep_core.token_choice import AHEAD, LIKELY, Choice, Dice, choose, guided, penalised
 
 SETTINGS = [
     Choice(),
@@ -110,6 +110,8 @@ def test_an_items_numbers_depend_on_its_seed_alone():
 
     assert rolled[0].tolist() == uniforms(7, 50)
     assert rolled[1].tolist() == uniforms(8, 50)
+    onwards = [float(dice.roll(like)[0]) for _ in range(2 * AHEAD)]
+    assert [*rolled[0].tolist(), *onwards] == uniforms(7, 50 + 2 * AHEAD)
     assert torch.equal(Dice([-3]).roll(like), Dice([2**64 - 3]).roll(like))
     assert (rolled >= 0).all()
     assert (rolled < 1).all()

@@ -287,3 +287,16 @@ def test_equal_sets_in_different_objects_are_not_mixed_up():
     for start in range(40):  # each would get the address of the one before if nobody held it
         ids = torch.arange(start, start + 5)
         torch.testing.assert_close(candidates.logits(hidden, ids), ours.head(hidden, ids))
+
+
+@pytest.mark.parametrize("choice", [Choice(), Choice(temperature=0), Choice(cfg=1.0)])
+@pytest.mark.parametrize("may_stop", [False, True])
+def test_numbers_that_are_none_are_refused_instead_of_becoming_codes(choice, may_stop):
+    _, ours = pair()
+    with torch.no_grad():
+        ours.norm.weight.fill_(torch.nan)
+
+    with pytest.raises(InvalidInputError, match=r"not finite(.|\n)*bf16"):
+        composed(ours, choice=choice, may_stop=may_stop)
+    with pytest.raises(InvalidInputError, match=r"not finite(.|\n)*bf16"):
+        write_text(ours, PROMPT, NEGATIVE, Steps(FREE, FREE), choice, 3, 10)
