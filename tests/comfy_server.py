@@ -154,7 +154,7 @@ class Server:
             raise RefusedError(json.load(refusal)) from None
 
     def run(
-        self, graph: Graph | Prompt, on_event: OnEvent | None = None, seconds: float = 300, **words: Any
+        self, graph: Graph | Prompt, on_event: OnEvent | None = None, seconds: float = 900, **words: Any
     ) -> Finished:
         """Hand in a prompt and follow it to its end, over a socket of its own; on_event may interrupt."""
         followed = self._run(graph, on_event or (lambda event, data: None), words)

@@ -1,4 +1,4 @@
-"""What every test gets: one thread, no network, the stored reference tensors and ComfyUI's source tree."""
+"""What every test gets: one thread (servers too), no network, the stored reference tensors and ComfyUI's source tree."""
 
 import os
 from collections.abc import Callable
@@ -18,6 +18,7 @@ GOLDEN = Path(__file__).parent / "fixtures" / "golden"
 def pytest_configure() -> None:
     """One thread: sums are added in the same order everywhere, and parallel workers share the cores."""
     torch.set_num_threads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"  # servers: threads of two that wait for each other take all the cores
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     os.environ["HF_HUB_OFFLINE"] = "1"
     calm = settings(deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])

@@ -116,6 +116,7 @@ def planner_weights(seed: int) -> dict[str, Tensor]:
     shapes = qwen_shapes(PLANNER_CONFIG)
     weights = {key: _network_weight(f"planner {key}", shape, seed) for key, shape in shapes.items()}
     weights["embed_tokens.weight"] *= 2
+    weights["embed_tokens.weight"][PLANNER_CONFIG["eos_token_id"]] *= 3  # lyrics end after some lines
     return weights
 
 
