@@ -16,13 +16,13 @@ def can_capture(network: nn.Module, device: torch.device) -> bool:
     return device.type == "cuda" and all(weight.device == device for weight in network.parameters())
 
 
-def recorded(step: Callable[[], Tensor]) -> Callable[[], Tensor]:
-    """The same step as a recording, or itself where the device refuses. Running it again must change nothing."""
+def recorded(step: Callable[[], Tensor]) -> Callable[[], Tensor] | None:
+    """The same step as a recording, or None where the device refuses. Running it again must change nothing."""
     try:
         return recording(step)
     except RuntimeError as fault:  # old drivers, exotic allocators, no memory left for a second copy
         log.warning("The planner runs operator by operator, for its step cannot be recorded: %s", fault)
-        return step
+        return None
 
 
 def recording(step: Callable[[], Tensor]) -> Callable[[], Tensor]:

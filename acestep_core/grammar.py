@@ -13,7 +13,7 @@ A walk follows one text. Beside the official state machine stand these deliberat
 from collections import deque
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from types import MappingProxyType
 from typing import Any
@@ -29,6 +29,7 @@ from .timebase import MAX_SECONDS
 
 CAPTION_TOKENS = 512
 GENRE_TOKENS = 64
+LENGTHS, TOKENIZERS = 8, 2  # how many trees of durations, and how many grammars, are kept
 FIELD_TOKENS = 128  # more than all names, short values and tags together ever take
 FIELDS = ("bpm", "caption", "duration", "genres", "keyscale", "language", "timesignature")
 VALUES: Mapping[str, Sequence[str]] = MappingProxyType(
@@ -128,7 +129,7 @@ class Grammar:
         self.think_end = tokenizer.special(THINK_END.name)
         self.ends = frozenset((tokenizer.special(TURN_END.name), tokenizer.special(END_OF_TEXT.name)))
         self.trees = {name: self.tree(values, name == "language") for name, values in VALUES.items()}
-        self.duration_trees: dict[int, Node] = {}
+        self.duration_tree = lru_cache(LENGTHS)(self.durations)
         self.line_starts: dict[int, Place] = {}
 
     @cached_property
@@ -163,11 +164,11 @@ class Grammar:
 
     def tree_of(self, name: str, longest: int) -> Node:
         """The values of a field; durations reach up to `longest` seconds."""
-        if name != "duration":
-            return self.trees[name]
-        if longest not in self.duration_trees:
-            self.duration_trees[longest] = self.tree(map(str, range(int(MIN_SECONDS), longest + 1)))
-        return self.duration_trees[longest]
+        return self.duration_tree(longest) if name == "duration" else self.trees[name]
+
+    def durations(self, longest: int) -> Node:
+        """Whole seconds."""
+        return self.tree(map(str, range(int(MIN_SECONDS), longest + 1)))
 
     def plan(self, fixed: Thought, caption: bool, language: bool, longest: int = int(MAX_SECONDS)) -> Walk:
         """A chain of thought, up to where its closing tag would come. A fixed field comes out as it is."""
@@ -238,6 +239,9 @@ class Grammar:
             place = self.text.genres
         cut.append("genres")
         yield (self.newline,)
+
+
+grammar_of = lru_cache(TOKENIZERS)(Grammar)  # the one of a tokenizer
 
 
 class TextTokens:

@@ -1,6 +1,8 @@
 """The files of a planner: its official folder, ComfyUI's file of its own, or the part of a file of everything."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import cast
 
@@ -19,7 +21,10 @@ from .weights import Weights, load_exactly, read_json
 PLANNER_FOLDER, PLANNER_FILE = "acestep-5Hz-lm-1.7B", "qwen_1.7b_ace15.safetensors"
 CHOOSE = f"Choose a planner of ACE-Step 1.5, such as {PLANNER_FOLDER} or {PLANNER_FILE}."
 TABLE = "embed_tokens.weight"
+TOKENIZERS = 2  # kept after they were read
 LANDMARKS = frozenset({TABLE, "layers.0.self_attn.q_norm.weight"})
+
+ReadTokenizer = Callable[[Path], TextTokenizer]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,9 +99,9 @@ def load_planner(files: PlannerFiles, ops: LayerOps = PLAIN, dtype: torch.dtype 
 def load_planner_tokenizer(files: PlannerFiles, bundled: Path | None = None) -> TextTokenizer:
     """The planner's tokenizer, codes included; `bundled` is the host's folder of Qwen files, for single files."""
     if files.tokenizer is not None:
-        tokenizer = TextTokenizer.from_folder(files.tokenizer)
+        tokenizer = tokenizer_of(TextTokenizer.from_folder, files.tokenizer)
     elif bundled is not None:
-        tokenizer = TextTokenizer.from_comfyui(bundled)
+        tokenizer = tokenizer_of(TextTokenizer.from_comfyui, bundled)
     else:
         raise UnsupportedCheckpointError(
             "The planner comes without a tokenizer.",
@@ -109,3 +114,19 @@ def load_planner_tokenizer(files: PlannerFiles, bundled: Path | None = None) -> 
             f"Download {TOKENIZER} of {PLANNER_FOLDER} again.",
         )
     return tokenizer
+
+
+def tokenizer_of(read: ReadTokenizer, folder: Path) -> TextTokenizer:
+    """What `read` makes of a folder; it is read again where a file of it has changed."""
+    stamp = tuple((path.name, path.stat().st_mtime_ns) for path in sorted(folder.glob("*")))
+    return kept_tokenizer(read, folder, stamp)
+
+
+@lru_cache(TOKENIZERS)
+def kept_tokenizer(
+    read: ReadTokenizer,
+    folder: Path,
+    stamp: tuple[tuple[str, int], ...],  # noqa: ARG001  (part of what is remembered)
+) -> TextTokenizer:
+    """The tokenizer of a folder in the state that the stamp tells."""
+    return read(folder)

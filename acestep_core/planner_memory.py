@@ -70,9 +70,9 @@ class Passage:
 
     def __init__(self, memory: Memory, spans: list[Span], tokens: int) -> None:
         self._memory, self._spans, self._tokens = memory, spans, tokens
-        starts = [span.start for span in spans for _ in range(span.own.stop - span.own.start)]
-        new = torch.arange(tokens, device=memory.keys.device)
-        self.rotary = memory.rotary(torch.tensor(starts, device=new.device)[:, None] + new)
+        new = torch.arange(tokens, device=memory.keys.device)  # nothing is sent to the device
+        positions = [(new + span.start).expand(span.own.stop - span.own.start, -1) for span in spans]
+        self.rotary = memory.rotary(torch.cat(positions))
 
     def look_back(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Store keys and values [R, N, G, D] of a layer; what queries [R, N, H, D] make of all so far."""

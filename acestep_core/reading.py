@@ -1,16 +1,17 @@
-"""A planner reads prompts once, then token after token, and says how likely each next token is."""
+"""A planner reads prompts once, then token after token; single tokens by a recording where a device can replay one."""
 
 from collections.abc import Callable, Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from .cuda_graph import can_capture, recorded
 from .planner import Planner
 from .planner_memory import Memory, Slots
 
-REACH = 256  # a recording looks back over a multiple of so many tokens
+REACH = 1024  # a recording looks back over a multiple of so many tokens
+
+Step = Callable[[], Tensor]
 
 
 class Reader:
@@ -20,7 +21,13 @@ class Reader:
     """
 
     def __init__(
-        self, planner: Planner, prompts: Sequence[Sequence[int]], items: int, room: int, like: Tensor
+        self,
+        planner: Planner,
+        prompts: Sequence[Sequence[int]],
+        items: int,
+        room: int,
+        like: Tensor,
+        record: bool = False,
     ) -> None:
         """room: tokens that may follow the prompts. like: device and dtype to compute in."""
         self.planner, self.items = planner, items
@@ -28,6 +35,9 @@ class Reader:
         self.memory = Memory(planner.sizes, len(prompts), items, capacity, like)
         ends = [self._read_prompt(number, ids) for number, ids in enumerate(prompts)]
         self.hidden = torch.cat(ends).repeat_interleave(items, 0)  # [R, W] after the last token read
+        self._static: StaticStep | None = None
+        if record and can_capture(planner, self.hidden.device):
+            self._static = StaticStep(planner, self.memory, capture=recorded)
 
     def _read_prompt(self, number: int, ids: Sequence[int]) -> Tensor:
         given = torch.tensor([list(ids)], device=self.memory.keys.device)
@@ -36,66 +46,56 @@ class Reader:
         return hidden[:, -1]
 
     def read(self, tokens: Tensor) -> Tensor:
-        """tokens: [I, N], the next ones of every item -> hidden states [R, W] after the last of them."""
+        """tokens: [I, N], the next ones of every item -> hidden states [R, W] after the last, until the next call."""
         rows = tokens.repeat(len(self.memory.lengths), 1)
-        self.hidden = self.planner(rows, self.memory.following(rows.shape[1]))[:, -1]
+        if rows.shape[1] == 1 and self._static is not None:
+            self.hidden = self._static(rows)
+        else:
+            self.hidden = self.planner(rows, self.memory.following(rows.shape[1]))[:, -1]
         self.memory.advance(rows.shape[1])
         return self.hidden
 
 
-class Stepper:
-    """One token per item after another, and the logits that follow it; recorded where a device can replay it."""
-
-    def __init__(self, reader: Reader, head: Tensor, record: bool) -> None:
-        """head: output rows [V, W] of the candidates."""
-        self._reader, self._head = reader, head
-        self._captures = record and can_capture(reader.planner, head.device)
-        self._slots: StaticStep | None = None
-
-    def first(self) -> Tensor:
-        """Logits [R, V] after the prompts."""
-        return F.linear(self._reader.hidden, self._head)
-
-    def after(self, tokens: Tensor) -> Tensor:
-        """tokens: [I] -> logits [R, V] of what comes next."""
-        if not self._captures:
-            return F.linear(self._reader.read(tokens[:, None]), self._head)
-        if self._slots is None:
-            self._slots = StaticStep(self._reader, self._head, capture=recorded)
-        return self._slots(tokens)
-
-
 class StaticStep:
-    """The step on tensors that stay where they are, so that it can be recorded and replayed."""
+    """One token per row on tensors that stay where they are, so that it can be recorded and replayed."""
 
     def __init__(
-        self,
-        reader: Reader,
-        head: Tensor,
-        capture: Callable[[Callable[[], Tensor]], Callable[[], Tensor]] = lambda step: step,
+        self, planner: Planner, memory: Memory, capture: Callable[[Step], Step | None] = lambda step: step
     ) -> None:
-        """capture: makes a recording of a step that takes and gives its tensors in place."""
-        self._reader, self._head, self._capture = reader, head, capture
-        lengths = [length for length in reader.memory.lengths for _ in range(reader.items)]
-        self._positions = torch.tensor(lengths, device=head.device)
-        self._ids = torch.zeros(len(lengths), 1, dtype=torch.int64, device=head.device)
+        """capture: makes a recording of a step that takes and gives its tensors in place; None where that fails."""
+        self._planner, self._memory, self._capture = planner, memory, capture
+        rows, device = len(memory.lengths) * memory.items, memory.keys.device
+        self._ids = torch.zeros(rows, 1, dtype=torch.int64, device=device)
+        self._positions = torch.zeros(rows, dtype=torch.int64, device=device)
+        self._read: list[int] = []  # tokens of each prompt's rows that the positions know of
         self._reach = 0
-        self._step: Callable[[], Tensor] = self._compute
+        self._step: Step = self._compute
 
     def __call__(self, tokens: Tensor) -> Tensor:
-        """tokens: [I] -> logits [R, V] of what comes next, valid until the next call."""
-        memory = self._reader.memory
-        self._ids.copy_(tokens.repeat(len(memory.lengths))[:, None])
-        reach = min(-(-(max(memory.lengths) + 1) // REACH) * REACH, memory.capacity)
-        if reach != self._reach:
-            self._reach, self._step = reach, self._compute  # the old recording's memory goes first
-            self._step = self._capture(self._compute)
-        logits = self._step()
+        """tokens: [R, 1] -> hidden states [R, W] after them, valid until the next call."""
+        lengths = self._memory.lengths
+        if lengths != self._read:  # more than one token was read since, and not here
+            starts = [length for length in lengths for _ in range(self._memory.items)]
+            self._positions.copy_(torch.tensor(starts))
+        self._ids.copy_(tokens)
+        self._look_back(max(lengths) + 1)
+        hidden = self._step()
         self._positions.add_(1)
-        memory.advance(1)
-        return logits
+        self._read = [length + 1 for length in lengths]
+        return hidden
+
+    def _look_back(self, tokens: int) -> None:
+        """Record anew where a recording does not look back far enough; once refused, never again."""
+        if tokens <= self._reach:
+            return
+        self._reach = min(-(-tokens // REACH) * REACH, self._memory.capacity)
+        self._step = self._compute  # the old recording's memory goes first
+        taken = self._capture(self._compute)
+        if taken is None:
+            self._capture = lambda step: step
+        else:
+            self._step = taken
 
     def _compute(self) -> Tensor:
-        slots = Slots(self._reader.memory, self._positions, self._reach)
-        hidden = self._reader.planner(self._ids, slots)
-        return F.linear(hidden[:, -1], self._head)
+        slots = Slots(self._memory, self._positions, self._reach)
+        return self._planner(self._ids, slots)[:, -1]

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from .chain_of_thought import Thought, read_fields, without_heading
 from .errors import InvalidInputError
-from .grammar import CAPTION_TOKENS, FIELD_TOKENS, GENRE_TOKENS, Grammar, Walk
+from .grammar import CAPTION_TOKENS, FIELD_TOKENS, GENRE_TOKENS, Grammar, Walk, grammar_of
 from .planner import Planner
 from .planner_prompts import TURN_END
 from .prompts import Brief, check_text
@@ -37,11 +37,12 @@ class Scribe:
     tokenizer: TextTokenizer
     grammar: Grammar
     context: int = CONTEXT
+    records: bool = True  # whether steps may be recorded and replayed, where a device can
 
     @classmethod
-    def of(cls, planner: Planner, tokenizer: TextTokenizer) -> "Scribe":
+    def of(cls, planner: Planner, tokenizer: TextTokenizer, records: bool = True) -> "Scribe":
         """With the grammar of this tokenizer, which takes a moment to build and is then kept."""
-        return cls(planner, tokenizer, Grammar(tokenizer))
+        return cls(planner, tokenizer, grammar_of(tokenizer), records=records)
 
     @property
     def usable(self) -> int:
@@ -112,7 +113,7 @@ def write(
     """
     prompts = prompts_of(prompt, negative, manner.choice)
     like = manner.wake(len(prompts), max(map(len, prompts)) + room)
-    how = (manner.choice, manner.seed, room, manner.listener, like)
+    how = (manner.choice, manner.seed, room, manner.listener, like, scribe.records)
     ids = write_text(scribe.planner, prompt, negative, walk, *how)
     grammar = scribe.grammar
     end = ids.index(grammar.think_end) if grammar.think_end in ids else len(ids)

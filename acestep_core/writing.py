@@ -9,8 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .errors import InvalidInputError
+from .layouts import TEXT_ROWS
 from .planner import Planner
-from .reading import Reader, Stepper
+from .reading import Reader
 from .token_choice import Choice, Dice, choose, guided, penalised, refuse_broken, sound
 
 SPARSE = 4  # rows are gathered where fewer than one in so many of a range are allowed
@@ -59,10 +60,14 @@ def write_text(  # noqa: PLR0913  (a run has that many independent parts)
     limit: int,
     listener: Listener = nobody,
     like: Tensor | None = None,
+    record: bool = True,
 ) -> list[int]:
-    """At most `limit` tokens, forced ones included. like: a tensor where, and in the dtype in which, to compute."""
+    """At most `limit` tokens, forced ones included.
+
+    like: a tensor where, and in the dtype in which, to compute. record: whether steps may be recorded and replayed.
+    """
     like = weight_of(planner) if like is None else like
-    reader = Reader(planner, prompts_of(prompt_ids, negative_ids, choice), 1, limit, like)
+    reader = Reader(planner, prompts_of(prompt_ids, negative_ids, choice), 1, limit, like, record)
     pen = Pen(reader, choice, seed)
     text: list[int] = []
     while not walk.done and len(text) < limit:
@@ -104,6 +109,7 @@ class Candidates:
     def __init__(self, planner: Planner, like: Tensor) -> None:
         self._planner, self._like = planner, like
         self._known: dict[int, tuple[Tensor, Tensor, Tensor | None]] = {}  # id -> ids, head rows, places
+        self._cast = planner.table[:0]
 
     def logits(self, hidden: Tensor, ids: Tensor) -> Tensor:
         """hidden: [R, W] -> [R, V], V sorted ids."""
@@ -117,8 +123,15 @@ class Candidates:
         first, last = int(ids[0]), int(ids[-1])
         if len(ids) * SPARSE < last + 1 - first:
             return ids, self._planner.rows(ids, self._like), None
-        rows = self._planner.table[first : last + 1].to(self._like.dtype)  # too many to be moved
+        rows = self._table(last + 1)[first:]  # too many to be moved
         return ids, rows, None if len(ids) == len(rows) else (ids - first).to(rows.device)
+
+    def _table(self, stop: int) -> Tensor:
+        """The first rows of the table in the dtype to compute in; if they have to be cast, all sets share the copy."""
+        table = self._planner.table
+        if table.dtype != self._like.dtype and len(self._cast) < stop:
+            self._cast = table[: max(stop, TEXT_ROWS)].to(self._like.dtype)
+        return (table if table.dtype == self._like.dtype else self._cast)[:stop]
 
 
 @torch.no_grad()
@@ -133,8 +146,8 @@ def compose_codes(  # noqa: PLR0913  (a run has that many independent parts)
     choice: Choice,
     listener: Listener = nobody,
     may_stop: bool = False,
-    graph: bool = True,
     like: Tensor | None = None,
+    record: bool = True,
 ) -> list[Tensor]:
     """`count` code numbers for each seed, fewer where an item `may_stop` and does: int64 [n] on the CPU.
 
@@ -143,12 +156,13 @@ def compose_codes(  # noqa: PLR0913  (a run has that many independent parts)
     if not seeds:
         raise InvalidInputError("There is no seed.", "Give one seed per song.")
     like = weight_of(planner) if like is None else like
-    reader = Reader(planner, prompts_of(prompt_ids, negative_ids, choice), len(seeds), count, like)
+    reader = Reader(planner, prompts_of(prompt_ids, negative_ids, choice), len(seeds), count, like, record)
     head = planner.rows(slice(codes.start, codes.stop), like)
     if may_stop:
         head = torch.cat((head, planner.rows(slice(end, end + 1), like)))
+    ids = torch.tensor([*codes, end], device=head.device)
     columns, lengths = list[Tensor](), [count] * len(seeds)
-    for column in islice(chosen_columns(Stepper(reader, head, graph), codes, end, choice, seeds), count):
+    for column in islice(chosen_columns(reader, head, ids, choice, seeds), count):
         columns.append(column.cpu())  # the one wait for the device
         refuse_broken(columns[-1].tolist())
         if may_stop:
@@ -164,20 +178,19 @@ def compose_codes(  # noqa: PLR0913  (a run has that many independent parts)
 
 
 def chosen_columns(
-    steps: Stepper, codes: range, end: int, choice: Choice, seeds: Sequence[int]
+    reader: Reader, head: Tensor, ids: Tensor, choice: Choice, seeds: Sequence[int]
 ) -> Iterator[Tensor]:
-    """The next code number of every item [I], for ever; a number past the codes is the end."""
-    dice, logits = Dice(seeds), steps.first()
-    ids = torch.tensor([*codes, end], device=logits.device)
-    written = torch.zeros(len(seeds), logits.shape[-1], dtype=torch.bool, device=logits.device)
+    """The next code number of every item [I], for ever. head: output rows [V, W]; ids: at least their V tokens."""
+    dice = Dice(seeds)
+    written = torch.zeros(len(seeds), len(head), dtype=torch.bool, device=head.device)
     while True:
-        scores = guided(logits, len(seeds), choice.cfg)
+        scores = guided(F.linear(reader.hidden, head), len(seeds), choice.cfg)
         if choice.penalty != 1:
             scores = penalised(scores, written, choice.penalty)
         column = choose(scores, choice, dice.roll(scores))
         written.scatter_(1, column[:, None], True)
         yield sound(column, scores)
-        logits = steps.after(ids[column])
+        reader.read(ids[column, None])
 
 
 def prompts_of(

@@ -73,6 +73,12 @@ class Managed:
         """The network wherever its weights are, to ask about sizes; `loaded` is for computing."""
         return self.patcher.model
 
+    @property
+    def room(self) -> int:
+        """Bytes that a run can have on the device once everything else has left it; half of it if need be."""
+        most = int(mm.get_total_memory(self.device) - mm.extra_reserved_memory())
+        return max(most - self.patcher.model_size(), most // 2)
+
     def loaded(self, activation_bytes: int) -> Any:
         """Bring the weights in, with so much room left to compute; call at the start of every execution."""
         try:

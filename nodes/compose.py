@@ -9,9 +9,10 @@ from torch import Tensor
 from ..acestep_core import planning
 from ..acestep_core.chain_of_thought import Thought, read
 from ..acestep_core.errors import InvalidInputError
+from ..acestep_core.planning import Composition
 from ..acestep_core.timebase import seconds_of_codes
 from ..acestep_core.token_choice import Choice
-from ..acestep_core.writing import compose_codes, prompts_of
+from ..acestep_core.writing import Listener, compose_codes, prompts_of
 from .briefs import (
     ANY_LANGUAGE,
     brief_of,
@@ -23,7 +24,7 @@ from .briefs import (
 )
 from .comfy_runtime import rest_device
 from .limits import within
-from .planner import PLAIN, awake, freedom_inputs, guidance_inputs, meter_of
+from .planner import PLAIN, awake, bytes_for, freedom_inputs, guidance_inputs, meter_of
 from .planning import planner_input, seed_input
 from .schema import advanced, report_output, schema
 from .sockets import CodeList, Codes, PlannerHandle
@@ -78,13 +79,6 @@ class ComposeCodes(io.ComfyNode):
                         tooltip="A song may be shorter than asked for, where the planner thinks it is over.",
                     )
                 ),
-                advanced(
-                    io.Boolean.Input(
-                        "record_steps",
-                        default=True,
-                        tooltip="On NVIDIA cards a step is recorded once and replayed, which is faster. Turn it off if that fails.",
-                    )
-                ),
             ],
             outputs=[
                 Codes.Output(
@@ -117,7 +111,6 @@ class ComposeCodes(io.ComfyNode):
         min_p: float = PLAIN.min_p,
         repetition_penalty: float = PLAIN.penalty,
         may_end_early: bool = False,
-        record_steps: bool = True,
         plan: str | None = None,
     ) -> io.NodeOutput:
         choice = Choice(temperature, guidance, top_p, top_k, min_p, repetition_penalty)
@@ -125,26 +118,18 @@ class ComposeCodes(io.ComfyNode):
         thought = read(plan) if plan else Thought()
         if brief.language != ANY_LANGUAGE:
             thought = replace(thought, language=brief.language)
-        scribe = planner.scribe
-        wanted = planning.compose(scribe, brief, thought, negative_prompt, choice.cfg != 1)
+        wanted = planning.compose(planner.scribe, brief, thought, negative_prompt, choice.cfg != 1)
         count = int(within(songs, 1, MOST_SONGS, "number of songs"))
-        prompts = prompts_of(wanted.prompt, wanted.negative, choice)
-        tokens = max(map(len, prompts)) + wanted.count
-        meter = meter_of(cls, f"codes for each of {count} songs" if count > 1 else "codes")
-        items = compose_codes(
-            scribe.planner,
-            wanted.prompt,
-            wanted.negative,
-            scribe.code_ids,
-            scribe.end,
-            wanted.count,
-            [seed + place for place in range(count)],
-            choice,
-            meter,
-            may_end_early,
-            record_steps,
-            awake(planner, len(prompts) * count, tokens, len(scribe.code_ids)),
-        )
+        batches = batches_of(planner, wanted, choice, range(seed, seed + count))
+        together = len(batches[0])
+        meter = meter_of(cls, f"codes for each of {together} songs" if together > 1 else "codes")
+        items = [
+            item
+            for done, seeds in enumerate(batches)
+            for item in composed(
+                planner, wanted, choice, seeds, may_end_early, meter.part(done, len(batches))
+            )
+        ]
         refuse_nothing(items)
         short = [
             f"Song {place} ended after {seconds_of_codes(len(item)):g} s."
@@ -152,8 +137,45 @@ class ComposeCodes(io.ComfyNode):
             if len(item) < wanted.count
         ]
         speed = [f"Written: {meter.speed}."] if meter.speed else []
-        report = (*wanted.report, *speed, *short)
+        apart = [f"Memory is enough for {together} songs at a time."] if len(batches) > 1 else []
+        report = (*wanted.report, *apart, *speed, *short)
         return io.NodeOutput(CodeList(tuple(item.to(rest_device()) for item in items)), "\n".join(report))
+
+
+def batches_of(planner: PlannerHandle, wanted: Composition, choice: Choice, seeds: range) -> list[range]:
+    """The songs in as few batches of one size as memory allows; one song is always tried."""
+    rows, tokens = size_of(wanted, choice)
+    candidates, room = len(planner.scribe.code_ids), planner.managed.room
+    fewest = next(
+        number
+        for number in range(1, len(seeds) + 1)
+        if number == len(seeds)
+        or bytes_for(planner, rows * -(-len(seeds) // number), tokens, candidates) <= room
+    )
+    size = -(-len(seeds) // fewest)
+    return [seeds[first : first + size] for first in range(0, len(seeds), size)]
+
+
+def size_of(wanted: Composition, choice: Choice) -> tuple[int, int]:
+    """Rows for each song, and tokens in the longest of them."""
+    prompts = prompts_of(wanted.prompt, wanted.negative, choice)
+    return len(prompts), max(map(len, prompts)) + wanted.count
+
+
+def composed(
+    planner: PlannerHandle,
+    wanted: Composition,
+    choice: Choice,
+    seeds: Sequence[int],
+    may_stop: bool,
+    listener: Listener,
+) -> list[Tensor]:
+    """One batch of songs."""
+    scribe, (rows, tokens) = planner.scribe, size_of(wanted, choice)
+    like = awake(planner, rows * len(seeds), tokens, len(scribe.code_ids))
+    words = (wanted.prompt, wanted.negative, scribe.code_ids, scribe.end, wanted.count)
+    how = (seeds, choice, listener, may_stop, like, scribe.records)
+    return compose_codes(scribe.planner, *words, *how)
 
 
 def refuse_nothing(items: Sequence[Tensor]) -> None:

@@ -60,7 +60,7 @@ def path_of(name: str, *keys: str) -> Path:
     """The file or folder of this name; never one outside of ComfyUI's folders."""
     for root in folder_paths.get_folder_paths(FOLDER_KEY):
         folder = Path(root) / name
-        if folder.is_dir() and is_inside(folder, [root]):
+        if folder != Path(root) and folder.is_dir() and is_inside(folder, [root]):
             return folder
     for key in keys:
         path = folder_paths.get_full_path(key, name)

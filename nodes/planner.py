@@ -9,6 +9,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..acestep_core.errors import InvalidInputError
+from ..acestep_core.layouts import TEXT_ROWS
 from ..acestep_core.load import name_of
 from ..acestep_core.memory import planning_bytes
 from ..acestep_core.planner_files import (
@@ -20,6 +21,7 @@ from ..acestep_core.planner_files import (
 )
 from ..acestep_core.scribe import Scribe
 from ..acestep_core.token_choice import Choice
+from ..acestep_core.writing import Listener
 from . import comfy_runtime as runtime
 from . import folders
 from .comfy_runtime import AUTO, OPS, WEIGHT_DTYPES, Bar, Managed, Role
@@ -61,6 +63,13 @@ class LoadPlanner(io.ComfyNode):
                     default=AUTO,
                     tooltip="How weights are kept in memory. auto fits the machine; fp8 halves the memory and costs some quality.",
                 ),
+                advanced(
+                    io.Boolean.Input(
+                        "record_steps",
+                        default=True,
+                        tooltip="On NVIDIA cards a step is recorded once and replayed, which is faster. Turn it off if that fails.",
+                    )
+                ),
             ],
             outputs=[
                 Planner.Output(
@@ -71,7 +80,7 @@ class LoadPlanner(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, planner: str, weight_dtype: str) -> io.NodeOutput:
+    def execute(cls, planner: str, weight_dtype: str, record_steps: bool = True) -> io.NodeOutput:
         chosen(weight_dtype, [AUTO, *WEIGHT_DTYPES], "weight dtype")
         if planner == NO_PLANNER:
             raise InvalidInputError(
@@ -89,7 +98,8 @@ class LoadPlanner(io.ComfyNode):
         network = kept_in(load_planner(files, OPS, stored), wanted)
         bar.move(1, 2)
         managed = Managed(network, Role.PLANNER, computing)
-        scribe = Scribe.of(managed.network, load_planner_tokenizer(files, folders.bundled_qwen()))
+        tokenizer = load_planner_tokenizer(files, folders.bundled_qwen())
+        scribe = Scribe.of(managed.network, tokenizer, record_steps)
         bar.move(2, 2)
         return io.NodeOutput(
             PlannerHandle(managed, scribe, planner),
@@ -102,15 +112,24 @@ def unlikely(name: str) -> tuple[bool, str]:
     return not any(hint in name.lower() for hint in HINTS), name
 
 
-def awake(handle: PlannerHandle, rows: int, tokens: int, candidates: int = 0) -> Tensor:
+def awake(handle: PlannerHandle, rows: int, tokens: int, candidates: int | None = None) -> Tensor:
     """Bring the planner's weights in, with room for so many tokens in each row; a tensor that shows where to compute.
 
-    candidates: as `planning_bytes` counts them.
+    candidates: as `planning_bytes` counts them; None: those of a text.
     """
     runtime.stop_if_asked()
-    managed = handle.managed
-    managed.loaded(planning_bytes(handle.scribe.planner.sizes, rows, tokens, managed.dtype, candidates))
-    return torch.empty(0, device=managed.device, dtype=managed.dtype)
+    handle.managed.loaded(bytes_for(handle, rows, tokens, candidates))
+    return torch.empty(0, device=handle.managed.device, dtype=handle.managed.dtype)
+
+
+def bytes_for(handle: PlannerHandle, rows: int, tokens: int, candidates: int | None = None) -> int:
+    """What a run takes beside the weights, counted as `awake` does."""
+    planner, dtype = handle.scribe.planner, handle.managed.dtype
+    if candidates is None:
+        candidates = (
+            0 if planner.table.dtype == dtype else TEXT_ROWS
+        )  # cast once, and kept for the whole text
+    return planning_bytes(planner.sizes, rows, tokens, dtype, candidates)
 
 
 class Meter:
@@ -130,6 +149,10 @@ class Meter:
             self._shown = self._now
             self._bar.move(done, total)
             runtime.caption(self._node, f"{done} / {total} {self.speed}".strip())
+
+    def part(self, place: int, parts: int) -> Listener:
+        """A listener for one of several equal parts of the work."""
+        return lambda done, total: self(place * total + done, parts * total)
 
     @property
     def speed(self) -> str:

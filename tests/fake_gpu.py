@@ -45,7 +45,7 @@ def fake_gpu(total_mb: float, inference_mb: float = 1, state: str = "NORMAL_VRAM
 
     def tensor(data: Any, *, dtype: torch.dtype | None = None, device: Any = None) -> torch.Tensor:
         made = plain(data, dtype=dtype)  # with a device of its own it would go around FakeTensorMode
-        return made if device is None else torch.empty(made.shape, dtype=made.dtype, device=device)
+        return made if device is None else torch.empty(made.shape, dtype=made.dtype).to(device)
 
     with contextlib.ExitStack() as stack:
         stack.enter_context(managed(device, total_mb, inference_mb, state))
@@ -67,6 +67,7 @@ class Watch(TorchDispatchMode):
         super().__init__()
         self.asked = 0  # numbers for which the card had to be waited for
         self.fetched: list[tuple[int, ...]] = []  # shapes of tensors that were copied from the card
+        self.sent: list[tuple[int, ...]] = []  # and to it
         self._card = card
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -76,8 +77,8 @@ class Watch(TorchDispatchMode):
             return 1.0 if args[0].is_floating_point() else args[0].dtype == torch.bool
         result = func(*args, **(kwargs or {}))
         copied = args[1] if func is aten.copy_.default else args[0] if func is aten._to_copy.default else None
-        if copied is not None and copied.device == self._card and result.device != self._card:
-            self.fetched.append(tuple(copied.shape))
+        if copied is not None and (copied.device == self._card) != (result.device == self._card):
+            (self.fetched if copied.device == self._card else self.sent).append(tuple(copied.shape))
         return result
 
 

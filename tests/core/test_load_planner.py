@@ -1,6 +1,7 @@
 """Planners are read from every layout, exactly, and everything else is refused in one clear sentence."""
 
 import json
+import os
 import shutil
 
 import pytest
@@ -11,6 +12,7 @@ from tiny_checkpoint import PLANNER_FILE, PLANNER_FOLDER, tiny_model, write_plan
 from torch import nn
 
 from acestep_core.errors import UnsupportedCheckpointError
+from acestep_core.grammar import grammar_of
 from acestep_core.layouts import open_checkpoint
 from acestep_core.load import load_tokenizer
 from acestep_core.planner_files import load_planner, load_planner_tokenizer, open_planner
@@ -130,6 +132,17 @@ def test_a_file_takes_the_tokenizer_of_the_host(tiny_turbo, comfyui_dir):
     assert tokenizer.special_ids == TextTokenizer.from_comfyui(bundled).special_ids
     with pytest.raises(UnsupportedCheckpointError, match="planner comes without a tokenizer"):
         load_planner_tokenizer(files)
+
+
+def test_a_tokenizer_and_its_grammar_are_built_once_until_the_file_changes(folder):
+    first, again = (load_planner_tokenizer(open_planner(folder)) for _ in range(2))
+    assert first is again
+    assert grammar_of(first) is grammar_of(again)
+
+    os.utime(folder / "tokenizer.json", ns=(1, 1))
+    changed = load_planner_tokenizer(open_planner(folder))
+    assert changed is not first
+    assert grammar_of(changed) is not grammar_of(first)
 
 
 def test_a_tokenizer_without_codes_is_refused(tiny_turbo, folder):

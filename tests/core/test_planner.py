@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from acestep_core.planner import Planner
 from acestep_core.planner_memory import Memory
-from acestep_core.reading import Reader, StaticStep, Stepper
+from acestep_core.reading import Reader, StaticStep
 from acestep_core.text_encoder import Qwen3Sizes
 
 EVERY = slice(None)
@@ -98,19 +98,25 @@ def test_tokens_fed_in_pieces_get_the_logits_of_one_pass(prompts, pieces):
         torch.testing.assert_close(ours.head(reader.hidden, EVERY), torch.stack(whole), atol=1e-4, rtol=0)
 
 
+def static_of(planner, items, capture=lambda step: step, **words):
+    """A reader whose single tokens go through a static step, as on a device that records."""
+    reader = reader_of(planner, items, **words)
+    reader._static = StaticStep(planner, reader.memory, capture)
+    return reader
+
+
 @pytest.mark.parametrize("prompts", [(PROMPT,), (PROMPT, NEGATIVE)])
-def test_the_static_step_equals_the_plain_one(prompts):
+@pytest.mark.parametrize("pieces", [(1, 1, 1, 1, 1), (2, 1, 1, 1), (1, 3, 1), (1, 1, 2, 1)])
+def test_the_static_step_equals_the_plain_one(prompts, pieces):
     _, ours = pair()
-    head = ours.rows(EVERY, ours.norm.weight)
-    plain = Stepper(reader_of(ours, 3, prompts=prompts), head, record=True)  # the CPU has nothing to record
-    static = StaticStep(reader_of(ours, 3, prompts=prompts), head)
-    for column in TAILS.T:
-        torch.testing.assert_close(static(column), plain.after(column), atol=1e-5, rtol=0)
+    readers = [make(ours, 3, prompts=prompts) for make in (reader_of, static_of)]
+    for tokens in TAILS.split(pieces, 1):
+        plain, static = (reader.read(tokens).clone() for reader in readers)
+        torch.testing.assert_close(static, plain, atol=1e-5, rtol=0)
 
 
 def test_the_static_step_may_be_run_again_before_the_next_token(monkeypatch):
     _, ours = pair()
-    head = ours.rows(EVERY, ours.norm.weight)
     monkeypatch.setattr("acestep_core.reading.REACH", 4)
     recordings = []
 
@@ -118,20 +124,56 @@ def test_the_static_step_may_be_run_again_before_the_next_token(monkeypatch):
         recordings.append([step(), step()])  # warmed up, as a recording is
         return step
 
-    once, again = (StaticStep(reader_of(ours, 3), head, *more) for more in ((), (record,)))
+    once, again = (static_of(ours, 3, *more) for more in ((), (record,)))
     for column in TAILS.T:
-        assert torch.equal(once(column), again(column))
+        assert torch.equal(once.read(column[:, None]), again.read(column[:, None]))
     assert len(recordings) == 2  # 8 tokens first, then 12: one for each reach, not for each token
+
+
+def test_who_refuses_to_record_is_not_asked_again(monkeypatch):
+    _, ours = pair()
+    monkeypatch.setattr("acestep_core.reading.REACH", 4)
+    asked = []
+    refused, plain = static_of(ours, 3, asked.append), reader_of(ours, 3)
+    for column in TAILS.T:
+        expected = plain.read(column[:, None])
+        torch.testing.assert_close(refused.read(column[:, None]), expected, atol=1e-5, rtol=0)
+    assert len(asked) == 1
+
+
+def test_the_cpu_records_nothing():
+    _, ours = pair()
+    assert Reader(ours, (PROMPT,), 1, 8, ours.norm.weight, record=True)._static is None
+
+
+class Casting(nn.Linear):
+    def forward(self, x):
+        return nn.functional.linear(x, self.weight.to(x.dtype))
+
+
+class CastingNorm(nn.RMSNorm):
+    def forward(self, x):
+        return nn.functional.rms_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.eps)
+
+
+CASTING = SimpleNamespace(Linear=Casting, RMSNorm=CastingNorm, Embedding=nn.Embedding)
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_a_recorded_step_equals_the_plain_one():
-    ours = pair()[1].cuda()
-    head = ours.rows(EVERY, ours.norm.weight)
-    steps = [Stepper(reader_of(ours, 3), head, record) for record in (True, False)]
-    for column in TAILS.T.cuda():
-        torch.testing.assert_close(steps[0].after(column), steps[1].after(column), atol=1e-4, rtol=0)
+@pytest.mark.parametrize("reach", [4, 1024])
+@pytest.mark.parametrize("stored", [torch.float32, torch.bfloat16, torch.float8_e4m3fn])
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_a_recorded_step_equals_the_plain_one(monkeypatch, reach, stored, mode):
+    monkeypatch.setattr("acestep_core.reading.REACH", reach)
+    ours = pair(ops=CASTING)[1].cuda().to(stored)
+    like = torch.empty(0, device="cuda", dtype=torch.float32 if stored == torch.float32 else torch.bfloat16)
+    with mode():
+        recorded, plain = (Reader(ours, (PROMPT, NEGATIVE), 3, 8, like, record) for record in (True, False))
+        assert recorded._static is not None
+        for column in TAILS.T.cuda():
+            expected = plain.read(column[:, None])
+            torch.testing.assert_close(recorded.read(column[:, None]), expected, atol=2e-2, rtol=2e-2)
 
 
 def test_nothing_grows_while_tokens_are_read():
@@ -163,26 +205,17 @@ def test_an_item_alone_is_the_item_in_a_batch():
 
 def test_room_that_was_never_filled_is_never_seen():
     _, ours = pair()
-    clean, dirty = reader_of(ours, 3), reader_of(ours, 3)
+    clean, dirty = static_of(ours, 3), static_of(ours, 3)
     for heads in (dirty.memory.keys, dirty.memory.values):
         for prompt, ids in enumerate((PROMPT, NEGATIVE)):
             heads[:, 3 * prompt : 3 * prompt + 3, :, len(ids) :] = 1e3
-    steps = [StaticStep(reader, ours.rows(EVERY, ours.norm.weight)) for reader in (clean, dirty)]
     for column in TAILS.T:
-        torch.testing.assert_close(steps[0](column), steps[1](column), atol=1e-5, rtol=0)
+        expected = clean.read(column[:, None])
+        torch.testing.assert_close(dirty.read(column[:, None]), expected, atol=1e-5, rtol=0)
 
 
 def test_it_computes_in_another_dtype_where_layers_can_cast():
-    class Casting(nn.Linear):
-        def forward(self, x):
-            return nn.functional.linear(x, self.weight.to(x.dtype))
-
-    class CastingNorm(nn.RMSNorm):
-        def forward(self, x):
-            return nn.functional.rms_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.eps)
-
-    casting = SimpleNamespace(Linear=Casting, RMSNorm=CastingNorm, Embedding=nn.Embedding)
-    _, ours = pair(ops=casting)
+    _, ours = pair(ops=CASTING)
     fine, stored = reader_of(ours, 2), ours.to(torch.bfloat16)
     half = Reader(stored, (PROMPT, NEGATIVE), 2, 8, torch.empty(0))
     assert half.read(TAILS[:2, :1]).dtype == half.memory.keys.dtype == torch.float32

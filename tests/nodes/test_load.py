@@ -99,6 +99,8 @@ def test_split_files_find_the_usual_text_encoder_and_vae(host, run_graph):
     [
         ({"model": "gone.safetensors"}, "There is no 'gone.safetensors' in models/acestep"),
         ({"model": "../../etc/passwd"}, "There is no '../../etc/passwd'"),
+        ({"model": ""}, "There is no ''"),
+        ({"model": "."}, "There is no '.'"),
         ({"model": "put a model into models/acestep"}, "No ACE-Step model is installed"),
         ({"model": "acestep-v15-turbo", "vae": "qwen.safetensors"}, "There is no 'qwen.safetensors'"),
         ({"model": "acestep-v15-turbo", "weight_dtype": "int3"}, "There is no weight dtype 'int3'"),

@@ -210,8 +210,37 @@ def test_a_planner_without_guidance_needs_half_the_rows(run_graph, graph, planne
         node = graph.add("AceGraphComposeCodes", planner=planner["planner"], **words)
         graph.add("PreviewAny", source=node["codes"])
     assert run_graph(graph).success
-    assert sorted(rows for rows, _ in told) == [1, 2, 6]
+    assert {rows for rows, _ in told} == {1, 2, 6}
     assert all(5 * SECONDS < tokens < 5 * SECONDS + 200 for _, tokens in told)
+
+
+@pytest.mark.parametrize(("fitting", "batches"), [(7, [7]), (5, [4, 3]), (3, [3, 3, 1]), (0, [1] * 7)])
+def test_songs_that_do_not_fit_together_are_composed_in_batches(
+    run_graph, graph, planner, pack, monkeypatch, fitting, batches
+):
+    graph.add("PreviewAny", source=planner["report"])
+    handle = run_graph(graph)[planner["planner"]]
+    compose, bar = pack.nodes.compose, pack.nodes.comfy_runtime.Bar
+    compose_codes, asked, made, moves = compose.compose_codes, [], [], []
+
+    def composed(planner, prompt, negative, codes, end, count, seeds, *more):
+        asked.append(list(seeds))
+        made.extend(compose_codes(planner, prompt, negative, codes, end, count, seeds, *more))
+        return made[-len(seeds) :]
+
+    monkeypatch.setattr(compose, "compose_codes", composed)
+    monkeypatch.setattr(pack.nodes.planner, "planning_bytes", lambda sizes, rows, *more: rows)
+    monkeypatch.setattr(pack.nodes.comfy_runtime.Managed, "room", 2 * fitting)  # guidance: two rows a song
+    monkeypatch.setattr(pack.nodes.planner, "PAUSE", 0.0)
+    monkeypatch.setattr(bar, "move", lambda self, done, total: moves.append((done, total)))
+    fields = ("slow piano", "la", False, "auto", 0, "auto", "auto", SECONDS, 7, 40)
+    codes, report = compose.ComposeCodes.execute(handle, *fields).args
+    assert [len(seeds) for seeds in asked] == batches
+    assert [seed for seeds in asked for seed in seeds] == list(range(40, 47))
+    assert all(map(torch.equal, codes.items, made))
+    assert (f"for {batches[0]} songs at a time" in report) == (len(batches) > 1)
+    total = round(5 * SECONDS) * len(batches)
+    assert moves == [(done, total) for done in range(1, total + 1)]
 
 
 def test_a_file_of_fp8_weights_stays_as_small_as_it_is(host, run_graph, graph, models):

@@ -139,3 +139,35 @@ def test_composing_waits_once_per_token_and_leaves_nothing_elsewhere(core, pack,
         assert steps == [(3,)] * 3
         assert watch.asked == 0
         assert [tuple(song.shape) for song in songs] == [(3,)] * 3
+
+
+def sent_to_card(core, pack, count):
+    """How often something is sent while two songs of so many codes are written."""
+    runtime = pack.nodes.comfy_runtime
+    with fake_gpu(4096) as device, Watch(device) as watch:
+        planner = core.planner.Planner(core.text_encoder.Qwen3Sizes(**GIANT), runtime.OPS).to(torch.bfloat16)
+        part = runtime.Managed(planner.requires_grad_(False), runtime.Role.PLANNER, torch.bfloat16)
+        network, like = part.loaded(0), torch.empty(0, device=device, dtype=torch.bfloat16)
+        watch.sent.clear()
+        words = (network, PROMPT, NEGATIVE, GIANT_CODES, GIANT_END, count, [1, 2], core.token_choice.Choice())
+        core.writing.compose_codes(*words, like=like)
+        return len(watch.sent)
+
+
+def test_nothing_is_sent_to_the_card_for_a_code(core, pack):
+    assert sent_to_card(core, pack, 2) == sent_to_card(core, pack, 9) > 0
+
+
+def test_a_table_that_has_to_be_cast_is_cast_once_and_counted(core, pack):
+    runtime, sizes = pack.nodes.comfy_runtime, core.text_encoder.Qwen3Sizes(**GIANT)
+    for stored, rows in ((torch.float8_e4m3fn, core.layouts.TEXT_ROWS), (torch.bfloat16, 0)):
+        with fake_gpu(4096) as device, Watch(device):
+            planner = core.planner.Planner(sizes, runtime.OPS).to(stored)
+            part = runtime.Managed(planner.requires_grad_(False), runtime.Role.PLANNER, torch.bfloat16)
+            handle = pack.nodes.sockets.PlannerHandle(part, core.scribe.Scribe(planner, None, None), "giant")
+            counted = pack.nodes.planner.bytes_for(handle, 1, 100)
+            assert counted == core.memory.planning_bytes(sizes, 1, 100, torch.bfloat16, rows)
+            candidates = core.writing.Candidates(planner, torch.empty(0, dtype=torch.bfloat16))
+            sets = [torch.arange(first, 151_640) for first in (0, 7, 30)]
+            places = {candidates._prepared(ids)[1].untyped_storage()._cdata for ids in sets}
+            assert len(places) == 1

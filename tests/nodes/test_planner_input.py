@@ -137,7 +137,7 @@ def test_no_planner_at_all(graph, pack, refuses):
     assert "models/text_encoders" in words
 
 
-@pytest.mark.parametrize("name", ["gone.safetensors", "../../secret"])
+@pytest.mark.parametrize("name", ["gone.safetensors", "../../secret", "", "."])
 def test_a_planner_that_has_gone(graph, refuses, name):
     refuses(loaded(graph, given(graph, name)), "There is no")
 
