@@ -55,11 +55,11 @@ class TextTokenizer:
             for name, token in special_ids.items()
             if (found := re.fullmatch(CODE_NAME, name))
         )
-        self.codes = len(codes)
+        self.codes = min(len(codes), AUDIO_CODES)  # published planners name 65,535; no model plays the rest
         self.first_code = codes[0][1] if codes else None
-        if codes != [(index, codes[0][1] + index) for index in range(self.codes)]:
+        if codes != [(index, codes[0][1] + index) for index in range(len(codes))]:
             raise UnsupportedCheckpointError(
-                f"The {self.codes} audio code tokens of the tokenizer are not numbered from 0 without a gap.",
+                f"The {len(codes)} audio code tokens of the tokenizer are not numbered from 0 without a gap.",
                 "Download the checkpoint's tokenizer.json again.",
             )
 

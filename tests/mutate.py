@@ -1,6 +1,6 @@
 """Breaks acestep_core on purpose, one place at a time, and writes into MUTATIONS.md which test notices.
 
-python tests/mutate.py            all mutations of mutations.py, about half an hour
+python tests/mutate.py            all mutations, about forty minutes
 python tests/mutate.py velocity   only those whose row holds "velocity"; the other rows stay as they are
 python tests/mutate.py survives   only those that no test noticed
 """
@@ -16,8 +16,10 @@ from pathlib import Path
 
 import host
 from mutations import MUTATIONS, Mutation
+from planner_mutations import PLANNER_MUTATIONS
 
 ROOT = Path(__file__).resolve().parents[1]
+ALL = (*MUTATIONS, *PLANNER_MUTATIONS)
 TABLE = ROOT / "tests" / "MUTATIONS.md"
 COPIED = ("acestep_core", "tests", "conftest.py", "pyproject.toml")
 SURVIVES, NOT_RUN = "**survives**", "not run yet"
@@ -26,7 +28,7 @@ ROW = re.compile(r"^\| `(\w+\.py)` \| (.+) \| (.+) \|$", re.MULTILINE)
 HEAD = """# Tests that bite
 
 Each row is a deliberate breakage of `acestep_core`, made in a copy of the sources, and the test that failed first.
-Written by `python tests/mutate.py`; the exact texts are in `mutations.py`.
+Written by `python tests/mutate.py`; the exact texts are in `mutations.py` and `planner_mutations.py`.
 
 | file | mutation | caught by |
 |---|---|---|
@@ -82,7 +84,7 @@ def recorded() -> dict[tuple[str, str], str]:
 
 def record(catchers: Mapping[tuple[str, str], str]) -> None:
     """Write the table anew."""
-    rows = (f"| `{m.file}` | {m.words} | {catchers.get((m.file, m.words), NOT_RUN)} |\n" for m in MUTATIONS)
+    rows = (f"| `{m.file}` | {m.words} | {catchers.get((m.file, m.words), NOT_RUN)} |\n" for m in ALL)
     TABLE.write_text(HEAD + "".join(rows), encoding="utf-8")
 
 
@@ -90,7 +92,7 @@ def main() -> None:
     """Check the tests against the intact sources, then the chosen mutations against their tests."""
     wanted = " ".join(sys.argv[1:]).lower()
     catchers = recorded()
-    rows = {m: f"{m.file} {m.words} {catchers.get((m.file, m.words), NOT_RUN)}".lower() for m in MUTATIONS}
+    rows = {m: f"{m.file} {m.words} {catchers.get((m.file, m.words), NOT_RUN)}".lower() for m in ALL}
     chosen = [m for m, row in rows.items() if wanted in row]
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch)

@@ -37,7 +37,7 @@ from torch import Tensor
 
 Named = dict[str, Tensor]
 PLANNER_FOLDER, PLANNER_FILE = "acestep-5Hz-lm-1.7B", "qwen_1.7b_ace15.safetensors"
-AUDIO_CODES = 64_000
+CODE_NAMES = 65_535  # in a published planner's tokenizer, up to the last row of its table
 DIFFUSERS_NAMES = {  # official -> diffusers
     "proj_in.1.": "proj_in_conv.",
     "proj_out.1.": "proj_out_conv.",
@@ -154,7 +154,7 @@ def write_planner(tiny: TinyModel, folder: Path, shards: int = 1) -> Path:
         save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     else:
         write_shards(weights, folder, shards)
-    _write_tokenizer(folder, AUDIO_CODES)
+    _write_tokenizer(folder, CODE_NAMES)
     return folder
 
 

@@ -1,10 +1,9 @@
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
-from planner_text import dense_json, ending_tokens, follow_forced, tiny, tokenizer_of, whole, write_all
+from official_processor import Official
+from planner_text import dense_json, ending_tokens, follow_forced, tiny, tokenizer_of, write_all
 
 from acestep_core.chain_of_thought import Thought, read_fields
 from acestep_core.grammar import CAPTION_TOKENS, FIELD_TOKENS, FIELDS, GENRE_TOKENS, Grammar, fits_caption
@@ -131,59 +130,9 @@ def test_whatever_the_logits_a_text_is_whole_in_order_in_range_and_ends(grammars
             check(case, ids, grammar)
 
 
-class Official:
-    """The official constrained decoding, told our tokens one by one."""
-
-    def __init__(self, tokenizer):
-        sys.path.append(str(Path(sys.prefix) / "official"))  # where make put it, away from everything else
-        from acestep.constrained_logits_processor import MetadataConstrainedLogitsProcessor
-
-        self.bpe = whole(tokenizer)
-        self.size = self.bpe.get_vocab_size()
-        self.eos_token_id = self.bpe.token_to_id("<|im_end|>")
-        self.processor = MetadataConstrainedLogitsProcessor(self, genres_vocab_path="none")
-
-    def __len__(self):
-        return self.size
-
-    def encode(self, text, add_special_tokens):
-        return self.bpe.encode(text, add_special_tokens=add_special_tokens).ids
-
-    def decode(self, ids):
-        return self.bpe.decode(ids, skip_special_tokens=False)
-
-    def begin(self, case):
-        given = {name: str(value) for name, value in case.given.items().items()}
-        given |= (
-            {"timesignature": "6"} if case.given.timesignature == "6/8" else {}
-        )  # theirs leaves it as it is
-        self.processor.reset()
-        self.processor.set_max_duration(case.longest)
-        self.processor.set_user_metadata(given | ({"genres": "pop"} if case.describes else {}))
-        self.processor.set_skip_genres(not case.describes)
-        self.processor.set_skip_caption("caption" not in case.fields)
-        self.processor.set_skip_language("language" not in case.fields)
-        self.processor.set_stop_at_reasoning(not case.describes)
-        self.processor.set_generation_phase("understand" if case.describes else "cot")
-
-    def allowed(self, logits):
-        return self.processor(torch.zeros(1, 1, dtype=torch.long), logits[None])[0].isfinite()
-
-    @property
-    def state(self):
-        rules = self.processor
-        if rules.state.name != "CAPTION_VALUE":
-            return rules.state.name
-        if rules.caption_ending:
-            return "the name after a caption"
-        if rules.caption_after_newline:
-            return "after a line of the caption"
-        return rules.state.name if rules.accumulated_value else "the caption's first token"
-
-
 def compare(case, official, logits, enders):
     """Write one text with both; the places where they allow different tokens."""
-    official.begin(case)
+    official.begin_thought(case.given, case.fields, case.describes, case.longest)
     walk, differences = case.walk, set()
     while not walk.done:
         forced, state, scores = walk.forced(), official.state, logits()
@@ -200,7 +149,7 @@ def compare(case, official, logits, enders):
             assert theirs[token], state
             assert theirs[ours].all() if relation == "fewer" else (relation, greedy) == ("greedy", True)
         walk.take(token)
-        official.processor.update_state(token)
+        official.take(token)
     if not case.describes:
         differences.add("the end of a plan")
         assert official.allowed(logits()).nonzero().tolist() == [[official.eos_token_id]]

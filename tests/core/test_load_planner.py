@@ -117,6 +117,7 @@ def test_the_folder_brings_a_tokenizer_with_all_codes(tiny_turbo):
     tokenizer = load_planner_tokenizer(open_planner(layouts(tiny_turbo)["folder"]))
 
     assert (tokenizer.codes, tokenizer.first_code) == (64_000, FIRST_CODE)
+    assert tokenizer.special("<|audio_code_65534|>") == SIZES["vocab_size"] - 1  # named, but no code
     assert tokenizer.special("<|im_end|>") == END
     assert tokenizer.ids("# Caption") == load_tokenizer(open_checkpoint(tiny_turbo / "official")).ids(
         "# Caption"
