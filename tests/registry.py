@@ -36,6 +36,10 @@ QUIET = {"DO_NOT_TRACK": "1", "PYTHONUTF8": "1"}
 
 def listed() -> list[str]:
     """Files of the work tree that git knows or would take."""
+    if not shutil.which("git") or not (ROOT / ".git").exists():
+        sys.exit(
+            "The registry's checks need git, and a clone instead of a bare copy: they ask it for the files."
+        )
     command = ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     found = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return sorted({name for name in found.split("\0") if name and (ROOT / name).is_file()})
