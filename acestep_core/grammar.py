@@ -29,7 +29,7 @@ from .timebase import MAX_SECONDS
 
 CAPTION_TOKENS = 512
 GENRE_TOKENS = 64
-LENGTHS, TOKENIZERS = 8, 2  # how many trees of durations, and how many grammars, are kept
+LENGTHS, TOKENIZERS = 8, 1  # how many trees of durations, and how many grammars, are kept
 FIELD_TOKENS = 128  # more than all names, short values and tags together ever take
 FIELDS = ("bpm", "caption", "duration", "genres", "keyscale", "language", "timesignature")
 VALUES: Mapping[str, Sequence[str]] = MappingProxyType(

@@ -21,7 +21,7 @@ from .weights import Weights, load_exactly, read_json
 PLANNER_FOLDER, PLANNER_FILE = "acestep-5Hz-lm-1.7B", "qwen_1.7b_ace15.safetensors"
 CHOOSE = f"Choose a planner of ACE-Step 1.5, such as {PLANNER_FOLDER} or {PLANNER_FILE}."
 TABLE = "embed_tokens.weight"
-TOKENIZERS = 2  # kept after they were read
+TOKENIZERS = 1  # kept after they were read; with its grammar one takes 120 MB
 LANDMARKS = frozenset({TABLE, "layers.0.self_attn.q_norm.weight"})
 
 ReadTokenizer = Callable[[Path], TextTokenizer]
