@@ -65,7 +65,7 @@ PLANNER_MUTATIONS = [
     Mutation("a text's forced tokens are not read", "writing.py", "writing",
              "self._read = len(text)\n", "self._read = len(text) + 1\n"),
     Mutation("sets of equal address are mixed up", "writing.py", "writing",
-             "return ids, self._planner.rows(ids, self._like), None", "return ids[:0], self._planner.rows(ids, self._like), None"),
+             "return ids, self._planner.rows(ids, self._like), None", "return ids.clone(), self._planner.rows(ids, self._like), None"),
     # --------------------------------------------------------------------------------------------- grammar
     Mutation("a tempo may be 29", "grammar.py", "grammar", "range(BPM_RANGE[0],", "range(BPM_RANGE[0] - 1,"),
     Mutation("a song may last a second longer than there is room", "grammar.py", "grammar planning",

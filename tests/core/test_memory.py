@@ -54,6 +54,13 @@ def test_a_stack_without_window_writes_no_blocks_out():
 PLANNER = Qwen3Sizes(70_000, 128, 384, 4, 4, 2, 64, 1e-6, 1e6)
 
 
+@pytest.mark.parametrize(("rows", "tokens"), [(4, 20_000), (2, 30_000), (9, 40_000)])
+def test_a_planner_remembers_every_token_of_every_row(rows, tokens):
+    told = [planning_bytes(PLANNER, number, tokens, torch.bfloat16) for number in (rows - 1, rows)]
+    itemsize, heads = 2, 2 * PLANNER.num_hidden_layers * PLANNER.num_key_value_heads
+    assert told[1] - told[0] > itemsize * heads * PLANNER.head_dim * tokens
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize(("songs", "negative"), [(1, False), (1, True), (4, True)])
 def test_composing_takes_no_more_than_was_told_and_more_than_half_of_it(songs, negative, dtype):

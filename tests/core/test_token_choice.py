@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from planner_oracle import plain_choice, uniforms
 
@@ -58,8 +58,9 @@ def test_a_sharp_distribution_is_not_sorted_whole(monkeypatch):
 
 
 @given(st.integers(0, 2**24 - 1), st.lists(st.floats(-30, 30, width=32), min_size=1, max_size=40))
+@example(0, [1.0])
 def test_no_number_picks_a_candidate_that_has_no_chance(number, scores):
-    logits = torch.tensor([[*scores, -math.inf]])
+    logits = torch.tensor([[-math.inf, *scores, -math.inf]])
     for choice in (Choice(), Choice(top_p=1.0), Choice(top_p=0.5, min_p=0.1)):
         place = choose(logits, choice, torch.tensor([number / 2**24])).item()
         assert logits[0, place] > -math.inf
