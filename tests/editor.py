@@ -52,6 +52,13 @@ NODES = """() => {
   return html.length ? html : app.graph.nodes.map((node) => [Number(node.id), ...node.getBounding()]);
 }"""
 GROUPS = "() => app.graph.groups.map((group) => [...group.pos, ...group.size])"
+LANGUAGE = """(language) => {
+  const settings = app.extensionManager.setting;
+  if (settings.get("Comfy.Locale") === language) return false;
+  window.nodeBefore = app.graph.nodes[0];
+  settings.set("Comfy.Locale", language);
+  return true;
+}"""
 Result = TypeVar("Result")
 
 
@@ -108,6 +115,23 @@ class Editor:
         """Nodes as HTML, or drawn on the canvas."""
         self.js("(on) => app.extensionManager.setting.set('Comfy.VueNodes.Enabled', on)", wanted)
         self.page.wait_for_timeout(300)
+
+    @contextmanager
+    def speaking(self, language: str) -> Iterator[None]:
+        """In another language, as chosen in the settings; there must be a node in the graph."""
+        before = self.js("() => app.extensionManager.setting.get('Comfy.Locale')")
+        self._speak(language)
+        try:
+            yield
+        finally:
+            self._speak(before)
+
+    def _speak(self, language: str) -> None:
+        """Both frontends load the graph again for it."""
+        if self.js(LANGUAGE, language):
+            self.page.wait_for_function("() => app.graph.nodes[0] !== window.nodeBefore", timeout=30_000)
+            self.page.wait_for_timeout(400)
+            self.js("() => app.extensionManager.toast.removeAll?.()")  # which say that names have changed
 
     def fit(self) -> None:
         """Show the whole graph."""

@@ -2,10 +2,11 @@
 
     python tests/node_words.py            says what each language lacks, and what it has too much
     python tests/node_words.py --update   writes the words of the schemas as the English ones, and in every other language
-                                          new entries in English, to be translated, and none that the schemas lack
+                                          new entries in English, to be translated, and none that the schemas lack;
+                                          and copies English help pages to where languages without a page find them
 
 A new node needs these steps: the snapshot (tests/node_snapshot.py --update), this with --update, its entries translated,
-and a help page in each language of PAGES. tests/test_words.py names whatever is still English or wrong.
+and a help page in each language of PAGES, written before the update. tests/test_words.py names whatever is still English or wrong.
 """
 
 import json
@@ -52,6 +53,11 @@ def file_of(language: str) -> Path:
 
 def page_of(node: str, language: str) -> Path:
     return ROOT / "web" / "docs" / node / f"{language}.md"
+
+
+def fallback_of(node: str) -> Path:
+    """The page that ComfyUI shows in all other languages: the English one once more."""
+    return ROOT / "web" / "docs" / f"{node}.md"
 
 
 def words_in(language: str) -> Words:
@@ -135,6 +141,8 @@ def main() -> None:
             file_of(language).parent.mkdir(parents=True, exist_ok=True)
             kept = {} if language == ENGLISH else found[language]
             file_of(language).write_text(text_of(merged(now, kept)), encoding="utf-8")
+        for node in now:
+            fallback_of(node).write_bytes(page_of(node, ENGLISH).read_bytes())
         return
     if lines := [f"{code} {line}" for code in LANGUAGES for line in differences(now, found[code])]:
         sys.exit("\n".join(lines))

@@ -63,6 +63,7 @@ COMFYUI = {  # ComfyUI's own nodes that pages name, as its frontend calls them
     "ja": "音声を読み込む, プレビュー任意, マスクを反転, マスク合成, オーディオの長さをトリミング",
     "ko": "오디오 로드, 미리보기 아무거나, 마스크 반전, 마스크 합성, 오디오 길이 자르기",
 }
+PLAYER = ROOT / "web/player.js"
 SECTIONS = 4
 SHORTEST, LONGEST = 140, 320  # words of an English page
 
@@ -124,7 +125,8 @@ def test_an_update_keeps_what_is_translated_and_adds_and_removes_the_rest():
 def test_the_locales_and_pages_are_those_of_the_languages_meant():
     assert {path.name for path in (ROOT / "locales").iterdir()} == set(LANGUAGES)
     found = {path.relative_to(ROOT / "web/docs").as_posix() for path in (ROOT / "web/docs").rglob("*.md")}
-    assert found == {f"{node}/{language}.md" for node in SNAPSHOT for language in PAGES}
+    pages = {f"{node}/{language}.md" for node in SNAPSHOT for language in PAGES}
+    assert found == pages | {f"{node}.md" for node in SNAPSHOT}
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -189,7 +191,30 @@ def test_an_option_is_shown_with_its_value_in_it(language):
             assert text.startswith(place[-1]), place
 
 
+def player_words(language: str) -> dict[str, str]:
+    """What the player's buttons say: the whole of main.json."""
+    (group,) = json.loads((ROOT / "locales" / language / "main.json").read_text(encoding="utf-8")).items()
+    assert group[0] == "acestepgraph"
+    return group[1]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_player_speaks_every_language(language):
+    words, english = player_words(language), player_words(ENGLISH)
+    assert list(words) == list(english)
+    assert set(words) == set(re.findall(r"\bwords\.(\w+)", PLAYER.read_text(encoding="utf-8")))
+    if language != ENGLISH:
+        assert not set(words.values()) & set(english.values())
+        assert all(re.search(WRITING[language], text) for text in words.values())
+    assert not [text for text in words.values() if SYNTAX.search(text)]
+
+
 # --------------------------------------------------------------------------------------------------- help pages
+@pytest.mark.parametrize("node", SNAPSHOT)
+def test_a_language_without_a_page_gets_the_english_one(node):
+    assert node_words.fallback_of(node).read_bytes() == node_words.page_of(node, ENGLISH).read_bytes()
+
+
 pages = pytest.mark.parametrize("language", PAGES)
 nodes = pytest.mark.parametrize("node", SNAPSHOT)
 

@@ -9,6 +9,7 @@ const ROW = 32; // pixels
 const PLAYER = 54;
 
 const players = new WeakMap(); // node -> what shows it a list of files
+const translations = api.getCustomNodesI18n().catch(() => ({})); // language -> locales/<language>/main.json
 
 function make(tag, properties, ...children) {
   const element = Object.assign(document.createElement(tag), properties);
@@ -20,14 +21,21 @@ function addressOf({ filename, subfolder, type }) {
   return api.apiURL("/view?" + new URLSearchParams({ filename, subfolder: subfolder ?? "", type, t: Date.now() }));
 }
 
+// What the player says, in the language of ComfyUI's settings or else in English. Another language loads the graph anew.
+async function playerWords() {
+  const known = await translations;
+  const language = app.extensionManager.setting.get("Comfy.Locale");
+  return known[language]?.acestepgraph ?? known.en?.acestepgraph ?? {};
+}
+
 function addPlayer(node) {
   let files = [];
   let current = 0;
 
   const audio = make("audio", { controls: true, preload: "metadata" });
   const label = make("span", {});
-  const previous = make("button", { type: "button", title: "Previous song", textContent: "\u25C0", onclick: () => choose(current - 1) });
-  const next = make("button", { type: "button", title: "Next song", textContent: "\u25B6", onclick: () => choose(current + 1) });
+  const previous = make("button", { type: "button", textContent: "\u25C0", onclick: () => choose(current - 1) });
+  const next = make("button", { type: "button", textContent: "\u25B6", onclick: () => choose(current + 1) });
   const row = make("div", { className: "acegraph-songs" }, previous, label, next);
   const box = make("div", { className: "acegraph-player" }, row, audio);
   audio.style.cssText = "width: 100%; height: 40px; flex: none;";
@@ -36,6 +44,11 @@ function addPlayer(node) {
   box.style.cssText = "display: flex; flex-direction: column; justify-content: center; gap: 4px; box-sizing: border-box;";
   for (const button of [previous, next]) button.style.cssText = "width: 28px; cursor: pointer;";
   for (const event of ["pointerdown", "pointermove", "pointerup"]) box.addEventListener(event, (e) => e.stopPropagation());
+
+  playerWords().then((words) => {
+    previous.title = previous.ariaLabel = words.previousSong ?? "";
+    next.title = next.ariaLabel = words.nextSong ?? "";
+  });
 
   const height = () => (files.length > 1 ? PLAYER + ROW : PLAYER);
   const widget = node.addDOMWidget(WIDGET, "ACEGRAPH_PLAYER", box, {

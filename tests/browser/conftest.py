@@ -64,19 +64,7 @@ def style(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def styled(studio: Studio, frontend: str, style: str, request: pytest.FixtureRequest) -> Iterator[Editor]:
-    yield from tab_of(studio, frontend, STYLES[style], request)
-
-
-@pytest.fixture
-def editor(studio: Studio, frontend: str, request: pytest.FixtureRequest) -> Iterator[Editor]:
-    """The style that a user of this frontend most likely has."""
-    yield from tab_of(studio, frontend, frontend != FRONTENDS[0], request)
-
-
-def tab_of(
-    studio: Studio, frontend: str, new_style: bool, request: pytest.FixtureRequest
-) -> Iterator[Editor]:
-    opened = studio.tab(frontend, new_style)
+    opened = studio.tab(frontend, STYLES[style])
     opened.errors.clear()
     yield opened
     opened.picture(re.sub(r"[^\w.]+", "_", request.node.name))
