@@ -56,9 +56,10 @@ def open_any(path: Path, variant: str) -> Checkpoint:
         return open_one_file(path, variant)
     if (path / DIFFUSERS_INDEX).is_file():
         return open_diffusers(path, variant)
-    if (path / CONFIG).is_file():
+    models = sorted(path.glob(MODEL_FOLDERS))  # of a whole download, whose top has a config.json as well
+    if (path / CONFIG).is_file() and (any(path.glob(f"{NATIVE_STEM}*.safetensors")) or not models):
         return open_official(path, variant)
-    inside = sorted(folder for folder in path.glob(MODEL_FOLDERS) if (folder / CONFIG).is_file())
+    inside = [folder for folder in models if (folder / CONFIG).is_file()]
     if len(inside) != 1:
         found = f"several models ({few(folder.name for folder in inside)})" if inside else "no model"
         first = "an ACE-Step 1 checkpoint, and " if (path / "ace_step_transformer").is_dir() else ""
@@ -110,7 +111,9 @@ def open_diffusers(folder: Path, variant: str) -> Checkpoint:
         read_json(codec) if codec.is_file() else None,
     )
     encoder = Weights.open_folder(folder / "condition_encoder", DIFFUSERS_STEM)
-    stored = encoder.get(key_maps.DIFFUSERS_SILENCE)
+    stored, beside = encoder.get(key_maps.DIFFUSERS_SILENCE), folder / SILENCE_FILE
+    if stored is None and beside.is_file():
+        stored = read_silence(beside, config.audio_acoustic_hidden_dim)
     model = ModelFiles(
         weights=weights,
         config=config,

@@ -35,12 +35,20 @@ def folders_in(*kinds: str) -> list[str]:
     for root in map(Path, folder_paths.get_folder_paths(FOLDER_KEY)):
         for place, inside, files in os.walk(root, followlinks=True):
             folder = Path(place)
-            marked = folder != root and any(mark in files for mark in FOLDER_MARKS)
+            marked = folder != root and is_checkpoint(folder, inside, files)
             if marked and kind_of_folder(folder) in kinds:
                 found.append(folder.relative_to(root).as_posix())
             if marked or len(folder.relative_to(root).parts) >= FOLDER_DEPTH:
                 inside.clear()
     return sorted(set(found))
+
+
+def is_checkpoint(folder: Path, inside: Iterable[str], files: Iterable[str]) -> bool:
+    """Whether a folder is marked as a checkpoint, and not merely the top of a download that holds several."""
+    if DIFFUSERS_MARK in files or CONFIG_MARK not in files:
+        return DIFFUSERS_MARK in files
+    weights = any(name.endswith(".safetensors") for name in files)
+    return weights or not any((folder / name / CONFIG_MARK).is_file() for name in inside)
 
 
 def kind_of_folder(folder: Path) -> str:

@@ -1,7 +1,7 @@
 """Load ACE-Step: files from ComfyUI's folders become model, text encoder and VAE."""
 
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import NamedTuple
 
 import torch
@@ -195,13 +195,14 @@ def replaced(checkpoint: Checkpoint, **parts: object) -> Checkpoint:
 
 
 def usual(name: str, key: str, part: str) -> Path:
-    """The published single file of a part that the model's own files do not bring."""
-    if name not in folders.files_in(key):
+    """The published single file of a part that the model's own files do not bring; it may lie in a subfolder."""
+    found = [file for file in folders.files_in(key) if PurePath(file).name == name]
+    if not found:
         raise InvalidInputError(
             f"This model file brings no {part}, and {name} is not in models/{key}.",
             f"Put {name} there, or choose another {part} in the node.",
         )
-    return folders.path_of(name, key)
+    return folders.path_of(min(found, key=len), key)
 
 
 def model_handle(

@@ -131,9 +131,10 @@ def build(
 
 
 def write_official(tiny: TinyModel, root: Path, shards: int = 1) -> Path:
-    """The folders of the official repository; returns the model's own."""
+    """The folders of the official repository, whose top repeats the model's config.json; returns the model's own."""
     folder = root / f"acestep-v15-{tiny.name}"
-    _json(folder / "config.json", tiny.config)
+    for place in (root, folder):
+        _json(place / "config.json", tiny.config)
     if shards == 1:
         save_file(tiny.model, folder / "model.safetensors", metadata={"format": "pt"})
     else:
@@ -147,9 +148,9 @@ def write_official(tiny: TinyModel, root: Path, shards: int = 1) -> Path:
 
 
 def write_planner(tiny: TinyModel, folder: Path, shards: int = 1) -> Path:
-    """The planner's own folder, whose keys begin with `model.`."""
+    """The planner's own folder; its keys have no `model.`, as those of the published 1.7B (the 0.6B's do)."""
     _json(folder / "config.json", PLANNER_CONFIG)
-    weights = {f"model.{key}": weight for key, weight in tiny.planner.items()}
+    weights = tiny.planner
     if shards == 1:
         save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     else:
@@ -209,6 +210,10 @@ def write_comfy(tiny: TinyModel, root: Path) -> Path:
     whole |= {f"vae.{key}": weight for key, weight in vae.items()}
     whole |= {f"text_encoders.qwen3_06b.transformer.{key}": weight for key, weight in text.items()}
     whole |= {f"text_encoders.qwen3_2b.transformer.{key}": weight for key, weight in planner.items()}
+    for encoder in ("qwen3_06b", "qwen3_2b"):
+        whole[f"text_encoders.{encoder}.logit_scale"] = torch.tensor(
+            4.6055
+        )  # ComfyUI saves one; nobody reads it
     save_file(whole, root / "checkpoints" / f"ace_step_1.5_{file}_aio.safetensors")
     return root
 

@@ -8,7 +8,7 @@ import pytest
 import tiny_checkpoint
 import torch
 from checkpoint_shapes import model_shapes
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from tiny_checkpoint import DIFFUSERS_PREFIXES, TinyModel, tiny_model
 from tiny_weights import TEXT_CONFIG, VAE_CONFIG
 
@@ -204,6 +204,27 @@ def test_without_a_stored_silence_there_is_none(official):
     (model_folder(official.parent) / "silence_latent.pt").unlink()
 
     assert open_checkpoint(official).model.silence is None
+
+
+def test_a_diffusers_folder_may_have_its_silence_beside_the_networks(tiny_turbo, parts, tmp_path):
+    folder = shutil.copytree(tiny_turbo / "diffusers", tmp_path / "diffusers")
+    encoder = folder / "condition_encoder" / "diffusion_pytorch_model.safetensors"
+    weights = load_file(encoder)
+    del weights["silence_latent"]
+    save_file(weights, encoder)
+    assert open_checkpoint(folder).model.silence is None
+
+    torch.save(parts.silence.mT.contiguous(), folder / "silence_latent.pt")
+    assert torch.equal(open_checkpoint(folder).model.silence, parts.silence)
+
+
+def test_the_top_of_a_download_is_no_model_although_it_has_a_config(official, tmp_path):
+    assert (official / "config.json").is_file()
+    assert open_checkpoint(official).model.variant.value == "turbo"
+
+    shutil.copytree(model_folder(official.parent), official / "acestep-v15-base")
+    with pytest.raises(UnsupportedCheckpointError, match="several models"):
+        open_checkpoint(official)
 
 
 def test_the_vaes_sizes_are_the_same_in_every_spelling(tiny_turbo):

@@ -221,7 +221,7 @@ def test_a_folder_that_lacks_a_file_says_which(folder, lost, said):
 
 def test_a_weight_that_is_missing_is_named(folder):
     weights = load_file(folder / "model.safetensors")
-    del weights["model.layers.1.mlp.up_proj.weight"]
+    del weights["layers.1.mlp.up_proj.weight"]
     save_file(weights, folder / "model.safetensors")
     with pytest.raises(UnsupportedCheckpointError, match=r"missing \(layers.1.mlp.up_proj.weight"):
         load_planner(open_planner(folder))

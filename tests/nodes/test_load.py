@@ -89,6 +89,42 @@ def test_every_weight_dtype_plays(host, run_graph, dtype):
     assert torch.isfinite(done[sampler["latent"]]["samples"]).all()
 
 
+@pytest.fixture
+def whole_download(host, models):
+    """The official repository in a folder of its own, whose top has a config.json but no weights."""
+    folder = host.base / "models" / "acestep" / "Ace-Step1.5"
+    folder.symlink_to(models / "turbo" / "official")
+    assert (folder / "config.json").is_file()
+    yield folder.name
+    folder.unlink()
+
+
+def test_a_whole_download_is_looked_into(host, pack, run_graph, whole_download):
+    inputs = host.info("AceGraphLoad")["input"]["required"]
+    found = {
+        name: [o for o in inputs[name][1]["options"] if whole_download in o] for name in ("model", "vae")
+    }
+    assert found == {"model": [f"{whole_download}/acestep-v15-turbo"], "vae": [f"{whole_download}/vae"]}
+    planners = host.info("AceGraphLoadPlanner")["input"]["required"]["planner"][1]["options"]
+    assert f"{whole_download}/{comfy_models.PLANNER_FOLDER}" in planners
+    song(host, run_graph, model=f"{whole_download}/acestep-v15-turbo")
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [("vae", comfy_models.VAE_FILE), ("text_encoders", comfy_models.TEXT_FILE)]
+)
+def test_split_files_find_the_usual_ones_in_subfolders_too(host, run_graph, kind, name):
+    plain = host.base / "models" / kind / name
+    nested = plain.parent / "AceStep" / name
+    nested.parent.mkdir()
+    plain.rename(nested)
+    try:
+        song(host, run_graph, model="acestep_v1.5_turbo.safetensors")
+    finally:
+        nested.rename(plain)
+        nested.parent.rmdir()
+
+
 def test_split_files_find_the_usual_text_encoder_and_vae(host, run_graph):
     done, _ = loaded(run_graph, host, model="acestep_v1.5_turbo.safetensors")
     assert done.success, done.error
