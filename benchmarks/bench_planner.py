@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import torch
+from checkpoint_shapes import FULL_QWEN
 from torch import Tensor, nn
 from transformers import DynamicCache, LogitsProcessor, LogitsProcessorList, Qwen3Config, Qwen3ForCausalLM
 
@@ -14,7 +15,7 @@ from acestep_core.planner import Planner
 from acestep_core.text_encoder import Qwen3Sizes
 from acestep_core.token_choice import Choice
 from acestep_core.writing import compose_codes
-from benchmarks.full_size import QWEN, filled
+from benchmarks.full_size import filled
 from benchmarks.harness import DTYPES, Row, device, race, seconds_of
 
 PROMPT, NEGATIVE = 200, 120  # tokens: a caption with lyrics, and the lyrics alone
@@ -22,7 +23,7 @@ TOKENS, QUICK_TOKENS = 32, 4
 SONGS = 4
 ROWS = 217_204
 CODES, END = range(151_669, 215_669), 151_645
-SIZES = Qwen3Sizes(**{**QWEN, "vocab_size": ROWS})
+SIZES = Qwen3Sizes(**{**FULL_QWEN, "vocab_size": ROWS})
 SMALL = replace(SIZES, hidden_size=64, intermediate_size=96, num_hidden_layers=3, head_dim=16)
 LARGER = {
     "1.7B": replace(SIZES, hidden_size=2048, intermediate_size=6144),

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from checkpoint_shapes import FULL_QWEN
 from tiny_tokenizer import tokenizer_json
 from torch import Tensor, nn
 from vae_oracle import FULL, oobleck_of, randomise, reference
@@ -24,7 +25,7 @@ from acestep_core.text_encoder import Qwen3Sizes, load_text_encoder
 from acestep_core.text_tokenizer import TextTokenizer
 from acestep_core.tiling import decode_tiled
 from acestep_core.timebase import frames_of
-from benchmarks.full_size import QWEN, TURBO, condition_encoders, distance, transformers
+from benchmarks.full_size import TURBO, condition_encoders, distance, transformers
 from benchmarks.harness import Row, device, race
 
 ITEMS = ((10.0, 3.0, 4.0), (30.0, 2.5, 3.3))  # seconds, gate, goal
@@ -107,7 +108,7 @@ def chains() -> tuple[Any, Chain]:
 
     transformer, our_transformer = transformers(TURBO, BF16)
     encoder, our_encoder = condition_encoders(TURBO, BF16)
-    text = Qwen3Model(Qwen3Config(**QWEN)).to(device(), BF16).train(False).requires_grad_(False)
+    text = Qwen3Model(Qwen3Config(**FULL_QWEN)).to(device(), BF16).train(False).requires_grad_(False)
     vae = randomise(reference(FULL))
     our_vae = oobleck_of(vae.state_dict(), FULL, BF16).to(device())
     with tempfile.TemporaryDirectory() as folder:
@@ -128,6 +129,6 @@ def chains() -> tuple[Any, Chain]:
     )
     pipeline.set_progress_bar_config(disable=True)
     silence = Silence(encoder.silence_latent.float())
-    our_text = load_text_encoder(text.state_dict(), Qwen3Sizes(**QWEN), nn)
+    our_text = load_text_encoder(text.state_dict(), Qwen3Sizes(**FULL_QWEN), nn)
     player = Player(our_transformer, silence, turbo=True, dtype=BF16, device=torch.device(device()))
     return pipeline, Chain(ConditionWriter(our_tokenizer, our_text, our_encoder, silence), player, our_vae)

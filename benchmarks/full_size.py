@@ -13,18 +13,6 @@ from acestep_core.config import ModelConfig
 from acestep_core.dit import DiffusionTransformer
 from benchmarks.harness import device
 
-QWEN: dict[str, Any] = {
-    "vocab_size": 151_669,
-    "hidden_size": 1024,
-    "intermediate_size": 3072,
-    "num_hidden_layers": 28,
-    "num_attention_heads": 16,
-    "num_key_value_heads": 8,
-    "head_dim": 128,
-    "rope_theta": 1e6,
-    "rms_norm_eps": 1e-6,
-}
-
 
 def with_layers(count: int) -> ModelConfig:
     """The published sizes at another depth; ratios hardly depend on it."""

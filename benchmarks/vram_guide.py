@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)  # instead of this folder
 sys.path.insert(1, str(ROOT / "tests"))  # where the published shapes are written down
 
-from checkpoint_shapes import FULL_SIZE, FULL_SIZE_XL, model_shapes, qwen_shapes  # noqa: E402  after the path
+from checkpoint_shapes import FULL_QWEN, FULL_SIZE, FULL_SIZE_XL, model_shapes, qwen_shapes  # noqa: E402  after the path
 from vae_oracle import FULL  # noqa: E402
 
 from acestep_core.conditions import LYRIC_TOKENS  # noqa: E402
@@ -26,7 +26,6 @@ from acestep_core.memory import encoding_bytes, planning_bytes, sampling_bytes  
 from acestep_core.tiling import TILE_LADDER, activation_bytes  # noqa: E402
 from acestep_core.timebase import codes_of, frames_of  # noqa: E402
 from benchmarks.bench_planner import LARGER, SIZES  # noqa: E402
-from benchmarks.full_size import QWEN  # noqa: E402
 from benchmarks.table import README  # noqa: E402
 
 BEGIN, END = "<!-- vram:begin -->", "<!-- vram:end -->"
@@ -56,7 +55,7 @@ def row(name: str, raw: dict[str, Any], steps: int, guided: bool) -> str:
     """A model's weights, and what a run of each length adds."""
     config, shapes = ModelConfig.from_json(raw), model_shapes(raw)
     transformer = weights(shapes, "decoder.", "null_condition_emb")
-    encoders = weights(shapes, "encoder.") + weights(qwen_shapes(QWEN), "")
+    encoders = weights(shapes, "encoder.") + weights(qwen_shapes(FULL_QWEN), "")
     runs = [sampling_bytes(config, 1, frames_of(seconds), TOKENS, steps, guided, BF16) for seconds in LENGTHS]
     encoding = encoders + encoding_bytes(config.encoder_stack, LYRIC_TOKENS, BF16)
     cells = [name, gigabytes(transformer), gigabytes(encoding), *map(gigabytes, runs)]

@@ -44,6 +44,26 @@ FULL_SIZE_XL: dict[str, Any] = {
     "encoder_num_key_value_heads": 8,
 }
 
+FULL_QWEN: dict[str, Any] = {  # Qwen3-Embedding-0.6B
+    "vocab_size": 151_669,
+    "hidden_size": 1024,
+    "intermediate_size": 3072,
+    "num_hidden_layers": 28,
+    "num_attention_heads": 16,
+    "num_key_value_heads": 8,
+    "head_dim": 128,
+    "rms_norm_eps": 1e-6,
+    "rope_theta": 1e6,
+}
+FULL_VAE: dict[str, Any] = {
+    "audio_channels": 2,
+    "encoder_hidden_size": 128,
+    "downsampling_ratios": [2, 4, 4, 6, 10],
+    "channel_multiples": [1, 2, 4, 8, 16],
+    "decoder_channels": 128,
+    "decoder_input_channels": 64,
+}
+
 
 def model_shapes(config: Mapping[str, Any]) -> Shapes:
     """Everything in the official `model.safetensors` of a model with this config.json."""

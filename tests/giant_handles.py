@@ -7,29 +7,19 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 import torch
-from checkpoint_shapes import FULL_SIZE, FULL_SIZE_XL, Shapes, model_shapes, qwen_shapes, vae_shapes
+from checkpoint_shapes import (
+    FULL_QWEN,
+    FULL_SIZE,
+    FULL_SIZE_XL,
+    FULL_VAE,
+    Shapes,
+    model_shapes,
+    qwen_shapes,
+    vae_shapes,
+)
 from tiny_handles import core
 
 CONFIGS = {"2B": FULL_SIZE, "XL": FULL_SIZE_XL}
-QWEN = {
-    "vocab_size": 151_669,
-    "hidden_size": 1024,
-    "intermediate_size": 3072,
-    "num_hidden_layers": 28,
-    "num_attention_heads": 16,
-    "num_key_value_heads": 8,
-    "head_dim": 128,
-    "rms_norm_eps": 1e-6,
-    "rope_theta": 1e6,
-}
-VAE = {
-    "audio_channels": 2,
-    "encoder_hidden_size": 128,
-    "downsampling_ratios": [2, 4, 4, 6, 10],
-    "channel_multiples": [1, 2, 4, 8, 16],
-    "decoder_channels": 128,
-    "decoder_input_channels": 64,
-}
 
 
 class Giant(NamedTuple):
@@ -89,8 +79,8 @@ def giant_handles(
             core(pack, "variants").Variant[variant],
             None,
         ),
-        parts.TextFiles(empty(qwen_shapes(QWEN)), sizes.Qwen3Sizes.from_json(QWEN), tokenizer),
-        parts.VaeFiles(empty(vae_shapes(VAE)), config.VaeConfig.from_json(VAE)),
+        parts.TextFiles(empty(qwen_shapes(FULL_QWEN)), sizes.Qwen3Sizes.from_json(FULL_QWEN), tokenizer),
+        parts.VaeFiles(empty(vae_shapes(FULL_VAE)), config.VaeConfig.from_json(FULL_VAE)),
     )
     silence, wanted = (
         core(pack, "silence").Silence(torch.empty(1, 15_000, 64)),

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -27,6 +28,22 @@ TO_OFFICIAL = {
     "proj_out_conv.": "proj_out.1.",
 }
 
+
+class CastingLinear(nn.Linear):
+    """Computes in its input's dtype, as a host's layers do."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.linear(x, self.weight.to(x.dtype))
+
+
+class CastingNorm(nn.RMSNorm):
+    """Computes in its input's dtype."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.rms_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.eps)
+
+
+CASTING = SimpleNamespace(Linear=CastingLinear, RMSNorm=CastingNorm, Embedding=nn.Embedding)
 SMALL = ModelConfig(
     hidden_size=48,
     intermediate_size=104,

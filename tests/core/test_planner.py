@@ -1,11 +1,11 @@
 """The planner's network equals transformers' Qwen3, whichever way its tokens are fed."""
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 import torch
 from checkpoint_shapes import qwen_shapes
+from oracle import CASTING
 from planner_oracle import SIZES, logits_after, pair
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -144,19 +144,6 @@ def test_who_refuses_to_record_is_not_asked_again(monkeypatch):
 def test_the_cpu_records_nothing():
     _, ours = pair()
     assert Reader(ours, (PROMPT,), 1, 8, ours.norm.weight, record=True)._static is None
-
-
-class Casting(nn.Linear):
-    def forward(self, x):
-        return nn.functional.linear(x, self.weight.to(x.dtype))
-
-
-class CastingNorm(nn.RMSNorm):
-    def forward(self, x):
-        return nn.functional.rms_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.eps)
-
-
-CASTING = SimpleNamespace(Linear=Casting, RMSNorm=CastingNorm, Embedding=nn.Embedding)
 
 
 @pytest.mark.gpu

@@ -10,18 +10,17 @@ import math
 import struct
 
 import pytest
-from checkpoint_shapes import FULL_SIZE, FULL_SIZE_XL, model_shapes, qwen_shapes, vae_shapes
+from checkpoint_shapes import (
+    FULL_QWEN,
+    FULL_SIZE,
+    FULL_SIZE_XL,
+    FULL_VAE,
+    model_shapes,
+    qwen_shapes,
+    vae_shapes,
+)
 
-QWEN = {
-    "vocab_size": 151_669,
-    "hidden_size": 1024,
-    "intermediate_size": 3072,
-    "num_hidden_layers": 28,
-    "num_attention_heads": 16,
-    "num_key_value_heads": 8,
-    "head_dim": 128,
-}
-PLANNER = {**QWEN, "vocab_size": 217_204}
+PLANNER = {**FULL_QWEN, "vocab_size": 217_204}
 PLANNER_2B = {**PLANNER, "hidden_size": 2048, "intermediate_size": 6144}
 PLANNER_4B = {
     **PLANNER,
@@ -29,14 +28,6 @@ PLANNER_4B = {
     "intermediate_size": 9728,
     "num_hidden_layers": 36,
     "num_attention_heads": 32,
-}
-VAE = {
-    "audio_channels": 2,
-    "encoder_hidden_size": 128,
-    "downsampling_ratios": [2, 4, 4, 6, 10],
-    "channel_multiples": [1, 2, 4, 8, 16],
-    "decoder_channels": 128,
-    "decoder_input_channels": 64,
 }
 PYTORCH = {"format": "pt"}
 SUMS = {  # of header and the number before it
@@ -67,8 +58,8 @@ def beginning(shapes, about=None):
     ("name", "shapes", "about"),
     [
         ("acestep-v15-turbo", model_shapes(FULL_SIZE), PYTORCH),
-        ("Qwen3-Embedding-0.6B", qwen_shapes(QWEN), PYTORCH),
-        ("vae", vae_shapes(VAE), PYTORCH),
+        ("Qwen3-Embedding-0.6B", qwen_shapes(FULL_QWEN), PYTORCH),
+        ("vae", vae_shapes(FULL_VAE), PYTORCH),
         ("acestep-5Hz-lm-0.6B", prefixed(qwen_shapes(PLANNER)), None),
     ],
 )
@@ -80,7 +71,7 @@ def test_the_beginning_of_the_file_is_the_published_one(name, shapes, about):
     ("size", "shapes"),
     [
         (3_708_521_528, qwen_shapes(PLANNER_2B)),  # acestep-5Hz-lm-1.7B
-        (1_191_588_248, prefixed(qwen_shapes(QWEN))),  # qwen_0.6b_ace15
+        (1_191_588_248, prefixed(qwen_shapes(FULL_QWEN))),  # qwen_0.6b_ace15
         (3_708_523_360, prefixed(qwen_shapes(PLANNER_2B))),  # qwen_1.7b_ace15
         (8_379_154_232, prefixed(qwen_shapes(PLANNER_4B))),  # qwen_4b_ace15
         (9_974_719_892, model_shapes(FULL_SIZE_XL)),  # acestep_v1.5_xl_turbo_bf16

@@ -4,8 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from checkpoint_shapes import qwen_shapes
+from checkpoint_shapes import FULL_QWEN, qwen_shapes
 from golden_briefs import CASES, ENCODER_FOLDER, GOLDEN
+from oracle import CASTING
 from safetensors.torch import load_file
 from torch import nn
 from transformers import Qwen3Config, Qwen3Model
@@ -33,15 +34,6 @@ SIZES = Qwen3Sizes(
     rope_theta=1e6,
 )
 IDS = torch.arange(30)[None] % 17
-PUBLISHED = {  # Qwen3-Embedding-0.6B
-    "vocab_size": 151_669,
-    "hidden_size": 1024,
-    "intermediate_size": 3072,
-    "num_hidden_layers": 28,
-    "num_attention_heads": 16,
-    "num_key_value_heads": 8,
-    "head_dim": 128,
-}
 
 
 class HostLinear(nn.Linear):
@@ -138,15 +130,7 @@ def test_positions_stay_exact_when_the_module_is_cast():
 
 
 def test_a_computing_type_is_taken_where_layers_can_cast():
-    class Casting(nn.Linear):
-        def forward(self, x):
-            return nn.functional.linear(x, self.weight.to(x.dtype))
-
-    class CastingNorm(nn.RMSNorm):
-        def forward(self, x):
-            return nn.functional.rms_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.eps)
-
-    casting = SimpleNamespace(**{**vars(HOST), "Linear": Casting, "RMSNorm": CastingNorm})
+    casting = SimpleNamespace(**{**vars(HOST), "Linear": CASTING.Linear, "RMSNorm": CASTING.RMSNorm})
     encoder = ours_like(peer(), casting, dtype=torch.bfloat16)
     exact = ours_like(peer().to(torch.bfloat16).float())
 
@@ -222,13 +206,11 @@ def test_sizes_are_read_off_the_shapes_of_a_file_without_config():
     shapes = qwen_shapes(asdict(SIZES))
 
     assert Qwen3Sizes.from_shapes(shapes) == SIZES
-    assert Qwen3Sizes.from_shapes(qwen_shapes(PUBLISHED)) == Qwen3Sizes(
-        **PUBLISHED, rms_norm_eps=1e-6, rope_theta=1e6
-    )
+    assert Qwen3Sizes.from_shapes(qwen_shapes(FULL_QWEN)) == Qwen3Sizes(**FULL_QWEN)
 
 
 def test_the_published_encoder_has_its_keys_and_parameters():
-    model = build_on_meta(Qwen3Sizes.from_shapes(qwen_shapes(PUBLISHED)), nn)
+    model = build_on_meta(Qwen3Sizes.from_shapes(qwen_shapes(FULL_QWEN)), nn)
 
     assert len(model.state_dict()) == 310
     assert sum(weight.numel() for weight in model.parameters()) == 595_776_512
