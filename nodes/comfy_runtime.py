@@ -17,7 +17,6 @@ from ..acestep_core.errors import DeviceFullError
 
 log = logging.getLogger("acestep-graph")
 
-OPS = comfy.ops.manual_cast  # layers that fetch and cast their weights for each use
 AUTO = "auto"
 WEIGHT_DTYPES = {
     "bf16": torch.bfloat16,
@@ -26,6 +25,22 @@ WEIGHT_DTYPES = {
     "fp8_e4m3fn": torch.float8_e4m3fn,
     "fp8_e5m2": torch.float8_e5m2,
 }
+
+
+class Linear(comfy.ops.manual_cast.Linear):
+    """Shows the shapes of its weights before they are loaded; newer hosts leave them out on Windows."""
+
+    def __init__(self, inputs: int, outputs: int, bias: bool = True, **where: Any) -> None:
+        super().__init__(inputs, outputs, bias, **where)
+        if self.weight is None:
+            self.weight = nn.Parameter(torch.empty(outputs, inputs), requires_grad=False)
+            self.bias = nn.Parameter(torch.empty(outputs), requires_grad=False) if bias else None
+
+
+class OPS(comfy.ops.manual_cast):
+    """Layers that fetch and cast their weights for each use."""
+
+    Linear = Linear
 
 
 class Role(Enum):

@@ -9,6 +9,8 @@ from pathlib import Path
 import comfy_models
 import node_snapshot
 import pytest
+import torch
+from comfy_host import Runner
 
 ROOT = Path(__file__).resolve().parents[2]
 LIGHT = {
@@ -158,3 +160,44 @@ def test_another_seed_runs_only_what_depends_on_it_and_a_stopped_run_leaves_noth
     graph.change(song, seed=0)
     repeated = run_graph(graph)
     assert repeated[song["latent"]]["samples"].equal(first[song["latent"]]["samples"])
+
+
+@pytest.mark.usefixtures("run_graph")
+def test_layers_that_get_their_weights_only_when_they_are_loaded(host, pack, monkeypatch):
+    """As in newer versions of ComfyUI on Windows."""
+    plain = host.module("comfy.ops").disable_weight_init.Linear
+
+    def begin(self, in_features, out_features, bias=True, device=None, dtype=None):
+        torch.nn.Module.__init__(self)
+        self.in_features, self.out_features = in_features, out_features
+        self.weight = self.bias = None
+
+    def load(self, weights, prefix, metadata, strict, missing, unexpected, errors):
+        self.weight = torch.nn.Parameter(weights[f"{prefix}weight"], requires_grad=False)
+        bias = weights.get(f"{prefix}bias")
+        self.bias = None if bias is None else torch.nn.Parameter(bias, requires_grad=False)
+
+    expected = played(host)
+    monkeypatch.setattr(plain, "__init__", begin)
+    monkeypatch.setattr(plain, "_load_from_state_dict", load, raising=False)
+    assert host.module("comfy.ops").manual_cast.Linear(3, 4).weight is None
+    assert torch.equal(played(host), expected)
+
+
+def played(host):
+    """A song on composed codes, as a latent: every network that we load has its part."""
+    graph = host.graph()
+    planner = graph.add("AceGraphLoadPlanner", planner=comfy_models.PLANNER_FOLDER, weight_dtype="fp32")
+    words = {"caption": "slow piano", "lyrics": "la"}
+    codes = graph.add("AceGraphComposeCodes", planner=planner["planner"], duration=10.0, **words)
+    load = graph.add("AceGraphLoad", weight_dtype="fp32", **comfy_models.layouts()["official"])
+    latent = graph.add("AceGraphCodesToLatent", model=load["model"], codes=codes["codes"])
+    spoken = graph.add(
+        "AceGraphEncodeConditions", text_encoder=load["text_encoder"], codes=codes["codes"], **words
+    )
+    wires = {"model": load["model"], "conditions": spoken["conditions"], "source": latent["latent"]}
+    song = graph.add("AceGraphSampler", **wires, steps=2, seed=3)
+    graph.add("SaveLatent", samples=song["latent"])
+    done = Runner(host)(graph)  # with nothing remembered
+    assert done.success, done.error or done.refused
+    return done[song["latent"]]["samples"]
