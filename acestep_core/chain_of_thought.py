@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from types import MappingProxyType
 from typing import Any
 
-from .code_text import AUDIO_CODES, TOKEN, number_of
+from .code_text import AUDIO_CODES, THOUGHT_TAGS, TOKEN, number_of
 from .prompts import SPELT_TIME_SIGNATURES, UNSAID, Brief, said
 
 YAML_FIELDS = (
@@ -18,8 +18,6 @@ YAML_FIELDS = (
 )  # genres are never repeated
 NUMBERS = ("bpm", "duration")
 PLAIN_TIME_SIGNATURES = MappingProxyType({spelt: plain for plain, spelt in SPELT_TIME_SIGNATURES.items()})
-THOUGHT = r"(?s)<think>(.*?)</think>"
-THOUGHT_END = "</think>"
 LYRIC_HEADING = r"(?i)#[ \t]*lyrics?[ \t]*(?:\n|$)"
 TURN_END = r"<\|im_end\|>\s*$"
 LINE_END = r"[\n\r\x85\u2028\u2029]"  # what YAML takes for the end of a line
@@ -85,8 +83,11 @@ def one_line(text: str) -> str:
 
 def read(text: str) -> Thought:
     """The thought in a planner's text: between its tags, else whatever stands before the first audio code."""
-    found = re.search(THOUGHT, text)
-    return read_fields(found[1] if found else re.split(TOKEN, text, maxsplit=1)[0])
+    opening, closing = THOUGHT_TAGS
+    start = text.find(opening)
+    end = text.find(closing, start)
+    inner = text[start + len(opening) : end] if 0 <= start < end else re.split(TOKEN, text, maxsplit=1)[0]
+    return read_fields(inner)
 
 
 def read_fields(block: str) -> Thought:
@@ -134,7 +135,7 @@ def unquoted(text: str) -> str:
 
 def lyrics_in(text: str) -> str:
     """The words that follow a thought in a planner's text."""
-    return without_heading(re.sub(TURN_END, "", text.partition(THOUGHT_END)[2]))
+    return without_heading(re.sub(TURN_END, "", text.partition(THOUGHT_TAGS[1])[2]))
 
 
 def without_heading(words: str) -> str:
@@ -154,7 +155,7 @@ def thought_of(brief: Brief, language: bool = False) -> Thought:
     signature = spoken(brief.time_signature)
     return Thought(
         bpm=brief.bpm or None,
-        duration=int(brief.duration or 0) or None,
+        duration=max(1, int(brief.duration)) if brief.duration else None,
         keyscale=spoken(brief.key),
         language=brief.language if language else None,
         timesignature=signature and plain_time_signature(signature),

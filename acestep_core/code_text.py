@@ -18,7 +18,7 @@ FORMAT, VERSION = "ace-step-1.5-codes", 1  # in the file beside "songs": [[123, 
 TOKEN = r"<\|audio_code_([0-9]+)\|>"  # a song is a row of them: <|audio_code_123|><|audio_code_64|>...
 NEARLY = r"(?s)audio_code.{0,20}"  # what is left of a broken token
 SEPARATOR = r"[\s,]*"
-THOUGHTS = r"(?s)<think>.*?</think>"
+THOUGHT_TAGS = "<think>", "</think>"
 BLANK_LINE = r"\n[^\S\n]*\n"
 REMEDY = "Paste codes like <|audio_code_123|><|audio_code_64|>, of a planner or of Codes to Text."
 
@@ -27,7 +27,7 @@ Songs = tuple[tuple[int, ...], ...]
 
 def parse_codes(text: str) -> tuple[int, ...]:
     """The codes of one song; what a planner wrote before and after them is left out."""
-    spoken = re.sub(THOUGHTS, " ", text)
+    spoken = without_thoughts(text)
     tokens = list(re.finditer(TOKEN, spoken))
     ends = [0, *(token.end() for token in tokens)]
     starts = [*(token.start() for token in tokens), len(spoken)]
@@ -44,9 +44,19 @@ def parse_codes(text: str) -> tuple[int, ...]:
     return checked_song([number_of(token[1]) for token in tokens], "The text")
 
 
+def without_thoughts(text: str) -> str:
+    """A planner's text with a space for each thought; an opening tag that nothing closes stays."""
+    opening, closing = THOUGHT_TAGS
+    spoken, at = list[str](), 0
+    while (start := text.find(opening, at)) >= 0 and (end := text.find(closing, start)) >= 0:
+        spoken.append(text[at:start])
+        at = end + len(closing)
+    return " ".join((*spoken, text[at:]))
+
+
 def parse_songs(text: str) -> Songs:
     """The codes of several songs, with a blank line between one song and the next."""
-    parts = re.split(BLANK_LINE, re.sub(THOUGHTS, " ", text.replace("\r\n", "\n")))
+    parts = re.split(BLANK_LINE, without_thoughts(text.replace("\r\n", "\n")))
     songs = [part for part in parts if "audio_code" in part]
     if not songs:
         raise InvalidInputError("The text holds no audio code.", REMEDY)

@@ -1,44 +1,66 @@
-"""Steps that a CUDA device runs as one recording; nothing else here names CUDA."""
+"""Steps that an NVIDIA card runs as one recording; nothing else here names CUDA."""
 
 import logging
 from collections.abc import Callable
+from functools import lru_cache
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 log = logging.getLogger("acestep-graph")
 
-WARM_UPS = 2  # so that libraries have their workspaces before the recording
+WARM_UPS = 2  # so that libraries have their workspaces on the stream that is recorded
+REFUSED: set[torch.device] = set()  # a recording that failed once is not tried again in this process
+
+Step = Callable[[], object]  # takes and gives its tensors in place; running it again changes nothing
 
 
 def can_capture(network: nn.Module, device: torch.device) -> bool:
-    """Whether a network computes on a CUDA device where all of its weights lie already."""
-    return device.type == "cuda" and all(weight.device == device for weight in network.parameters())
+    """Whether a network computes on an NVIDIA card where all of its weights lie already, and nothing speaks against it.
+
+    Deterministic algorithms wait for the card inside of a step.
+    """
+    nvidia = device.type == "cuda" and torch.version.hip is None
+    return (
+        nvidia
+        and device not in REFUSED
+        and not torch.are_deterministic_algorithms_enabled()
+        and all(weight.device == device for weight in network.parameters())
+    )
 
 
-def recorded(step: Callable[[], Tensor]) -> Callable[[], Tensor] | None:
-    """The same step as a recording, or None where the device refuses. Running it again must change nothing."""
+def recorded(step: Step) -> Step | None:
+    """The same step as a recording, or None where the device refuses."""
+    current = torch.cuda.current_stream()
     try:
         return recording(step)
     except RuntimeError as fault:  # old drivers, exotic allocators, no memory left for a second copy
+        torch.cuda.set_stream(current)  # a recording that fails may leave its own stream behind
+        REFUSED.add(current.device)
         log.warning("The planner runs operator by operator, for its step cannot be recorded: %s", fault)
         return None
 
 
-def recording(step: Callable[[], Tensor]) -> Callable[[], Tensor]:
-    """Replays what the step did to the memory that it found; the answer is the same tensor each time."""
-    current, aside = torch.cuda.current_stream(), torch.cuda.Stream()
+def recording(step: Step) -> Step:
+    """Replays what the step did to the memory that it found. At most one recording may be alive at a time."""
+    current = torch.cuda.current_stream()
+    aside = side_stream(current.device)
     aside.wait_stream(current)
-    with torch.cuda.stream(aside):
-        for _ in range(WARM_UPS):
-            step()
-    current.wait_stream(aside)
+    try:
+        with torch.cuda.stream(aside):
+            for _ in range(WARM_UPS):
+                step()
+    finally:  # whoever stops it must not free what is still written to
+        current.wait_stream(aside)
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # other threads go about their own work
-        result = step()
+    with torch.cuda.graph(
+        graph, stream=aside, capture_error_mode="thread_local"
+    ):  # others go on with their work
+        step()
+    return graph.replay
 
-    def replay() -> Tensor:
-        graph.replay()
-        return result
 
-    return replay
+@lru_cache
+def side_stream(device: torch.device) -> torch.cuda.Stream:
+    """The one stream of a device that is recorded, for libraries keep workspaces for each."""
+    return torch.cuda.Stream(device)

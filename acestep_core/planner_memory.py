@@ -10,6 +10,8 @@ from torch import Tensor
 from .layers import Rotary
 from .text_encoder import Qwen3Sizes
 
+ALIGNED = 64  # attention is fast over a multiple of so many tokens
+
 
 class Span(NamedTuple):
     """Rows that have read equally much."""
@@ -26,7 +28,7 @@ class Memory:
     """
 
     def __init__(self, sizes: Qwen3Sizes, prompts: int, items: int, capacity: int, like: Tensor) -> None:
-        rows = prompts * items
+        rows, capacity = prompts * items, -(-capacity // ALIGNED) * ALIGNED
         shape = (sizes.num_hidden_layers, rows, sizes.num_key_value_heads, capacity, sizes.head_dim)
         self.keys, self.values = (
             torch.zeros(shape, dtype=like.dtype, device=like.device) for _ in range(2)
@@ -132,6 +134,7 @@ def grouped(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
     tokens, groups = q.shape[1], k.shape[1]
     shared = q.shape[2] // groups
     q = rearrange(q, "r n (g s) d -> r g (n s) d", g=groups)
-    bias = None if bias is None else repeat(bias, "... n m -> ... (n s) m", s=shared)
+    if bias is not None and tokens > 1:
+        bias = repeat(bias, "... n m -> ... (n s) m", s=shared)
     out = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
     return rearrange(out, "r g (n s) d -> r n (g s) d", n=tokens)

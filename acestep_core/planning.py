@@ -1,8 +1,9 @@
 """What a planner can do for a musician: plan a song, prepare its codes, understand, inspire and format.
 
 Deliberate differences from the official phases: a richer caption is written even where every figure is given; the
-length of codes that are understood is a fact and not guessed; 6/8 is told as 6; a language that is set where codes are
-composed stands in the thought.
+length of codes that are understood is a fact and not guessed; 6/8 is told as 6; a language that is set stands in the thought
+that codes are composed by, and Format holds to it; an instrumental that was inspired gets no words; a caption in quotes is
+read without them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,6 +31,7 @@ from .scribe import (
     Scribe,
     check_room,
     check_texts,
+    listed,
     story,
     write,
 )
@@ -62,14 +64,15 @@ def plan(
     longest: float = MAX_SECONDS,
 ) -> Answer:
     """Fill the gaps of a brief. caption, language: whether the planner's replace those of the brief."""
+    negative = negative if manner.choice.cfg != 1 else ""  # without guidance it is not read
     texts = {"caption": brief.caption, "lyrics": brief.lyrics, "negative prompt": negative}
     check_texts(texts)
-    given = thought_of(brief)
+    given, told = thought_of(brief), thought_of(brief, language=not language)
     if is_whole(given) and not caption and not language:
-        return Answer(brief, given, ("Everything is given, so the planner was not asked.",))
+        return Answer(brief, told, ("Everything is given, so the planner was not asked.",))
     prompts = plan_prompts(brief.caption, brief.lyrics, negative)
     ids, against = (scribe.tokenizer.ids(prompt) for prompt in prompts)
-    against = ids if manner.choice.cfg == 1 else against  # without guidance it is not read
+    against = ids if manner.choice.cfg == 1 else against
     used = max(len(ids), len(against))
     longest_thought = FIELD_TOKENS + (CAPTION_TOKENS if caption else 0)
     room = scribe.usable - longest_thought
@@ -79,8 +82,10 @@ def plan(
 
     walk = scribe.grammar.plan(given, caption, language, int(fitting))
     draft = write(scribe, ids, against, walk, manner, longest_thought)
-    report = (*story(scribe, given, draft, used, walk.cut), *injection_remarks(scribe.tokenizer, texts))
-    return Answer(completed(brief, draft.thought, caption, language), draft.thought, report)
+    draft = replace(draft, thought=draft.thought.overruled_by(told))
+    planned = completed(brief, draft.thought, caption, language)
+    remarks = (*injection_remarks(scribe.tokenizer, texts), *length_remarks(scribe, planned, draft.thought))
+    return Answer(planned, draft.thought, (*story(scribe, told, draft, used, walk.cut), *remarks))
 
 
 def is_whole(thought: Thought) -> bool:
@@ -108,6 +113,7 @@ def compose(
         scribe, used, count, "caption, the lyrics or the plan" if used == len(ids) else "negative prompt"
     )
     report = (
+        f"Composed by: {listed(said)}.",
         f"Codes: {count}, which is {seconds_of_codes(count):g} s.",
         f"Tokens: {used} read and {count} to be written, of {scribe.context}.",
         *injection_remarks(scribe.tokenizer, texts),
@@ -179,7 +185,8 @@ def inspire(
     draft, report = describe(scribe, inspire_prompt(wish, instrumental), fixed, words, manner, {"wish": wish})
     lyrics = INSTRUMENTAL if instrumental else draft.words
     brief = completed(Brief("", lyrics, UNKNOWN), draft.thought, True, True)
-    return Answer(brief, draft.thought, (*report, *length_remarks(scribe, brief, draft.thought)))
+    silent = () if brief.lyrics else ("No lyrics were written; another seed may write some.",)
+    return Answer(brief, draft.thought, (*report, *silent, *length_remarks(scribe, brief, draft.thought)))
 
 
 def format_brief(scribe: Scribe, brief: Brief, manner: Manner, language: bool = True) -> Answer:
@@ -192,7 +199,7 @@ def format_brief(scribe: Scribe, brief: Brief, manner: Manner, language: bool = 
     texts = {"caption": brief.caption, "lyrics": brief.lyrics}
     prompt = format_prompt(brief.caption, brief.lyrics)
     draft, report = describe(scribe, prompt, given, 0 if brief.instrumental else WORDS, manner, texts)
-    kept = replace(brief, lyrics=draft.words or brief.lyrics)
+    kept = replace(brief, lyrics=draft.words or brief.lyrics.strip() or INSTRUMENTAL)
     brief = completed(kept, draft.thought, True, True)
     return Answer(brief, draft.thought, (*report, *length_remarks(scribe, brief, draft.thought)))
 

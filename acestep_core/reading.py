@@ -5,13 +5,11 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from .cuda_graph import can_capture, recorded
+from .cuda_graph import Step, can_capture, recorded
 from .planner import Planner
 from .planner_memory import Memory, Slots
 
 REACH = 1024  # a recording looks back over a multiple of so many tokens
-
-Step = Callable[[], Tensor]
 
 
 class Reader:
@@ -59,17 +57,17 @@ class Reader:
 class StaticStep:
     """One token per row on tensors that stay where they are, so that it can be recorded and replayed."""
 
-    def __init__(
-        self, planner: Planner, memory: Memory, capture: Callable[[Step], Step | None] = lambda step: step
-    ) -> None:
-        """capture: makes a recording of a step that takes and gives its tensors in place; None where that fails."""
-        self._planner, self._memory, self._capture = planner, memory, capture
-        rows, device = len(memory.lengths) * memory.items, memory.keys.device
-        self._ids = torch.zeros(rows, 1, dtype=torch.int64, device=device)
-        self._positions = torch.zeros(rows, dtype=torch.int64, device=device)
+    def __init__(self, planner: Planner, memory: Memory, capture: Callable[[Step], Step | None]) -> None:
+        """capture: makes a recording of a step; None where that fails."""
+        self._planner, self._memory = planner, memory
+        self._capture: Callable[[Step], Step | None] | None = capture
+        rows, like = len(memory.lengths) * memory.items, memory.keys
+        self._ids = torch.zeros(rows, 1, dtype=torch.int64, device=like.device)
+        self._positions = torch.zeros(rows, dtype=torch.int64, device=like.device)
+        self._answer = torch.zeros(rows, planner.sizes.hidden_size, dtype=like.dtype, device=like.device)
         self._read: list[int] = []  # tokens of each prompt's rows that the positions know of
         self._reach = 0
-        self._step: Step = self._compute
+        self._recording: Step | None = None
 
     def __call__(self, tokens: Tensor) -> Tensor:
         """tokens: [R, 1] -> hidden states [R, W] after them, valid until the next call."""
@@ -79,23 +77,21 @@ class StaticStep:
             self._positions.copy_(torch.tensor(starts))
         self._ids.copy_(tokens)
         self._look_back(max(lengths) + 1)
-        hidden = self._step()
+        (self._recording or self._compute)()
         self._positions.add_(1)
         self._read = [length + 1 for length in lengths]
-        return hidden
+        return self._answer
 
     def _look_back(self, tokens: int) -> None:
         """Record anew where a recording does not look back far enough; once refused, never again."""
         if tokens <= self._reach:
             return
         self._reach = min(-(-tokens // REACH) * REACH, self._memory.capacity)
-        self._step = self._compute  # the old recording's memory goes first
-        taken = self._capture(self._compute)
-        if taken is None:
-            self._capture = lambda step: step
-        else:
-            self._step = taken
+        self._recording = None  # the old one's memory goes first
+        self._recording = self._capture(self._compute) if self._capture else None
+        if self._recording is None:
+            self._capture = None
 
-    def _compute(self) -> Tensor:
+    def _compute(self) -> None:
         slots = Slots(self._memory, self._positions, self._reach)
-        return self._planner(self._ids, slots)[:, -1]
+        self._answer.copy_(self._planner(self._ids, slots)[:, -1])

@@ -54,8 +54,8 @@ class Dice:
         """The next number of every item [I], fp32 in [0, 1), on the device of `like`."""
         rolled = next(self._ahead, None)
         if rolled is None:
-            drawn_ahead = [[torch.rand((), generator=own) for own in self._generators] for _ in range(AHEAD)]
-            self._ahead = iter(torch.stack([torch.stack(row) for row in drawn_ahead]).to(like.device))
+            drawn_ahead = [torch.rand(AHEAD, generator=own) for own in self._generators]
+            self._ahead = iter(torch.stack(drawn_ahead, 1).to(like.device))
             rolled = next(self._ahead)
         return rolled
 
@@ -92,7 +92,8 @@ def choose(logits: Tensor, choice: Choice, uniform: Tensor) -> Tensor:
     """The place of one candidate for each of the items. logits: fp32 [I, V]; uniform: [I]."""
     if choice.temperature == 0:
         return logits.argmax(-1)
-    chances = (logits / choice.temperature).softmax(-1)
+    highest = logits.amax(-1, keepdim=True)  # so that no temperature is too low to divide by
+    chances = ((logits - highest) / choice.temperature).softmax(-1)
     if choice.top_k == 0 and choice.top_p == 1 and choice.min_p == 0:
         return drawn(chances, uniform)
     least = smallest_kept(chances, choice)

@@ -1,6 +1,7 @@
 """The planner's two loops: a text under a grammar, and audio codes for several songs at once."""
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import count as counted
 from itertools import islice
 from typing import Protocol
 
@@ -157,12 +158,11 @@ def compose_codes(  # noqa: PLR0913  (a run has that many independent parts)
         raise InvalidInputError("There is no seed.", "Give one seed per song.")
     like = weight_of(planner) if like is None else like
     reader = Reader(planner, prompts_of(prompt_ids, negative_ids, choice), len(seeds), count, like, record)
-    head = planner.rows(slice(codes.start, codes.stop), like)
+    heads = [planner.rows(slice(codes.start, codes.stop), like)]
     if may_stop:
-        head = torch.cat((head, planner.rows(slice(end, end + 1), like)))
-    ids = torch.tensor([*codes, end], device=head.device)
+        heads.append(planner.rows(slice(end, end + 1), like))
     columns, lengths = list[Tensor](), [count] * len(seeds)
-    for column in islice(chosen_columns(reader, head, ids, choice, seeds), count):
+    for column in islice(chosen_columns(reader, heads, codes.start, end, choice, seeds), count):
         columns.append(column.cpu())  # the one wait for the device
         refuse_broken(columns[-1].tolist())
         if may_stop:
@@ -178,19 +178,22 @@ def compose_codes(  # noqa: PLR0913  (a run has that many independent parts)
 
 
 def chosen_columns(
-    reader: Reader, head: Tensor, ids: Tensor, choice: Choice, seeds: Sequence[int]
+    reader: Reader, heads: Sequence[Tensor], first: int, end: int, choice: Choice, seeds: Sequence[int]
 ) -> Iterator[Tensor]:
-    """The next code number of every item [I], for ever. head: output rows [V, W]; ids: at least their V tokens."""
-    dice = Dice(seeds)
-    written = torch.zeros(len(seeds), len(head), dtype=torch.bool, device=head.device)
-    while True:
-        scores = guided(F.linear(reader.hidden, head), len(seeds), choice.cfg)
+    """The next code number of every item [I], for ever; a number past the codes is the end, which never comes first.
+
+    heads: output rows of the codes, and of the end where there may be one. first: the token of code 0.
+    """
+    dice, rows = Dice(seeds), len(seeds)
+    written = torch.zeros(rows, sum(map(len, heads)), dtype=torch.bool, device=reader.hidden.device)
+    for step in counted():
+        scores = guided(torch.cat([F.linear(reader.hidden, head) for head in heads], -1), rows, choice.cfg)
         if choice.penalty != 1:
             scores = penalised(scores, written, choice.penalty)
-        column = choose(scores, choice, dice.roll(scores))
+        column = choose(scores if step else scores[:, : len(heads[0])], choice, dice.roll(scores))
         written.scatter_(1, column[:, None], True)
         yield sound(column, scores)
-        reader.read(ids[column, None])
+        reader.read(torch.where(column < len(heads[0]), first + column, end)[:, None])
 
 
 def prompts_of(

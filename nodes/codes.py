@@ -12,7 +12,7 @@ from ..acestep_core.atomic_file import write_whole
 from ..acestep_core.audio_codes import AudioCodec
 from ..acestep_core.code_text import MAX_FILE_BYTES, codes_to_json, format_songs, parse_songs, read_codes
 from ..acestep_core.context import fitted
-from ..acestep_core.errors import UnsupportedCheckpointError
+from ..acestep_core.errors import InvalidInputError, UnsupportedCheckpointError
 from ..acestep_core.memory import encoding_bytes
 from ..acestep_core.timebase import FRAMES_PER_CODE, seconds_of
 from .comfy_runtime import Bar, Managed, rest_device, stop_if_asked
@@ -236,11 +236,17 @@ class LoadCodes(io.ComfyNode):
     @classmethod
     def fingerprint_inputs(cls, file: str) -> str:
         """Another value when the file has changed."""
+        if file == NO_FILE:
+            return NO_FILE
         with input_file(file).open("rb") as opened:
             return hashlib.sha256(opened.read(MAX_FILE_BYTES + 1)).hexdigest()
 
     @classmethod
     def execute(cls, file: str) -> io.NodeOutput:
+        if file == NO_FILE:
+            raise InvalidInputError(
+                "No file of codes is chosen.", "Run Save Codes, press R, and choose its file in the list."
+            )
         codes = list_of(read_codes(input_file(file)))
         return io.NodeOutput(codes, "\n".join(lengths(codes.items)))
 

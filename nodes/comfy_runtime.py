@@ -1,7 +1,9 @@
 """The one module that talks to ComfyUI's engine: where weights lie, how a run is shown, how it is stopped."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
@@ -32,15 +34,23 @@ class Linear(comfy.ops.manual_cast.Linear):
 
     def __init__(self, inputs: int, outputs: int, bias: bool = True, **where: Any) -> None:
         super().__init__(inputs, outputs, bias, **where)
-        if self.weight is None:
+        if not isinstance(self.weight, torch.Tensor):
             self.weight = nn.Parameter(torch.empty(outputs, inputs), requires_grad=False)
             self.bias = nn.Parameter(torch.empty(outputs), requires_grad=False) if bias else None
 
 
-class OPS(comfy.ops.manual_cast):
+@dataclass(slots=True)
+class Layers:
     """Layers that fetch and cast their weights for each use."""
 
-    Linear = Linear
+    Linear: type[nn.Linear] = Linear
+    Conv1d: type[nn.Conv1d] = comfy.ops.manual_cast.Conv1d
+    ConvTranspose1d: type[nn.ConvTranspose1d] = comfy.ops.manual_cast.ConvTranspose1d
+    RMSNorm: type[nn.RMSNorm] = comfy.ops.manual_cast.RMSNorm
+    Embedding: type[nn.Embedding] = comfy.ops.manual_cast.Embedding
+
+
+OPS = Layers()
 
 
 class Role(Enum):
@@ -59,6 +69,14 @@ class Role(Enum):
         return mm.vae_device() if self is Role.VAE else mm.get_torch_device()
 
     @property
+    def relief(self) -> str:
+        """What helps where the device is too small."""
+        if self is Role.VAE:
+            return "Close other programs that use the graphics card, or start ComfyUI with --cpu-vae."
+        smaller = " or a smaller planner, fewer songs, a shorter song" if self is Role.PLANNER else ""
+        return f"Close other programs that use the graphics card, or choose fp8 weights{smaller}."
+
+    @property
     def rest_device(self) -> torch.device:
         """Where it waits."""
         if self in (Role.TEXT, Role.PLANNER):
@@ -73,6 +91,7 @@ class Managed:
         """dtype: what it computes in. whole: its layers cannot fetch their weights, so it is never loaded in part."""
         self.dtype = dtype
         self.patcher = comfy.model_patcher.ModelPatcher(module, role.device, role.rest_device)
+        self._role = role
         self._whole = whole
 
     def __repr__(self) -> str:
@@ -91,21 +110,33 @@ class Managed:
     @property
     def room(self) -> int:
         """Bytes that a run can have on the device once everything else has left it; half of it if need be."""
-        most = int(mm.get_total_memory(self.device) - mm.extra_reserved_memory())
-        return max(most - self.patcher.model_size(), most // 2)
+        return max(self._most - self.patcher.model_size(), self._most // 2)
+
+    def fits_beside(self, activation_bytes: int) -> bool:
+        """Whether the whole network and such a run have room on the device once everything else has left it."""
+        return self.patcher.model_size() + activation_bytes <= self._most
+
+    @property
+    def _most(self) -> int:
+        return int(mm.get_total_memory(self.device) - mm.extra_reserved_memory())
 
     def loaded(self, activation_bytes: int) -> Any:
         """Bring the weights in, with so much room left to compute; call at the start of every execution."""
-        try:
+        with self.told_if_full():
             mm.load_models_gpu([self.patcher], memory_required=activation_bytes, force_full_load=self._whole)
             if self._whole:
                 self._complete()
+        return self.network
+
+    @contextmanager
+    def told_if_full(self) -> Iterator[None]:
+        """What runs out of memory inside says so in a sentence."""
+        try:
+            yield
         except torch.OutOfMemoryError as fault:
             raise DeviceFullError(
-                f"{self} does not fit into the memory that {self.device} has left.",
-                "Close other programs that use the graphics card, or start ComfyUI with --cpu-vae.",
+                f"{self} does not fit into the memory that {self.device} has left.", self._role.relief
             ) from fault
-        return self.network
 
     def _complete(self) -> None:
         """With --novram ComfyUI leaves every weight behind, even of a network that was to come in whole."""

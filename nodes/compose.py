@@ -8,7 +8,6 @@ from torch import Tensor
 
 from ..acestep_core import planning
 from ..acestep_core.chain_of_thought import Thought, read
-from ..acestep_core.errors import InvalidInputError
 from ..acestep_core.planning import Composition
 from ..acestep_core.timebase import seconds_of_codes
 from ..acestep_core.token_choice import Choice
@@ -122,7 +121,9 @@ class ComposeCodes(io.ComfyNode):
         count = int(within(songs, 1, MOST_SONGS, "number of songs"))
         batches = batches_of(planner, wanted, choice, range(seed, seed + count))
         together = len(batches[0])
-        meter = meter_of(cls, f"codes for each of {together} songs" if together > 1 else "codes")
+        meter = meter_of(
+            cls, f"codes for each of {together} songs" if together > 1 else "codes", known_end=True
+        )
         items = [
             item
             for done, seeds in enumerate(batches)
@@ -130,7 +131,6 @@ class ComposeCodes(io.ComfyNode):
                 planner, wanted, choice, seeds, may_end_early, meter.part(done, len(batches))
             )
         ]
-        refuse_nothing(items)
         short = [
             f"Song {place} ended after {seconds_of_codes(len(item)):g} s."
             for place, item in enumerate(items, start=1)
@@ -175,13 +175,5 @@ def composed(
     like = awake(planner, rows * len(seeds), tokens, len(scribe.code_ids))
     words = (wanted.prompt, wanted.negative, scribe.code_ids, scribe.end, wanted.count)
     how = (seeds, choice, listener, may_stop, like, scribe.records)
-    return compose_codes(scribe.planner, *words, *how)
-
-
-def refuse_nothing(items: Sequence[Tensor]) -> None:
-    """Refuse songs that were over before they began."""
-    silent = [place for place, item in enumerate(items, start=1) if not len(item)]
-    if silent:
-        raise InvalidInputError(
-            f"The planner ended song {silent[0]} at once.", "Turn may_end_early off, or try another seed."
-        )
+    with planner.managed.told_if_full():
+        return compose_codes(scribe.planner, *words, *how)

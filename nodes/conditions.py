@@ -148,7 +148,10 @@ class EncodeConditions(io.ComfyNode):
         )
         asked = TASKS[chosen(task, list(TASKS), "task")]
         condition, lines = write(text_encoder, brief, asked, timbre, codes is not None)
-        return io.NodeOutput((condition,), "\n".join(lines))
+        unsung = (
+            ("instrumental is on, so the lyrics are not sung.",) if instrumental and lyrics.strip() else ()
+        )
+        return io.NodeOutput((condition,), "\n".join((*lines, *unsung)))
 
 
 class BatchConditions(io.ComfyNode):

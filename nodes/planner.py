@@ -124,19 +124,20 @@ def awake(handle: PlannerHandle, rows: int, tokens: int, candidates: int | None 
 
 def bytes_for(handle: PlannerHandle, rows: int, tokens: int, candidates: int | None = None) -> int:
     """What a run takes beside the weights, counted as `awake` does."""
-    planner, dtype = handle.scribe.planner, handle.managed.dtype
-    if candidates is None:
-        candidates = (
-            0 if planner.table.dtype == dtype else TEXT_ROWS
-        )  # cast once, and kept for the whole text
-    return planning_bytes(planner.sizes, rows, tokens, dtype, candidates)
+    planner, managed = handle.scribe.planner, handle.managed
+    fixed = (planner.sizes, rows, tokens, managed.dtype)
+    plain = planning_bytes(*fixed, 0)
+    if planner.table.dtype == managed.dtype and (candidates is None or managed.fits_beside(plain)):
+        return plain  # the table is read where it lies
+    return planning_bytes(*fixed, TEXT_ROWS if candidates is None else candidates)
 
 
 class Meter:
     """Listens to a planner: moves the bar, tells the speed, and stops within one token."""
 
-    def __init__(self, node: str | None, unit: str) -> None:
-        self._bar, self._node, self._unit = Bar(1), node, unit
+    def __init__(self, node: str | None, unit: str, known_end: bool) -> None:
+        """known_end: whether as many will be written as there is room for."""
+        self._bar, self._node, self._unit, self._known_end = Bar(1), node, unit, known_end
         self._first = self._done = 0  # tokens
         self._began = self._now = self._shown = -math.inf
 
@@ -148,7 +149,8 @@ class Meter:
         if done == total or self._now - self._shown > PAUSE:
             self._shown = self._now
             self._bar.move(done, total)
-            runtime.caption(self._node, f"{done} / {total} {self.speed}".strip())
+            of = f" / {total}" if self._known_end else ""
+            runtime.caption(self._node, f"{done}{of} {self.speed}".strip())
 
     def part(self, place: int, parts: int) -> Listener:
         """A listener for one of several equal parts of the work."""
@@ -161,9 +163,9 @@ class Meter:
         return f"{self._unit} at {written / spent:.1f} per second" if written else ""
 
 
-def meter_of(node: type[io.ComfyNode], unit: str) -> Meter:
+def meter_of(node: type[io.ComfyNode], unit: str, known_end: bool = False) -> Meter:
     """A meter that shows itself under the running node."""
-    return Meter(node.hidden.unique_id if node.hidden else None, unit)
+    return Meter(node.hidden.unique_id if node.hidden else None, unit, known_end)
 
 
 def freedom_inputs(temperature: float = PLAIN.temperature) -> list[Any]:

@@ -224,7 +224,7 @@ class Inspire(io.ComfyNode):
             manner(planner, seed, choice, meter),
             instrumental,
             ANY_LANGUAGE if language == AUTO else language,
-            Thought(duration=int(seconds) or None),
+            Thought(duration=max(1, int(seconds)) if seconds else None),
         )
         return io.NodeOutput(*brief_values(with_seconds(answer, seconds), meter.speed))
 

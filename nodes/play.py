@@ -80,6 +80,12 @@ def report(model: ModelHandle, job: Job, plan: Plan) -> str:
         lines.append(f"Second conditions from step {plan.cover_steps + 1} on")
     if model.variant.is_turbo and plan.guided is not None:
         lines.append("Guidance on a turbo checkpoint is not what it was distilled for; expect harsher sound.")
+    song, told = seconds_of(job.frames), {condition.brief.duration for condition in job.conditions}
+    lines += [
+        f"The words tell the model of {seconds:g} s; wire the source of this Sampler to Encode Conditions as well."
+        for seconds in told
+        if seconds is not None and abs(seconds - song) >= 1
+    ]
     if job.frames < MIN_FRAMES:
         lines.append(f"Sampled on {seconds_of(MIN_FRAMES):g} s, the model's shortest song, and cut.")
     return "\n".join(lines)

@@ -4,10 +4,12 @@ from comfy_api.latest import io
 
 from ..acestep_core.dcw import MODES, WaveletCorrection
 from ..acestep_core.velocity import Filters
+from .limits import within
 from .schema import chosen, schema
 from .sockets import Extras, ExtraSettings
 
 NO_CORRECTION = "none"
+MOST_CLAMP, MOST_EMA = 10.0, 0.95
 
 
 class SamplingExtras(io.ComfyNode):
@@ -25,7 +27,7 @@ class SamplingExtras(io.ComfyNode):
                     "norm_clamp",
                     default=0.0,
                     min=0.0,
-                    max=10.0,
+                    max=MOST_CLAMP,
                     step=0.1,
                     tooltip="Longest velocity, in lengths of the noisy latent. 0: off. Tames overdriven guidance.",
                 ),
@@ -33,7 +35,7 @@ class SamplingExtras(io.ComfyNode):
                     "ema",
                     default=0.0,
                     min=0.0,
-                    max=0.95,
+                    max=MOST_EMA,
                     step=0.05,
                     tooltip="Share of the previous step's velocity that is mixed in. 0: off.",
                 ),
@@ -79,6 +81,10 @@ class SamplingExtras(io.ComfyNode):
         bf16_schedule: bool,
     ) -> io.NodeOutput:
         chosen(wavelet, [NO_CORRECTION, *MODES], "wavelet correction")
+        within(norm_clamp, 0.0, MOST_CLAMP, "longest velocity (norm_clamp)")
+        within(ema, 0.0, MOST_EMA, "share of the previous step (ema)")
+        for strength in (wavelet_low, wavelet_high):
+            within(strength, 0.0, 1.0, "strength of the wavelet correction")
         correction = (
             None if wavelet == NO_CORRECTION else WaveletCorrection(wavelet, wavelet_low, wavelet_high)
         )

@@ -68,6 +68,7 @@ def text2music() -> Blueprint:
     fields = {"caption": CAPTION, "lyrics": LYRICS}
     page, load, conditions = started("text2music", "ACE-Step Text to Music", 1001, **fields)
     silence = page.add("AceGraphSilenceLatent", model=load["model"], seconds=45.0)
+    conditions.wires["source"] = silence["latent"]
     wires = {"conditions": conditions["conditions"], "source": silence["latent"]}
     played = page.add("AceGraphSampler", model=load["model"], **wires)
     decoded = page.add("AceGraphOobleckDecode", vae=load["vae"], latent=played["latent"])

@@ -380,7 +380,7 @@ MUTATIONS = [
     Mutation("the text encoder's norms have another epsilon", "text_encoder.py", "text_encoder",
              "QWEN_EPS = 1e-6", "QWEN_EPS = 1e-5"),
     Mutation("a planner's thoughts count as codes", "code_text.py", "code_text",
-             'spoken = re.sub(THOUGHTS, " ", text)', "spoken = text"),
+             "spoken = without_thoughts(text)", "spoken = text"),
     Mutation("the code 64000 is read from text", "code_text.py", "code_text", "0 <= code < AUDIO_CODES",
              "0 <= code <= AUDIO_CODES"),
     # ------------------------------------------------------------------------------------------------- vae

@@ -49,7 +49,7 @@ def cover() -> Page:
     steps = [
         upload("the song to cover"),
         "*Caption*: the style that it shall have now.",
-        "*Lyrics*: those of the song, if somebody sings.",
+        "*Lyrics*: those of the song if somebody sings, with *instrumental* off.",
         "*noise_strength* in the Sampler, for example 0.2: stay nearer to the recording.",
     ]
     load = opening(page, "Melody and rhythm of a recording in another style.", steps)
@@ -121,7 +121,7 @@ def repaint() -> Page:
     steps = [
         upload(),
         "*start* and *end* in Chunk Mask: the seconds to play anew.",
-        "*Caption*: the whole song with its new part. *Lyrics*: of the whole song.",
+        "*Caption*: the whole song with its new part. *Lyrics*: of the whole song, with *instrumental* off.",
         "*repaint_strength*: 0 keeps the surroundings, 1 lets them change.",
     ]
     load = opening(page, "A few seconds anew; Splice keeps every other sample of the recording.", steps)
@@ -141,7 +141,7 @@ def extend() -> Page:
     steps = [
         upload(),
         "*after* and *before* in Extend: seconds of new music. With *before*, give Splice the same number as its offset.",
-        "*Caption* and *lyrics* of the whole song, the old part included.",
+        "*Caption* and *lyrics* of the whole song, the old part included; *instrumental* off if somebody sings.",
     ]
     load = opening(page, "New music after a recording, or before it.", steps)
     heard = recording_of(page, load)
@@ -165,5 +165,5 @@ def joined(
     page.group("Listen", VIOLET)
     new = decoded(page, load, played)["audio"]
     splice = page.add("AceGraphSplice", {"width": 340}, new=new, original=original, mask=mask)
-    saved(page, splice["audio"], conditions, name)
+    saved(page, splice["audio"], conditions, name, level="none")  # or every sample would be another
     told(page, splice["report"])

@@ -69,6 +69,13 @@ def words(page: Page, load: Item, title: str = "Words", **fields: Any) -> Item:
     return page.add("AceGraphEncodeConditions", look, text_encoder=load["text_encoder"], **fields)
 
 
+def length_of(page: Page, load: Item, conditions: Item, seconds: float) -> Item:
+    """A silence of so many seconds, of which the words are told as well."""
+    silence = page.add("AceGraphSilenceLatent", {"width": 300}, model=load["model"], seconds=seconds)
+    conditions.wires["source"] = silence["latent"]
+    return silence
+
+
 def sampler(page: Page, load: Item, conditions: Item, source: Wire, title: str = "", **settings: Any) -> Item:
     """The Sampler, with room for the picture it shows; the seed stays as it is unless asked for otherwise."""
     look = {"height": SAMPLER_HEIGHT, **({"title": title} if title else {})}
@@ -80,11 +87,15 @@ def decoded(page: Page, load: Item, played: Item) -> Item:
     return page.add("AceGraphOobleckDecode", {"width": 300}, vae=load["vae"], latent=played["latent"])
 
 
-def saved(page: Page, audio: Wire, conditions: Item | None, name: str, title: str = "") -> Item:
+def saved(
+    page: Page, audio: Wire, conditions: Item | None, name: str, title: str = "", **settings: str
+) -> Item:
     """Save Audio, with the words as tags."""
     look = {"width": 340, **({"title": title} if title else {})}
     tags = {"conditions": conditions["conditions"]} if conditions else {}
-    return page.add("AceGraphSaveAudio", look, audio=audio, filename_prefix=f"audio/{name}", **tags)
+    return page.add(
+        "AceGraphSaveAudio", look, audio=audio, filename_prefix=f"audio/{name}", **tags, **settings
+    )
 
 
 def told(page: Page, report: Wire, title: str = "What was done") -> Item:
@@ -118,7 +129,7 @@ def made_here(page: Page, load: Item, audio: Item, seconds: float = 30.0) -> Wir
     cuts the recording off.
     """
     page.group(
-        "Off: a song made here. Upload any sound above, select all of this, press Ctrl+B",
+        "Off: a song made here. Upload any sound above, drag over all of this with Ctrl held, press Ctrl+B",
         GREY,
         row=1,
         off=True,
@@ -126,7 +137,7 @@ def made_here(page: Page, load: Item, audio: Item, seconds: float = 30.0) -> Wir
     fields = {"caption": "calm piano and strings, slow film score", "instrumental": True, "height": 480}
     conditions = words(page, load, "Words of the made song", **fields)
     page.column()
-    silence = page.add("AceGraphSilenceLatent", {"width": 300}, model=load["model"], seconds=seconds)
+    silence = length_of(page, load, conditions, seconds)
     played = sampler(page, load, conditions, silence["latent"])
     song = decoded(page, load, played)
     page.column()

@@ -104,7 +104,7 @@ def four_songs() -> Page:
     steps = [
         "*Caption* and *Lyrics*: one brief for all four.",
         "*songs* in Compose Codes: how many there are.",
-        "Listen to all of them in the player; song 3 alone is the seed plus 2.",
+        "Listen to all of them in the player; song 3 alone: seed plus 2 in Compose Codes and the Sampler, *songs* 1.",
     ]
     what = "One plan, and four melodies for it, written and played in one batch."
     return composed_page(page, what, steps, 30.0, songs=4)
@@ -148,7 +148,7 @@ def understand() -> Page:
     page = Page("understand", "Understand, then cover")
     steps = [
         upload("what the planner shall listen to"),
-        "*Caption* in Words of the cover: the new style.",
+        "*caption* in Format: the new style.",
         "Read *What was heard*: the planner's words for your recording.",
     ]
     load, planner = planning(

@@ -6,6 +6,7 @@ from workflow_parts import (
     LYRICS,
     decoded,
     finish,
+    length_of,
     made_here,
     opening,
     recorded,
@@ -31,7 +32,7 @@ def text2music() -> Page:
     page.group("Song", GREEN)
     conditions = words(page, load, caption=CAPTION, lyrics=LYRICS)
     page.group("Play", GOLD)
-    silence = page.add("AceGraphSilenceLatent", {"width": 300}, model=load["model"], seconds=45.0)
+    silence = length_of(page, load, conditions, 45.0)
     settings = {"control_after_generate": "randomize"}
     played = sampler(page, load, conditions, silence["latent"], **settings)
     finish(page, load, conditions, played, "text2music")
@@ -54,7 +55,7 @@ def instrumental() -> Page:
     metadata = {"bpm": 82, "key": "D minor", "time_signature": "4"}
     conditions = words(page, load, caption=caption, instrumental=True, **metadata)
     page.group("Play", GOLD)
-    silence = page.add("AceGraphSilenceLatent", {"width": 300}, model=load["model"], seconds=40.0)
+    silence = length_of(page, load, conditions, 40.0)
     settings = {"control_after_generate": "randomize"}
     played = sampler(page, load, conditions, silence["latent"], **settings)
     finish(page, load, conditions, played, "instrumental")
@@ -65,7 +66,7 @@ def reference_timbre() -> Page:
     page = Page("reference_timbre", "Reference timbre")
     steps = [
         upload("voices and instruments that the song shall sound like"),
-        "*Caption* and *lyrics* of the new song.",
+        "*Caption* of the new song, and its *lyrics*, with *instrumental* off.",
         "For several references, join recordings to an audio batch.",
     ]
     load = opening(page, "A new song with the sound of a recording; its notes are not used.", steps)
@@ -80,7 +81,7 @@ def reference_timbre() -> Page:
     caption = "melodic synth pop, driving bass, bright lead, four-on-the-floor drums"
     conditions = words(page, load, timbre=timbre["timbre"], caption=caption, instrumental=True)
     page.group("Play", GOLD)
-    silence = page.add("AceGraphSilenceLatent", {"width": 300}, model=load["model"], seconds=30.0)
+    silence = length_of(page, load, conditions, 30.0)
     played = sampler(page, load, conditions, silence["latent"], seed=SEED)
     finish(page, load, conditions, played, "reference_timbre")
     return page
@@ -91,7 +92,7 @@ def retake() -> Page:
     steps = [
         "*seed* in **both** Sampler and Retake: that of the song you like.",
         "*variation* in Retake: 0.1 is nearly the same song, 1 a new one.",
-        "*songs* in Four takes: how many there are.",
+        "*songs* in Four takes: how many there are. *Length* is the same in One song and Four takes.",
     ]
     load = opening(page, "The song of a seed, and four takes of it that differ a little.", steps)
     page.group("Song", GREEN)
@@ -99,6 +100,7 @@ def retake() -> Page:
     page.group("The song", GOLD)
     one = {"title": "One song", "width": 300}
     silence = page.add("AceGraphSilenceLatent", one, model=load["model"], seconds=30.0)
+    conditions.wires["source"] = silence["latent"]
     played = sampler(page, load, conditions, silence["latent"], seed=SEED)
     page.group("Its takes", GOLD)
     four = {"title": "Four takes", "width": 300}
@@ -129,7 +131,7 @@ def custom_schedule() -> Page:
     page.group("Song", GREEN)
     conditions = words(page, load, caption=CAPTION, lyrics=LYRICS)
     page.group("Play", GOLD)
-    silence = page.add("AceGraphSilenceLatent", {"width": 300}, model=load["model"], seconds=30.0)
+    silence = length_of(page, load, conditions, 30.0)
     times = {"steps": 12, "sigma_max": 1.0, "sigma_min": 0.1, "rho": 3.0}
     sigmas = page.add("KarrasScheduler", {"width": 300}, **times)
     extras = page.add("AceGraphSamplingExtras", {"width": 300}, norm_clamp=2.0)

@@ -72,7 +72,7 @@ def complete() -> Page:
     steps = [
         upload("a voice or an instrument alone"),
         "*tracks* in Words: what joins in, with commas. *Caption*: the whole arrangement.",
-        "*Lyrics*: what is sung, if anything.",
+        "*Lyrics*: what is sung, with *instrumental* off.",
     ]
     load = opening(page, "A band around a single track.", steps, BASE_FILE)
     heard = recording_of(page, load)

@@ -190,7 +190,10 @@ def test_a_brief_speaks_through_its_fields_alone():
 
     assert thought_of(brief) == Thought(bpm=90, duration=95, keyscale="C major", timesignature="6")
     assert thought_of(brief, language=True).language == "zh"
-    assert thought_of(Brief("calm", bpm=0, key="N/A", time_signature=" ", duration=0.5)) == Thought()
+    assert thought_of(Brief("calm", bpm=0, key="N/A", time_signature=" ")) == Thought()
+    assert (
+        thought_of(Brief("calm", duration=0.5)).duration == 1
+    )  # said, although a thought counts whole seconds
 
 
 def test_besides_leaves_out_what_was_given():

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acestep_core import text_tokenizer
+from acestep_core import chain_of_thought, code_text, text_tokenizer
 from acestep_core.code_text import (
     AUDIO_CODES,
     MAX_CODES,
@@ -81,6 +81,19 @@ def test_whatever_stands_in_a_file_becomes_codes_or_a_clear_error(songs, version
         return
     assert parsed == tuple(map(tuple, songs))
     assert all(type(code) is int and 0 <= code < AUDIO_CODES for song in parsed for code in song)
+
+
+@given(st.lists(st.sampled_from(["<think>", "</think>", "a", "\n", "<|audio_code_5|>"]), max_size=12))
+def test_thoughts_are_left_out_from_the_first_tag_to_the_next_closing_one(pieces):
+    text = "".join(pieces)
+    assert code_text.without_thoughts(text) == re.sub(r"(?s)<think>.*?</think>", " ", text)
+
+
+def test_a_text_full_of_open_thoughts_is_read_in_one_go():
+    """Each of a million tags looking for its end would take hours."""
+    text = "<think>" * 1_000_000
+    assert code_text.without_thoughts(text) == text
+    assert chain_of_thought.read(text) == chain_of_thought.Thought()
 
 
 def test_what_a_planner_writes_around_the_codes_is_left_out():

@@ -17,7 +17,7 @@ def plain(reader):
 
 def static(reader):
     """Single tokens go the way that a device can record."""
-    reader._static = StaticStep(reader.planner, reader.memory)
+    reader._static = StaticStep(reader.planner, reader.memory, capture=lambda step: step)
 
 
 @pytest.fixture(scope="module")

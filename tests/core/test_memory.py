@@ -66,7 +66,7 @@ def test_a_planner_remembers_every_token_of_every_row(rows, tokens):
 def test_composing_takes_no_more_than_was_told_and_more_than_half_of_it(songs, negative, dtype):
     planner = pair(PLANNER)[1].to(dtype)
     prompt, count = list(range(900)), 20
-    told = planning_bytes(PLANNER, songs * (1 + negative), len(prompt) + count, dtype) - WORKSPACE
+    told = planning_bytes(PLANNER, songs * (1 + negative), len(prompt) + count, dtype, 0) - WORKSPACE
     with LiveMemory(torch.device("cpu"), planner.parameters()) as live:
         compose_codes(
             planner,

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from planner_oracle import SIZES, pair
 from planner_text import CODES, dense_json, tokenizer_of
 
-from acestep_core import reading
+from acestep_core import planning, reading
 from acestep_core.chain_of_thought import Thought, thought_of
 from acestep_core.errors import InvalidInputError
 from acestep_core.grammar import CAPTION_TOKENS, FIELD_TOKENS
@@ -59,7 +59,7 @@ def test_a_plan_without_caption_and_language_leaves_both(scribe):
     answer = plan(scribe, brief, Manner(), caption=False, language=False)
 
     assert (answer.brief.caption, answer.brief.language) == ("calm piano", "zh")
-    assert (answer.thought.caption, answer.thought.language) == (None, None)
+    assert (answer.thought.caption, answer.thought.language) == (None, "zh")
     assert is_in_range(answer.brief)
 
 
@@ -90,7 +90,10 @@ def test_when_nothing_is_left_to_plan_the_planner_is_not_asked(scribe):
     answer = plan(silent, WHOLE, Manner(), caption=False, language=False)
 
     assert answer.brief == WHOLE
-    assert answer.text == "bpm: 90\nduration: 20\nkeyscale: C major\ntimesignature: 3"
+    assert (
+        answer.text
+        == f"bpm: 90\nduration: 20\nkeyscale: C major\nlanguage: {WHOLE.language}\ntimesignature: 3"
+    )
     assert "not asked" in answer.report[0]
 
 
@@ -167,8 +170,51 @@ def test_format_keeps_words_where_the_planner_writes_none(scribe):
     sung = format_brief(scribe, Brief("pop", "oh oh"), Manner())
 
     assert played.brief.lyrics == INSTRUMENTAL
-    assert sung.brief.lyrics not in ("", INSTRUMENTAL)
+    assert sung.brief.lyrics not in ("", INSTRUMENTAL, "oh oh")  # this planner writes some
     assert sung.brief.caption == sung.thought.caption
+
+
+@pytest.mark.parametrize(("lyrics", "kept"), [("oh oh", "oh oh"), ("", INSTRUMENTAL), (" \n", INSTRUMENTAL)])
+def test_format_without_new_words_keeps_the_old_ones_or_takes_the_song_for_an_instrumental(
+    scribe, monkeypatch, lyrics, kept
+):
+    monkeypatch.setattr(planning, "WORDS", 0)
+    answer = format_brief(scribe, Brief("pop", lyrics), Manner())
+    assert answer.brief.lyrics == kept
+    assert answer.brief.instrumental == (kept == INSTRUMENTAL)
+
+
+def test_a_song_without_words_is_told(scribe, monkeypatch):
+    monkeypatch.setattr(planning, "WORDS", 0)
+    told = "No lyrics were written; another seed may write some."
+    assert told in inspire(scribe, "a waltz", Manner()).report
+    assert told not in inspire(scribe, "a waltz", Manner(), instrumental=True).report
+
+
+def test_a_language_that_is_set_stands_in_the_plan(scribe):
+    answer = plan(scribe, Brief("pop", "la", "fr"), Manner(), language=False)
+    assert (answer.brief.language, answer.thought.language) == ("fr", "fr")
+    assert answer.report[0] == "Given: language fr."
+    assert "language" not in answer.report[1]
+    whole = Brief("pop", "la", "fr", 90, "C major", "4", 30)
+    assert plan(scribe, whole, Manner(), caption=False, language=False).thought.language == "fr"
+
+
+def test_a_plan_tells_of_a_length_that_cannot_be_composed(scribe):
+    long = plan(scribe, Brief("pop", "la la la\n" * 150, duration=600.0), Manner())
+    assert any(line.startswith("Compose Codes can hold ") for line in long.report)
+
+
+def test_a_negative_prompt_that_is_not_read_is_not_spoken_of(scribe):
+    for cfg, spoken_of in ((2.0, True), (1.0, False)):
+        answer = plan(scribe, Brief("pop", "la"), Manner(choice=Choice(cfg=cfg)), "<think>")
+        assert any("negative prompt" in line for line in answer.report) == spoken_of
+
+
+def test_a_composition_tells_by_what(scribe):
+    thought = Thought(bpm=50, caption="calm", keyscale="C major")
+    report = compose(scribe, Brief("calm", "la", bpm=90, duration=20.0), thought).report
+    assert report[0] == "Composed by: bpm 90, caption, duration 20, keyscale C major."
 
 
 def test_a_report_tells_what_was_given_decided_used_cut_and_made_harmless(scribe):
@@ -182,9 +228,7 @@ def test_a_report_tells_what_was_given_decided_used_cut_and_made_harmless(scribe
     assert "<|im_end|> <|audio_code_5|> is read as ordinary text" in report
     assert "'# Lyric' looks like a heading" in report
     assert "In the negative prompt, <think>" in report
-    assert ("The caption had reached 512 tokens" in report) == (
-        answer.report[3].startswith("The caption had")
-    )
+    assert answer.report[3] == "The caption had reached 512 tokens and was ended there."
 
 
 @pytest.mark.parametrize("seconds", [0.2, 10, 16.4, 20.5, 95.98, 600])
@@ -196,7 +240,7 @@ def test_a_composition_has_exactly_five_codes_per_second_and_the_taught_prompts(
     prompts = composition_prompts("calm", "la", said.to_yaml(), "noise")
 
     assert said.bpm == 90
-    assert said.duration == (int(seconds) or 33)
+    assert said.duration == max(1, int(seconds))
     assert composition.thought == said
     assert (composition.prompt, composition.negative) == tuple(
         tuple(scribe.tokenizer.ids(p)) for p in prompts

@@ -236,3 +236,61 @@ def test_codes_that_are_none(trial, graph, text, problem):
     read = graph.add("AceGraphCodesFromText", text=text)
     graph.add("AceGraphSaveCodes", codes=read["codes"])
     trial.refuses(graph, read, problem)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("norm_clamp", -5.0),
+        ("norm_clamp", NAN),
+        ("ema", 5.0),
+        ("ema", -1.0),
+        ("wavelet_low", 1e9),
+        ("wavelet_high", NAN),
+    ],
+)
+def test_extras_that_no_widget_would_take(trial, graph, field, value):
+    extras = graph.add("AceGraphSamplingExtras", wavelet="double", **{field: given(graph, value)})
+    load = opened(graph)
+    finished(graph, load, encode(graph, load), silence(graph, load), extras=extras["extras"])
+    trial.refuses(graph, extras, "(norm_clamp|ema|wavelet correction)\\W+is ")
+
+
+def test_a_list_of_codes_in_which_nothing_was_chosen_yet(trial, graph, pack):
+    node = graph.add("AceGraphLoadCodes", file=given(graph, pack.nodes.codes.NO_FILE))
+    graph.add("PreviewAny", source=node["report"])
+    assert "press R" in trial.refuses(graph, node, "No file of codes is chosen")
+
+
+# --------------------------------------------------------------------------------------------- said, not refused
+@pytest.mark.parametrize(
+    ("lyrics", "instrumental", "said"), [("la", True, True), ("la", False, False), (" ", True, False)]
+)
+def test_lyrics_of_an_instrumental_are_spoken_of(graph, run_graph, lyrics, instrumental, said):
+    load = opened(graph)
+    words = graph.add(
+        "AceGraphEncodeConditions",
+        text_encoder=load["text_encoder"],
+        caption="slow piano",
+        lyrics=lyrics,
+        instrumental=instrumental,
+    )
+    graph.add("PreviewAny", source=words["report"])
+    done = run_graph(graph)
+    assert done.success, done.error
+    assert ("the lyrics are not sung" in done[words["report"]]) == said
+
+
+@pytest.mark.parametrize(
+    ("told", "said"), [({"duration": 45.0}, True), ({}, True), ({"duration": SECONDS}, False)]
+)
+def test_a_length_that_the_words_do_not_tell_is_spoken_of(graph, run_graph, told, said):
+    load = opened(graph)
+    words = graph.add(
+        "AceGraphEncodeConditions", text_encoder=load["text_encoder"], caption="slow piano", **told
+    )
+    song = finished(graph, load, words["conditions"], silence(graph, load))
+    graph.add("PreviewAny", source=song.sampler["report"])
+    done = run_graph(graph)
+    assert done.success, done.error
+    assert ("The words tell the model of" in done[song.sampler["report"]]) == said

@@ -230,12 +230,3 @@ def test_codes_of_another_model(graph, pack, refuses, items, problem):
 @pytest.mark.parametrize("song", [2, 64])
 def test_a_song_that_is_not_among_the_codes(graph, refuses, song):
     refuses(asked(graph, "AceGraphUnderstand", song=song), f"There is no song {song} among 1")
-
-
-def test_songs_that_are_over_before_they_begin(trial, graph, pack, monkeypatch):
-    node = asked(graph, "AceGraphComposeCodes", may_end_early=True)
-    ended = [torch.ones(3, dtype=torch.int64), torch.zeros(0, dtype=torch.int64)]
-    with monkeypatch.context() as patch:
-        patch.setattr(pack.nodes.compose, "compose_codes", lambda *given: ended)
-        assert "may_end_early" in trial.fails(graph, node, "The planner ended song 2 at once")
-    trial.plays(graph)

@@ -92,12 +92,12 @@ def meter(pack, monkeypatch):
     """meter(seconds between two tokens) -> a meter by a clock of its own, and all that it shows."""
     planner, shown = pack.nodes.planner, []
 
-    def made(apart, pause=0.1):
+    def made(apart, pause=0.1, known_end=True):
         ticks = count()
         monkeypatch.setattr(planner, "PAUSE", pause)
         monkeypatch.setattr(planner, "time", SimpleNamespace(perf_counter=lambda: 7.0 + apart * next(ticks)))
         monkeypatch.setattr(planner.runtime, "caption", lambda node, text: shown.append(text))
-        return planner.Meter("5", "codes"), shown
+        return planner.Meter("5", "codes", known_end), shown
 
     return made
 
@@ -110,6 +110,13 @@ def test_a_fast_planner_is_shown_ten_times_a_second_at_most(meter, apart, most):
     assert most * 0.8 < len(shown) <= most
     assert shown[0] == "1 / 1000"
     assert shown[-1] == f"1000 / 1000 codes at {1 / apart:.1f} per second"
+
+
+def test_what_may_end_at_any_time_is_not_told_as_a_share(meter):
+    told, shown = meter(0.5, known_end=False)
+    told(1, 2752)
+    told(2, 2752)
+    assert shown == ["1", "2 codes at 2.0 per second"]
 
 
 def test_speed_is_that_of_writing_and_not_of_what_came_before(meter):
