@@ -1,6 +1,7 @@
 """Files that are there whole or not at all."""
 
 import contextlib
+import errno
 import os
 import secrets
 from pathlib import Path
@@ -20,7 +21,9 @@ def write_whole(path: Path, content: bytes | memoryview) -> None:
     except OSError as error:
         raise InvalidAudioError(
             f"{path.name} cannot be written to {path.parent}: {error.strerror}.",
-            "Choose a folder that exists, is writable and has room.",
+            "Choose a shorter name."
+            if error.errno == errno.ENAMETOOLONG
+            else "Choose a folder that exists, is writable and has room.",
         ) from error
     finally:
         with contextlib.suppress(OSError):

@@ -35,7 +35,7 @@ class EncodeConditions(io.ComfyNode):
                 io.Latent.Input(
                     "source",
                     optional=True,
-                    tooltip="The song that is covered, repainted, extended or split: sets the duration when that is 0.",
+                    tooltip="What goes to the Sampler's source, a song or a silence: sets the duration when that is 0.",
                 ),
                 Codes.Input(
                     "codes",

@@ -91,12 +91,11 @@ def input_file(name: str) -> Path:
     found = (
         folder_paths.get_annotated_filepath(name) if folder_paths.exists_annotated_filepath(name) else None
     )
-    if not found or not Path(found).is_file():
-        raise InvalidInputError(
+    own = [folder_paths.get_input_directory(), folder_paths.get_output_directory()]
+    if not found or not is_inside(Path(found), own) or not Path(found).is_file():
+        raise InvalidInputError(  # the same of what lies outside, which is nobody's business
             f"There is no file {name!r} in the input folder.", "Upload it, or choose another file."
         )
-    if not is_inside(Path(found), [folder_paths.get_input_directory(), folder_paths.get_output_directory()]):
-        raise InvalidInputError(f"{name!r} lies outside of the input folder.", "Choose a file inside of it.")
     return Path(found)
 
 

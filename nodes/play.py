@@ -88,4 +88,4 @@ def report(model: ModelHandle, job: Job, plan: Plan) -> str:
     ]
     if job.frames < MIN_FRAMES:
         lines.append(f"Sampled on {seconds_of(MIN_FRAMES):g} s, the model's shortest song, and cut.")
-    return "\n".join(lines)
+    return "\n".join(line if line.endswith(".") else f"{line}." for line in lines)  # some viewers join lines

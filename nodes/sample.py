@@ -19,6 +19,7 @@ from .sockets import ConditionList, Conditions, Extras, ExtraSettings, Model, Mo
 from .wire import Latent, latent_of, source_of_latent
 
 MOST_STEPS, MOST_GUIDANCE, MOST_SHIFT = 200, 30.0, 10.0
+MOST_TIMES = 1001  # by wire
 NO_EXTRAS = ExtraSettings(Filters(), None, bf16_schedule=False)
 
 
@@ -183,6 +184,7 @@ class Sampler(io.ComfyNode):
         extras: ExtraSettings | None = None,
     ) -> io.NodeOutput:
         extras = extras or NO_EXTRAS
+        within(0 if sigmas is None else sigmas.numel(), 0, MOST_TIMES, "number of wired times")
         settings = Settings(
             steps=int(within(steps, 0, MOST_STEPS, "number of steps")),
             shift=within(shift, 0, MOST_SHIFT, "shift"),

@@ -7,6 +7,7 @@ from ..acestep_core.audio_file import STEREO, Sound, to_model_rate
 from ..acestep_core.repaint import RepaintStrength
 from ..acestep_core.splice import splice
 from ..acestep_core.timebase import MAX_SECONDS, SAMPLE_RATE, seconds_of
+from .limits import within
 from .schema import FRAME, report_output, schema
 from .wire import Audio, audio_of, mask_of_wire, raw_sound
 
@@ -64,6 +65,7 @@ class Splice(io.ComfyNode):
     def execute(
         cls, new: Audio, original: Audio, mask: Tensor, crossfade: float, offset: float
     ) -> io.NodeOutput:
+        within(crossfade, 0, LONGEST_CROSSFADE, "crossfade", " s")
         song, report = converted(raw_sound(new, "new audio"), "new audio")
         kept, changes = converted(raw_sound(original, "original"), "original")
         frames = mask_of_wire(mask, mask.shape[-1])

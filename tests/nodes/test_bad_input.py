@@ -256,6 +256,13 @@ def test_extras_that_no_widget_would_take(trial, graph, field, value):
     trial.refuses(graph, extras, "(norm_clamp|ema|wavelet correction)\\W+is ")
 
 
+def test_more_times_than_anybody_wants(trial, graph):
+    load = opened(graph)
+    times = given(graph, torch.linspace(1, 0, 10_001))
+    song = finished(graph, load, encode(graph, load), silence(graph, load), sigmas=times)
+    trial.refuses(graph, song.sampler, "number of wired times is 10001")
+
+
 def test_a_list_of_codes_in_which_nothing_was_chosen_yet(trial, graph, pack):
     node = graph.add("AceGraphLoadCodes", file=given(graph, pack.nodes.codes.NO_FILE))
     graph.add("PreviewAny", source=node["report"])

@@ -109,7 +109,7 @@ def test_nothing_that_came_in_is_changed(splice):
         ({"original": {"waveform": torch.full((1, 2, 9_600), torch.nan), "sample_rate": 48_000}}, "NaN"),
         ({"original": audio(songs=3)}, "1 new songs came with 3 originals"),
         ({"offset": 100.0}, "lies outside of the song"),
-        ({"crossfade": -1.0}, "not possible"),
+        ({"crossfade": -1.0}, "The crossfade is -1 s"),
     ],
 )
 def test_bad_input_gets_a_clear_sentence(pack, splice, change, said):
