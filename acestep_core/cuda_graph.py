@@ -52,10 +52,8 @@ def recording(step: Step) -> Step:
                 step()
     finally:  # whoever stops it must not free what is still written to
         current.wait_stream(aside)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(
-        graph, stream=aside, capture_error_mode="thread_local"
-    ):  # others go on with their work
+    graph, of_this_thread = torch.cuda.CUDAGraph(), "thread_local"  # others go on with their work
+    with torch.cuda.graph(graph, stream=aside, capture_error_mode=of_this_thread):
         step()
     return graph.replay
 
