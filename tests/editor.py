@@ -31,6 +31,7 @@ NOISE = (  # of the frontends alone, without any pack
     *("reading 'id'", "Jobs", "net::ERR", "favicon", "core workflow templates", "Failed to load resource"),
 )
 ADVICE = ("Prefer the legacy design?", "Switch back to Nodes 2.0")  # what a frontend says of itself
+PATIENCE = 180.0  # seconds that a busy machine may take for a step
 READY = "() => window.app && window.app.extensionManager && window.app.graph && window.app.canvas"
 BUILDER = (Path(__file__).parent / "workflow_builder.js").read_text(encoding="utf-8")
 DROP = """([name, type, data]) => {
@@ -51,7 +52,15 @@ NODES = """() => {
   });
   return html.length ? html : app.graph.nodes.map((node) => [Number(node.id), ...node.getBounding()]);
 }"""
+OPENED = """([nodes, asHtml]) => {
+  const shown = asHtml ? document.querySelectorAll("[data-node-id]").length : nodes;
+  return app.graph.nodes.length === nodes && app.graph.nodes[0] !== window.nodeBefore && shown >= nodes;
+}"""
 GROUPS = "() => app.graph.groups.map((group) => [...group.pos, ...group.size])"
+CLOSE_PANEL = """() => {  // which a server remembers as open
+  const [settings, name] = [app.extensionManager.setting, "Comfy.RightSidePanel.IsOpen"];
+  if (settings.get(name)) settings.set(name, false);
+}"""
 LANGUAGE = """(language) => {
   const settings = app.extensionManager.setting;
   if (settings.get("Comfy.Locale") === language) return false;
@@ -73,7 +82,7 @@ def browser() -> Iterator[Browser]:
             started.close()
 
 
-def until(ask: Callable[[], Result], what: str, seconds: float = 90) -> Result:
+def until(ask: Callable[[], Result], what: str, seconds: float = PATIENCE) -> Result:
     """The first true answer."""
     deadline = time.monotonic() + seconds
     while not (answer := ask()):
@@ -95,11 +104,14 @@ class Editor:
     def __init__(self, chromium: Browser, server: Server, window: dict[str, int] | None = None) -> None:
         self.server = server
         self.page: Page = chromium.new_page(viewport=window or WINDOW)
+        self.page.set_default_timeout(1000 * PATIENCE)
+        self._as_html = False
         self.errors: list[str] = []
         self.page.on("console", lambda said: self._hear(said.text) if said.type == "error" else None)
         self.page.on("pageerror", lambda error: self._hear(str(error)))
         self.page.goto(f"http://127.0.0.1:{server.port}/")
-        self.page.wait_for_function(READY, timeout=90_000)
+        self.page.wait_for_function(READY)
+        self.js(CLOSE_PANEL)
 
     def _hear(self, text: str) -> None:
         if not any(noise in text for noise in NOISE):
@@ -114,6 +126,7 @@ class Editor:
     def new_style(self, wanted: bool) -> None:
         """Nodes as HTML, or drawn on the canvas."""
         self.js("(on) => app.extensionManager.setting.set('Comfy.VueNodes.Enabled', on)", wanted)
+        self._as_html = wanted
         self.page.wait_for_timeout(300)
 
     @contextmanager
@@ -129,7 +142,7 @@ class Editor:
     def _speak(self, language: str) -> None:
         """Both frontends load the graph again for it."""
         if self.js(LANGUAGE, language):
-            self.page.wait_for_function("() => app.graph.nodes[0] !== window.nodeBefore", timeout=30_000)
+            self.page.wait_for_function("() => app.graph.nodes[0] !== window.nodeBefore")
             self.page.wait_for_timeout(400)
             self.js("() => app.extensionManager.toast.removeAll?.()")  # which say that names have changed
 
@@ -141,20 +154,26 @@ class Editor:
     # ------------------------------------------------------------------------------------------- graphs
     def load(self, workflow: dict[str, Any]) -> None:
         """Open a workflow as its file would be."""
-        self.js("async (text) => { await app.loadGraphData(JSON.parse(text)); }", json.dumps(workflow))
-        self._settle(len(workflow["nodes"]))
+        with self._opening(len(workflow["nodes"])):
+            self.js("async (text) => { await app.loadGraphData(JSON.parse(text)); }", json.dumps(workflow))
 
     def open_template(self, name: str, nodes: int) -> None:
         """Through the dialog, as a user does."""
-        self.page.get_by_role("button", name="Templates").first.click()
-        card = self.page.get_by_test_id(f"template-workflow-{name}")
-        card.scroll_into_view_if_needed(timeout=30_000)
-        card.click()
-        self._settle(nodes)
+        with self._opening(nodes):
+            self.page.get_by_role("button", name="Templates").first.click()
+            card = self.page.get_by_test_id(f"template-workflow-{name}")
+            card.scroll_into_view_if_needed()
+            card.click()
 
-    def _settle(self, nodes: int) -> None:
-        self.page.wait_for_function("(n) => app.graph.nodes.length === n", arg=nodes, timeout=30_000)
-        self.page.wait_for_timeout(400)
+    @contextmanager
+    def _opening(self, nodes: int) -> Iterator[None]:
+        """Wait until another graph is there, of so many nodes, and nothing in it moves any more."""
+        self.js("() => { window.nodeBefore = app.graph.nodes[0]; }")
+        yield
+        self.page.wait_for_function(OPENED, arg=[nodes, self._as_html])
+        places = None
+        while places != (places := self.nodes()):
+            self.page.wait_for_timeout(300)
 
     def prompt(self) -> dict[str, Any]:
         """What Run would send, and the workflow that it would store."""
@@ -174,7 +193,7 @@ class Editor:
     def press_run(self) -> None:
         self.page.get_by_test_id("queue-button").first.click()
 
-    def run(self, seconds: float = 120) -> dict[str, Any]:
+    def run(self, seconds: float = 2 * PATIENCE) -> dict[str, Any]:
         """Press Run and wait; -> the record of the history."""
         before = set(self.server.get("/history"))
         self.press_run()

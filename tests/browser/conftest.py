@@ -22,7 +22,7 @@ class Studio:
     def __init__(self, comfyui: Path, base: Path, stack: ExitStack) -> None:
         self._comfyui, self._base, self._stack = comfyui, base, stack
         self._servers: dict[str, Server] = {}
-        self._tabs: dict[tuple[str, bool], Editor] = {}
+        self._tab: tuple[str, bool, Editor] | None = None
         self._browser: Browser | None = None
 
     def server(self, frontend: str = FRONTENDS[0]) -> Server:
@@ -34,13 +34,16 @@ class Studio:
         return self._servers[frontend]
 
     def tab(self, frontend: str, new_style: bool) -> Editor:
-        """An editor with nodes as HTML, or drawn on the canvas."""
-        if (frontend, new_style) not in self._tabs:
-            server = self.server(frontend)
-            self._browser = self._browser or self._stack.enter_context(browser())
-            self._tabs[frontend, new_style] = Editor(self._browser, server)
-        opened = self._tabs[frontend, new_style]
+        """An editor with nodes as HTML, or drawn on the canvas. One at a time: each draws its graph all the time."""
+        if self._tab and self._tab[:2] == (frontend, new_style):
+            return self._tab[2]
+        if self._tab:
+            self._tab[2].close()
+        server = self.server(frontend)
+        self._browser = self._browser or self._stack.enter_context(browser())
+        opened = Editor(self._browser, server)
         opened.new_style(new_style)
+        self._tab = frontend, new_style, opened
         return opened
 
 
@@ -52,12 +55,12 @@ def studio(comfyui_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield Studio(comfyui_dir, tmp_path_factory.mktemp("studio"), stack)
 
 
-@pytest.fixture(params=FRONTENDS)
+@pytest.fixture(params=FRONTENDS, scope="session")  # so that tests of one come one after the other
 def frontend(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-@pytest.fixture(params=STYLES)
+@pytest.fixture(params=STYLES, scope="session")
 def style(request: pytest.FixtureRequest) -> str:
     return request.param
 

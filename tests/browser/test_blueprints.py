@@ -55,7 +55,7 @@ def put(editor, frontend, name):
     if frontend != FRONTENDS[0]:  # there the node hangs on the pointer until it is clicked down
         editor.page.wait_for_timeout(500)
         editor.page.mouse.click(800, 250)
-    until(lambda: editor.js("() => app.graph.nodes.length") == before + 1, f"{name} is there", 20)
+    until(lambda: editor.js("() => app.graph.nodes.length") == before + 1, f"{name} is there")
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_files_that_are_not_there_are_offered(empty, make):
     for name in (TURBO_FILE, TEXT_FILE, VAE_FILE):
         text = text.replace(name, f"lost_{name}")
     empty.load(json.loads(text))
-    until(lambda: offers(empty) == 3, "three files are offered", 20)
+    until(lambda: offers(empty) == 3, "three files are offered")
 
 
 def offers(editor):

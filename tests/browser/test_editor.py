@@ -75,7 +75,7 @@ def test_every_song_of_a_batch_is_played(styled):
         songs.append(walk_to(styled, "Next song", f"{place} / 4"))
         assert styled.js(HEARD) == 0
         press_play(styled)
-        until(lambda: styled.js(HEARD) > 0, f"song {place} is heard", 30)
+        until(lambda: styled.js(HEARD) > 0, f"song {place} is heard")
     assert len({song["source"] for song in songs}) == 4
     assert all(song["seconds"] == pytest.approx(SHORT, abs=0.1) for song in songs)
     assert walk_to(styled, "Previous song", "4 / 4")["source"] == songs[2]["source"]
@@ -102,8 +102,8 @@ def test_the_player_speaks_the_language_of_the_settings(styled):
     styled.open_template("retake", len(workflow("retake")["nodes"]))
     styled.fit()
     with styled.speaking("fr"):
-        until(lambda: players_say(styled, titles("fr")), "both players speak French", 20)
-    until(lambda: players_say(styled, titles("en")), "both players speak English", 20)
+        until(lambda: players_say(styled, titles("fr")), "both players speak French")
+    until(lambda: players_say(styled, titles("en")), "both players speak English")
     assert styled.errors == []
 
 
@@ -173,4 +173,4 @@ def test_what_is_wrong_is_said_in_our_words(styled):
     assert done["status"]["status_str"] == "error"
     words = "There is no 'lost.safetensors'"
     styled.show_error()
-    styled.page.get_by_text(words).first.wait_for(timeout=20_000)
+    styled.page.get_by_text(words).first.wait_for()

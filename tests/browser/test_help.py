@@ -42,7 +42,6 @@ def test_a_help_page_opens_with_its_pictures(styled, language):
             until(
                 lambda node=node: all_shown(styled, node, language),
                 f"the page of {node} has its pictures",
-                20,
             )
     assert styled.errors == []
 

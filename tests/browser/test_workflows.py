@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import recording
 import soundfile
-from editor import FRONTENDS, apart
+from editor import FRONTENDS, WINDOW, apart
 from PIL import Image
 from workflow_page import COLLAPSED, PACK, TITLE, Rect
 
@@ -21,6 +21,8 @@ NAMES = [page.__name__ for page in example_workflows.PAGES]
 NOT_YET = set()  # nodes that no workflow uses
 FILES_OF = {"AceGraphLoad": 3, "AceGraphLoadPlanner": 1}  # how many of the first widgets name files
 LARGEST_PICTURE = 150_000  # bytes
+SMALLEST_TEXT = 8 / 14  # scale below which the older frontend draws none
+ROOM = 79, 149, WINDOW["width"], WINDOW["height"]  # pixels that the editor's bars leave free
 PEAK = 10 ** (-1 / 20)
 HEARD = recording.SECONDS
 SHORT = 10.0  # seconds of a planned song: a code after the other takes its time
@@ -120,6 +122,20 @@ def test_nothing_overlaps_and_every_node_is_in_one_group(name):
     assert not [pair for pair in combinations(nodes, 2) if nodes[pair[0]].overlaps(nodes[pair[1]])]
     for node, rect in nodes.items():
         assert [group.holds(rect) for group in groups].count(True) == 1, node
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_first_view_shows_the_whole_page_and_its_words(name):
+    view, groups = workflow(name)["extra"]["ds"], workflow(name)["groups"]
+    assert view["scale"] > SMALLEST_TEXT
+    left, top, right, bottom = ROOM
+    for group in groups:
+        frame = Rect(*group["bounding"])
+        x, y = (
+            view["scale"] * (corner + shift) for corner, shift in zip(frame[:2], view["offset"], strict=True)
+        )
+        assert left <= x <= x + view["scale"] * frame.width <= right
+        assert top <= y <= y + view["scale"] * frame.height <= bottom
 
 
 @pytest.mark.parametrize("name", NAMES)
