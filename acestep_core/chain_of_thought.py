@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from types import MappingProxyType
 from typing import Any
 
-from .code_text import AUDIO_CODES, THOUGHT_TAGS, TOKEN, number_of
+from .code_text import THOUGHT_TAGS, TOKEN
 from .prompts import SPELT_TIME_SIGNATURES, UNSAID, Brief, said
 
 YAML_FIELDS = (
@@ -19,7 +19,6 @@ YAML_FIELDS = (
 NUMBERS = ("bpm", "duration")
 PLAIN_TIME_SIGNATURES = MappingProxyType({spelt: plain for plain, spelt in SPELT_TIME_SIGNATURES.items()})
 LYRIC_HEADING = r"(?i)#[ \t]*lyrics?[ \t]*(?:\n|$)"
-TURN_END = r"<\|im_end\|>\s*$"
 LINE_END = r"[\n\r\x85\u2028\u2029]"  # what YAML takes for the end of a line
 QUOTED = r"(?s)'(?:[^']|'')*'|\"(?:[^\"\\]|\\.)*\""
 MOST_DIGITS = 18  # of a number that somebody means
@@ -133,21 +132,11 @@ def unquoted(text: str) -> str:
     return said
 
 
-def lyrics_in(text: str) -> str:
-    """The words that follow a thought in a planner's text."""
-    return without_heading(re.sub(TURN_END, "", text.partition(THOUGHT_TAGS[1])[2]))
-
-
 def without_heading(words: str) -> str:
     """Lyrics without the heading that the planner puts above them."""
     words = words.strip()
     found = re.match(LYRIC_HEADING, words)
     return words[found.end() :].strip() if found else words
-
-
-def codes_in(text: str) -> tuple[int, ...]:
-    """All audio codes of a planner's text, kept within those that exist."""
-    return tuple(min(number_of(token[1]), AUDIO_CODES - 1) for token in re.finditer(TOKEN, text))
 
 
 def thought_of(brief: Brief, language: bool = False) -> Thought:

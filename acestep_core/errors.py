@@ -1,5 +1,7 @@
 """What a user of this package can get wrong, said in two sentences: the problem, then the remedy."""
 
+import torch
+
 
 class AceStepError(Exception):
     """Something the user can fix: what is wrong, then what to do about it."""
@@ -25,5 +27,5 @@ class InvalidAudioError(AceStepError):
     """Sound that cannot be read, written or used."""
 
 
-class DeviceFullError(AceStepError):
-    """A network that the device has no room for."""
+class DeviceFullError(AceStepError, torch.OutOfMemoryError):
+    """A network that the device has no room for; hosts treat it as the error that torch raises."""

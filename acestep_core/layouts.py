@@ -11,6 +11,7 @@ from torch import Tensor
 
 from . import key_maps
 from .checkpoint import CHOOSE_TEXT_ENCODER, Checkpoint, ModelFiles, TextFiles, VaeFiles
+from .code_text import AUDIO_CODES
 from .config import ModelConfig, VaeConfig, model_config_of
 from .errors import UnsupportedCheckpointError
 from .oobleck import refuse_other_strides
@@ -26,7 +27,6 @@ SILENCE_FILE = "silence_latent.pt"
 CONFIG, DIFFUSERS_INDEX, TOKENIZER = "config.json", "model_index.json", "tokenizer.json"
 NATIVE_STEM, DIFFUSERS_STEM = "model", "diffusion_pytorch_model"
 TEXT_ROWS = 151_669  # of Qwen3-Embedding's table
-AUDIO_CODES = 64_000  # further rows of a planner's table
 
 
 def open_checkpoint(

@@ -2,12 +2,12 @@
 
 import torch
 
+from .code_text import AUDIO_CODES
 from .config import ModelConfig, StackConfig
 from .planner import stack_of
 from .text_encoder import Qwen3Sizes
 
 WORKSPACE = 64 << 20  # bytes that kernels keep for themselves
-AUDIO_CODES = 64_000
 SCORE_BYTES = 24  # per candidate: logits, chances, their order and their sums
 ROOM = 1.25  # tensors that live a moment longer than counted
 

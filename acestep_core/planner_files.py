@@ -9,9 +9,10 @@ from typing import cast
 import torch
 
 from . import key_maps
+from .code_text import AUDIO_CODES
 from .errors import UnsupportedCheckpointError
 from .layers import LayerOps
-from .layouts import AUDIO_CODES, CONFIG, NATIVE_STEM, TEXT_ROWS, TOKENIZER
+from .layouts import CONFIG, NATIVE_STEM, TEXT_ROWS, TOKENIZER
 from .load import PLAIN
 from .planner import Planner
 from .text_encoder import Qwen3Sizes

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from .code_text import AUDIO_CODES
 from .errors import UnsupportedCheckpointError
 from .prompts import END_OF_TEXT, Prompt, Special
 from .weights import read_json
@@ -23,7 +24,6 @@ COMFYUI_RENAMES = MappingProxyType(
     {151665: "<tool_response>", 151666: "</tool_response>", 151667: "<think>", 151668: "</think>"}
 )
 COMFYUI_FIRST_CODE = 151669
-AUDIO_CODES = 64_000
 CODE_NAME = r"<\|audio_code_(\d+)\|>"
 SPECIAL_LOOK = r"<[^<>\s]+>"
 

@@ -72,9 +72,9 @@ class Role(Enum):
     def relief(self) -> str:
         """What helps where the device is too small."""
         if self is Role.VAE:
-            return "Close other programs that use the graphics card, or start ComfyUI with --cpu-vae."
-        smaller = " or a smaller planner, fewer songs, a shorter song" if self is Role.PLANNER else ""
-        return f"Close other programs that use the graphics card, or choose fp8 weights{smaller}."
+            return "Close other programs that use the card, or start ComfyUI with --cpu-vae."
+        smaller = "a smaller planner, " if self is Role.PLANNER else ""
+        return f"Choose fewer songs, a shorter song, {smaller}or fp8 weights, or close other programs that use the card."
 
     @property
     def rest_device(self) -> torch.device:
@@ -130,12 +130,13 @@ class Managed:
 
     @contextmanager
     def told_if_full(self) -> Iterator[None]:
-        """What runs out of memory inside says so in a sentence."""
+        """What runs out of memory inside says so in a sentence; ComfyUI then unloads every network."""
         try:
             yield
         except torch.OutOfMemoryError as fault:
             raise DeviceFullError(
-                f"{self} does not fit into the memory that {self.device} has left.", self._role.relief
+                f"{self} and its work do not fit into the memory that {self.device} has left.",
+                self._role.relief,
             ) from fault
 
     def _complete(self) -> None:

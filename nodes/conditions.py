@@ -199,9 +199,10 @@ def write(
     encoders, stack = handle.encoders, handle.writer.condition_encoder.lyric_encoder.stack
     heard = TIMBRE_FRAMES * (1 if references is None else len(references))
     encoders.loaded(encoding_bytes(stack, max(LYRIC_TOKENS, heard), encoders.dtype.itemsize))
-    condition, report = handle.writer.write(
-        brief, task, references, has_codes, device=encoders.device, dtype=encoders.dtype
-    )
+    with encoders.told_if_full():
+        condition, report = handle.writer.write(
+            brief, task, references, has_codes, device=encoders.device, dtype=encoders.dtype
+        )
     return replace(condition, enc=condition.enc.to(rest_device())), report
 
 

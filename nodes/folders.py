@@ -7,8 +7,9 @@ from pathlib import Path
 
 import folder_paths
 
+from ..acestep_core.code_text import AUDIO_CODES
 from ..acestep_core.errors import InvalidInputError
-from ..acestep_core.layouts import AUDIO_CODES, TEXT_ROWS
+from ..acestep_core.layouts import TEXT_ROWS
 
 FOLDER_KEY = "acestep"  # models/acestep: whole checkpoints in folders
 CONFIG_MARK, DIFFUSERS_MARK = FOLDER_MARKS = ("config.json", "model_index.json")

@@ -1,5 +1,6 @@
 """What the planner does with words: plan, understand, inspire, format."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
@@ -27,7 +28,7 @@ from .briefs import (
 )
 from .comfy_runtime import AUTO
 from .limits import within
-from .planner import PLAIN, Meter, awake, freedom_inputs, guidance_inputs, meter_of
+from .planner import PLAIN, awake, freedom_inputs, guidance_inputs, meter_of
 from .schema import SEED_MAX, chosen, schema
 from .sockets import CodeList, Codes, Planner, PlannerHandle
 
@@ -107,16 +108,12 @@ class Plan(io.ComfyNode):
     ) -> io.NodeOutput:
         choice = Choice(temperature, guidance, top_p, top_k, min_p, repetition_penalty)
         brief = brief_of(caption, lyrics, instrumental, language, bpm, key, time_signature, duration)
-        meter = meter_of(cls, UNIT)
-        answer = planning.plan(
-            planner.scribe,
-            brief,
-            manner(planner, seed, choice, meter),
-            negative_prompt,
-            enrich_caption,
-            brief.language == ANY_LANGUAGE,
-        )
-        return io.NodeOutput(*brief_values(answer, meter.speed))
+        free = brief.language == ANY_LANGUAGE
+
+        def ask(manner: Manner) -> planning.Answer:
+            return planning.plan(planner.scribe, brief, manner, negative_prompt, enrich_caption, free)
+
+        return answered(cls, planner, seed, choice, ask)
 
 
 class Understand(io.ComfyNode):
@@ -163,11 +160,8 @@ class Understand(io.ComfyNode):
                 "Choose the number of one that is there.",
             )
         choice = Choice(temperature, 1.0, top_p, top_k, min_p, repetition_penalty)
-        meter = meter_of(cls, UNIT)
-        answer = planning.understand(
-            planner.scribe, codes.items[song - 1].tolist(), manner(planner, seed, choice, meter)
-        )
-        return io.NodeOutput(*brief_values(answer, meter.speed))
+        heard = codes.items[song - 1].tolist()
+        return answered(cls, planner, seed, choice, partial(planning.understand, planner.scribe, heard))
 
 
 class Inspire(io.ComfyNode):
@@ -217,16 +211,14 @@ class Inspire(io.ComfyNode):
         choice = Choice(temperature, 1.0, top_p, top_k, min_p, repetition_penalty)
         chosen(language, [AUTO, *LANGUAGES], "language")
         seconds = within(duration, 0, MAX_SECONDS, "duration", " s")
-        meter = meter_of(cls, UNIT)
-        answer = planning.inspire(
-            planner.scribe,
-            wish,
-            manner(planner, seed, choice, meter),
-            instrumental,
-            ANY_LANGUAGE if language == AUTO else language,
-            Thought(duration=max(1, int(seconds)) if seconds else None),
-        )
-        return io.NodeOutput(*brief_values(with_seconds(answer, seconds), meter.speed))
+        spoken = ANY_LANGUAGE if language == AUTO else language
+        fixed = Thought(duration=max(1, int(seconds)) if seconds else None)
+
+        def ask(manner: Manner) -> planning.Answer:
+            answer = planning.inspire(planner.scribe, wish, manner, instrumental, spoken, fixed)
+            return with_seconds(answer, seconds)
+
+        return answered(cls, planner, seed, choice, ask)
 
 
 class Format(io.ComfyNode):
@@ -276,16 +268,26 @@ class Format(io.ComfyNode):
     ) -> io.NodeOutput:
         choice = Choice(temperature, 1.0, top_p, top_k, min_p, repetition_penalty)
         brief = brief_of(caption, lyrics, instrumental, language, bpm, key, time_signature, duration)
-        meter = meter_of(cls, UNIT)
-        answer = planning.format_brief(
-            planner.scribe, brief, manner(planner, seed, choice, meter), brief.language == ANY_LANGUAGE
-        )
-        return io.NodeOutput(*brief_values(answer, meter.speed))
+        free = brief.language == ANY_LANGUAGE
+
+        def ask(manner: Manner) -> planning.Answer:
+            return planning.format_brief(planner.scribe, brief, manner, free)
+
+        return answered(cls, planner, seed, choice, ask)
 
 
-def manner(planner: PlannerHandle, seed: int, choice: Choice, meter: Meter) -> Manner:
-    """How to write; the weights are brought in only if there is something to be written."""
-    return Manner(seed, choice, meter, partial(awake, planner))
+def answered(
+    node: type[io.ComfyNode],
+    planner: PlannerHandle,
+    seed: int,
+    choice: Choice,
+    ask: Callable[[Manner], planning.Answer],
+) -> io.NodeOutput:
+    """What the planner answers, on the sockets; its weights are brought in only if there is something to be written."""
+    meter = meter_of(node, UNIT)
+    with planner.managed.told_if_full():
+        answer = ask(Manner(seed, choice, meter, partial(awake, planner)))
+    return io.NodeOutput(*brief_values(answer, meter.speed))
 
 
 def with_seconds(answer: planning.Answer, seconds: float) -> planning.Answer:

@@ -53,7 +53,8 @@ def play(model: ModelHandle, job: Job, settings: Settings) -> Tensor:
     )
     transformer = managed.loaded(room)
     player = Player(transformer, model.silence, model.variant.is_turbo, managed.dtype, managed.device)
-    return generate_song(player, job, settings, listener(plan, job.frames, model.silence))
+    with managed.told_if_full():
+        return generate_song(player, job, settings, listener(plan, job.frames, model.silence))
 
 
 def listener(plan: Plan, frames: int, silence: Silence) -> OnStep:

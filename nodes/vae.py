@@ -124,7 +124,7 @@ class OobleckDecode(io.ComfyNode):
                 audio_of(silence), f"{size}: the latent holds zeros only, which count as silence."
             )
         oobleck, sizes = made_ready(vae, tile)
-        audio, tiles = in_tiles(sizes, lambda tile: decode_tiled(oobleck, frames, tile, tile_listener()))
+        audio, tiles = in_tiles(vae, sizes, lambda tile: decode_tiled(oobleck, frames, tile, tile_listener()))
         peaks = ", ".join(f"{peak:.3g}" for peak in peak_of(audio).flatten().tolist())
         return io.NodeOutput(audio_of(audio), "\n".join([f"{size}.", f"Peak: {peaks}.", *tiles]))
 
@@ -212,13 +212,16 @@ def made_ready(handle: VaeHandle, tile: str) -> tuple[Oobleck, tuple[int, ...]]:
     return oobleck, tuple(size for size in TILE_LADDER if size <= first)
 
 
-def in_tiles(sizes: tuple[int, ...], run: Callable[[int], Result]) -> tuple[Result, list[str]]:
+def in_tiles(
+    handle: VaeHandle, sizes: tuple[int, ...], run: Callable[[int], Result]
+) -> tuple[Result, list[str]]:
     """What `run` makes with the first size that memory suffices for, and what to tell the user about it."""
     *larger, smallest = sizes
     for size in larger:
         with suppress(torch.OutOfMemoryError):  # what the failed tile held is free once this clause has ended
             return run(size), said(sizes, size)
-    return run(smallest), said(sizes, smallest)  # ComfyUI unloads every network where even this fails
+    with handle.vae.told_if_full():
+        return run(smallest), said(sizes, smallest)
 
 
 def said(sizes: tuple[int, ...], used: int) -> list[str]:
@@ -230,7 +233,7 @@ def said(sizes: tuple[int, ...], used: int) -> list[str]:
 def encoded(handle: VaeHandle, samples: Tensor, tile: str) -> tuple[Posterior, list[str]]:
     """[B, 2, S] at 48 kHz through the encoder, and the tile size in words."""
     oobleck, sizes = made_ready(handle, tile)
-    return in_tiles(sizes, lambda size: encode_tiled(oobleck, samples, size, tile_listener()))
+    return in_tiles(handle, sizes, lambda size: encode_tiled(oobleck, samples, size, tile_listener()))
 
 
 def drawn(posterior: Posterior, seed: int) -> Tensor:

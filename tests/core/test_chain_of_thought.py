@@ -5,13 +5,12 @@ from hypothesis import strategies as st
 
 from acestep_core.chain_of_thought import (
     Thought,
-    codes_in,
     completed,
     is_number,
-    lyrics_in,
     one_line,
     read,
     thought_of,
+    without_heading,
 )
 from acestep_core.prompts import KEYS, LANGUAGES, SPELT_TIME_SIGNATURES, TIME_SIGNATURES, Brief
 
@@ -146,26 +145,16 @@ def test_no_text_stops_the_reader(text):
 @pytest.mark.parametrize(
     ("text", "lyrics"),
     [
-        ("<think>\nbpm: 1\n</think>\n\n# Lyric\n[Verse]\nla<|im_end|>", "[Verse]\nla"),
-        ("</think># LYRICS\nla", "la"),
-        ("</think>la\n# Lyric\nlo", "la\n# Lyric\nlo"),
-        ("</think># Lyric", ""),
-        ("</think>  \n<|im_end|>\n", ""),
-        ("</think># Lyrical\nla", "# Lyrical\nla"),
-        ("no thought", ""),
+        ("\n\n# Lyric\n[Verse]\nla", "[Verse]\nla"),
+        ("# LYRICS\nla", "la"),
+        ("la\n# Lyric\nlo", "la\n# Lyric\nlo"),
+        ("# Lyric", ""),
+        ("  \n\n", ""),
+        ("# Lyrical\nla", "# Lyrical\nla"),
     ],
 )
-def test_lyrics_follow_the_thought_without_their_heading(text, lyrics):
-    assert lyrics_in(text) == lyrics
-
-
-def test_codes_are_found_in_order_and_kept_within_those_that_exist():
-    text = (
-        "x<|audio_code_7|><|audio_code_64000|> <|audio_code_0|><|audio_code_|>"
-        + f"<|audio_code_{'9' * 5000}|>"
-    )
-
-    assert codes_in(text) == (7, 63_999, 0, 63_999)
+def test_lyrics_stand_without_their_heading(text, lyrics):
+    assert without_heading(text) == lyrics
 
 
 @given(briefs, thoughts, st.booleans(), st.booleans())

@@ -14,12 +14,13 @@ from torch import nn
 
 from acestep_core import writing
 from acestep_core.chain_of_thought import Thought
+from acestep_core.code_text import AUDIO_CODES
 from acestep_core.errors import InvalidInputError
 from acestep_core.planner import Planner
 from acestep_core.planning import compose
 from acestep_core.prompts import Brief
 from acestep_core.scribe import Scribe
-from acestep_core.text_tokenizer import AUDIO_CODES, TextTokenizer
+from acestep_core.text_tokenizer import TextTokenizer
 from acestep_core.timebase import codes_of
 from acestep_core.token_choice import Choice, choose
 

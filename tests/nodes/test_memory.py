@@ -3,6 +3,7 @@
 import contextlib
 import weakref
 from collections import defaultdict
+from operator import attrgetter
 
 import pytest
 import task_graphs
@@ -202,7 +203,7 @@ def test_a_vae_that_does_not_fit_says_so_and_takes_nothing(vae, pack, monkeypatc
 
         with monkeypatch.context() as patch:
             patch.setattr(torch.nn.Module, "to", to)
-            with pytest.raises(pack.acestep_core.errors.DeviceFullError, match="does not fit"):
+            with pytest.raises(pack.acestep_core.errors.DeviceFullError, match="do not fit"):
                 managed.loaded(MB)
         assert resident(managed) == loaded_bytes(device) == 0
         managed.loaded(MB)
@@ -219,3 +220,32 @@ def test_conditions_wait_where_results_wait(host, run_graph):
             done = run_graph(graph)
     (condition,) = done[graph.prompt[song.sampler.id]["inputs"]["conditions"]]
     assert condition.enc.is_meta
+
+
+# ------------------------------------------------------------------------------------------ a card that is full
+FULL_AT = {  # node -> where its work runs out of memory
+    "AceGraphEncodeConditions": ("acestep_core.conditions.ConditionWriter", "write"),
+    "AceGraphSampler": ("nodes.play", "generate_song"),
+    "AceGraphOobleckDecode": ("nodes.vae", "decode_tiled"),
+    "AceGraphPlan": ("acestep_core.planning", "plan"),
+    "AceGraphComposeCodes": ("nodes.compose", "compose_codes"),
+}
+
+
+@pytest.mark.parametrize("kind", FULL_AT)
+def test_what_runs_out_of_memory_says_so_and_comfyui_unloads_everything(
+    host, run_graph, pack, monkeypatch, kind
+):
+    import comfy.model_management as mm
+
+    def full(*given, **more):
+        raise torch.OutOfMemoryError("Allocation on device")
+
+    place, name = FULL_AT[kind]
+    monkeypatch.setattr(attrgetter(place)(pack), name, full)
+    graph = host.graph()
+    task_graphs.planned(graph)
+    done = run_graph(graph)
+    assert not done.success
+    assert "and its work do not fit into the memory" in done.error
+    assert mm.current_loaded_models == []

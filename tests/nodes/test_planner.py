@@ -112,7 +112,21 @@ def test_a_recording_is_understood(run_graph, graph, host, planner):
     node = graph.add("AceGraphUnderstand", planner=planner["planner"], codes=codes["codes"])
     answer = outputs(run_graph, graph, node)
     assert answer["duration"] == SECONDS
-    assert answer["caption"].strip()
+    assert 30 <= answer["bpm"] <= 300
+    assert answer["time_signature"] in ("2", "3", "4", "6")
+    for said in (f"bpm: {answer['bpm']}", f"keyscale: {answer['key']}", f"duration: {SECONDS:.0f}"):
+        assert said in answer["plan"]
+    assert " ".join(answer["caption"].split()[:2]) in " ".join(answer["plan"].split())
+
+
+def test_other_codes_are_understood_as_something_else(run_graph, graph, planner):
+    def plan_of(first):
+        text = "".join(f"<|audio_code_{code}|>" for code in range(first, first + 60))
+        codes = graph.add("AceGraphCodesFromText", text=text)
+        return graph.add("AceGraphUnderstand", planner=planner["planner"], codes=codes["codes"])
+
+    one, same, other = (outputs(run_graph, graph, plan_of(first))["plan"] for first in (0, 0, 40_000))
+    assert one == same != other
 
 
 @pytest.mark.parametrize("name", [comfy_models.PLANNER_FILE, "ace_step_1.5_turbo_aio.safetensors"])

@@ -115,12 +115,16 @@ def test_a_tile_that_does_not_fit_after_all_gives_way_to_a_smaller_one(vae, hand
     assert "too short for tiles of 256 frames. Tiles of 64 frames." in report
 
 
-def test_when_no_tile_fits_comfyui_is_told(vae):
-    def never(tile):
-        raise torch.OutOfMemoryError(f"tile {tile}")
+def test_when_no_tile_fits_comfyui_is_told(vae, handles):
+    tried = []
 
-    with pytest.raises(torch.OutOfMemoryError, match="tile 32"):
-        vae.in_tiles((64, 32), never)
+    def never(tile):
+        tried.append(tile)
+        raise torch.OutOfMemoryError
+
+    with pytest.raises(torch.OutOfMemoryError, match=r"Oobleck .* do not fit .*\n.*--cpu-vae"):
+        vae.in_tiles(handles.vae, (64, 32), never)
+    assert tried == [64, 32]
 
 
 def test_every_tile_moves_the_bar_and_stop_takes_effect_at_the_next(vae, handles):
