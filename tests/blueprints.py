@@ -51,7 +51,7 @@ def started(name: str, title: str, first: int, **words: Any) -> tuple[Page, Item
 
 def heard(page: Page, load: Item) -> tuple[Item, Item]:
     """The recording, which stays outside, and its latent."""
-    page.group("Before", GREEN, row=1)
+    page.group("Before", GREEN, under="Inside")
     audio = page.add("LoadAudio", audio=recording.NAME)
     page.resume("Inside")
     return audio, page.add("AceGraphOobleckEncode", vae=load["vae"], audio=audio["AUDIO"])
@@ -59,7 +59,7 @@ def heard(page: Page, load: Item) -> tuple[Item, Item]:
 
 def finished(page: Page, conditions: Item, audio: Item, played: Item) -> None:
     """What takes the outputs, outside."""
-    page.group("After", GREEN, row=1)
+    page.group("After", GREEN, under="Inside")
     page.add("AceGraphSaveAudio", audio=audio["audio"], conditions=conditions["conditions"])
     page.add("PreviewAny", source=played["report"])
 
@@ -134,7 +134,7 @@ def made(editor: Editor, blueprint: Blueprint) -> dict[str, Any]:
     sizes = editor.js(f"(items) => {BUILDER}.build(items)", items)
     spots, _ = places(page, {int(key): size for key, size in sizes.items()})
     editor.js(f"(spots) => {BUILDER}.place(spots, [], {{ scale: 1, offset: [0, 0] }}, [])", spots_of(spots))
-    inside = [item.id for column in page.rows[0][0].columns for item in column]
+    inside = [item.id for column in page.upper[0].columns for item in column]
     promoted = [[str(item.id), widget] for item, widget in blueprint.promoted]
     given = [inside, blueprint.name, promoted, WIDTH]
     text = editor.js(f"([ids, name, promoted, width]) => {BUILDER}.wrap(ids, name, promoted, width)", given)

@@ -12,6 +12,7 @@ from workflow_parts import (
     recorded,
     sampler,
     saved,
+    text,
     told,
     upload,
     words,
@@ -30,11 +31,11 @@ class Heard(NamedTuple):
     latent: Wire
 
 
-def recording_of(page: Page, load: Item, title: str = "Recording") -> Heard:
-    """Load Audio, the group that may replace it, and the latent."""
-    page.group(title, RED)
-    audio = made_here(page, load, recorded(page))
-    page.resume(title)
+def recording_of(page: Page, load: Item, under: str = "Recording") -> Heard:
+    """Load Audio, a group that may replace it, and the latent. under: the group above that other group."""
+    page.group("Recording", RED)
+    audio = made_here(page, load, recorded(page), under)
+    page.resume("Recording")
     return Heard(audio, listened(page, load, audio)["latent"])
 
 
@@ -68,17 +69,18 @@ def cover_strengths() -> Page:
     page = Page("cover_strengths", "Cover strengths compared")
     steps = [
         upload("the song to cover"),
-        "*Caption*: the style that it shall have now, in **both** Words nodes.",
+        "*Caption*: the style that it shall have now.",
         "*cover_strength* of the three Samplers: the share of steps that follow the recording.",
         "Keep the seeds equal, so that only the strength differs.",
     ]
     load = opening(page, "One cover three times: bound to the recording, looser, free.", steps)
-    heard = recording_of(page, load)
+    heard = recording_of(page, load, under="Start here")
     hints = melody_of(page, load, heard.latent)
     page.group("Song", GREEN)
-    fields = {"caption": COVER_CAPTION, "instrumental": True, "height": 480}
-    conditions = words(page, load, "Words of the cover", source=heard.latent, task="cover", **fields)
-    free = words(page, load, "The same words, task text2music", source=heard.latent, **fields)
+    fields = {"caption": text(page, "Caption", COVER_CAPTION, 130), "instrumental": True, "height": 480}
+    conditions = words(page, load, source=heard.latent, task="cover", **fields)
+    free = words(page, load, "For text2music", source=heard.latent, **fields)
+    free.look["collapsed"] = True
     for strength in (1.0, 0.6, 0.3):
         page.group(f"Strength {strength:g}", GOLD)
         settings = {"seed": SEED, "cover_strength": strength, "second_conditions": free["conditions"]}

@@ -81,6 +81,7 @@ class Group:
     title: str
     colour: str
     off: bool
+    under: str  # title of the group of the upper row below which it begins
     columns: list[list[Item]] = field(default_factory=lambda: [[]])
 
 
@@ -91,16 +92,17 @@ class Page:
         """first: id of the first node."""
         self.name, self.title, self._first = name, title, first
         self.items: list[Item] = []
-        self.rows: tuple[list[Group], ...] = ([], [])
+        self.upper: list[Group] = []
+        self.lower: list[Group] = []
 
-    def group(self, title: str, colour: str, row: int = 0, off: bool = False) -> None:
-        """Begin a group at the right end of a row; the nodes of one that is off are bypassed."""
-        self._group = Group(title, colour, off)
-        self.rows[row].append(self._group)
+    def group(self, title: str, colour: str, under: str = "", off: bool = False) -> None:
+        """Begin a group at the right end of the upper row, or under one of it; the nodes of one that is off are bypassed."""
+        self._group = Group(title, colour, off, under)
+        (self.lower if under else self.upper).append(self._group)
 
     def resume(self, title: str) -> None:
         """Go on in a group that was begun earlier."""
-        (self._group,) = (group for row in self.rows for group in row if group.title == title)
+        (self._group,) = (group for group in (*self.upper, *self.lower) if group.title == title)
 
     def column(self) -> None:
         """Begin a column in the group."""
@@ -153,23 +155,23 @@ def places(
 ) -> tuple[dict[int, tuple[float, float]], list[dict]]:
     """Where nodes (below their titles) and groups go."""
     found: dict[int, tuple[float, float]] = {}
-    groups: list[dict] = []
-    above: list[Rect] = []
-    for row in page.rows:
-        left, frames = (
-            above[:2][-1].x if above else 0.0,
-            [],
-        )  # the first group of the upper row is the tallest
-        for group in row:
-            width, height = inner_size(group, sizes)
-            below = [frame.y + frame.height for frame in above if overlap(frame, left, width)]
-            frame = Rect(left, max(below, default=-BETWEEN_ROWS) + BETWEEN_ROWS, width, height)
-            fill(group, frame, sizes, found)
-            frames.append(frame)
-            groups.append({"title": group.title, "color": group.colour, "bounding": list(frame)})
-            left += width + BETWEEN_GROUPS
-        above = frames
-    return found, groups
+    frames: dict[str, Rect] = {}
+    left = 0.0
+    for group in page.upper:
+        frames[group.title] = Rect(left, 0, *inner_size(group, sizes))
+        left += frames[group.title].width + BETWEEN_GROUPS
+    left = 0.0
+    for group in page.lower:
+        width, height = inner_size(group, sizes)
+        left = max(left, frames[group.under].x)
+        below = (frames[above.title] for above in page.upper if overlap(frames[above.title], left, width))
+        top = max(frame.y + frame.height for frame in below) + BETWEEN_ROWS
+        frames[group.title] = Rect(left, top, width, height)
+        left += width + BETWEEN_GROUPS
+    every = (*page.upper, *page.lower)
+    for group in every:
+        fill(group, frames[group.title], sizes, found)
+    return found, [{"title": g.title, "color": g.colour, "bounding": list(frames[g.title])} for g in every]
 
 
 def overlap(frame: Rect, left: float, width: float) -> bool:

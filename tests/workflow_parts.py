@@ -65,8 +65,14 @@ def loader(page: Page, file: str = TURBO_FILE) -> Item:
 
 def words(page: Page, load: Item, title: str = "Words", **fields: Any) -> Item:
     """Caption, lyrics and the rest."""
-    look = {"title": title, "width": 400, "height": fields.pop("height", 560)}
+    look = {"title": title, "width": fields.pop("width", 400), "height": fields.pop("height", 560)}
     return page.add("AceGraphEncodeConditions", look, text_encoder=load["text_encoder"], **fields)
+
+
+def text(page: Page, title: str, value: str, height: int) -> Wire:
+    """A text that several nodes read."""
+    look = {"title": title, "width": 340, "height": height}
+    return page.add("PrimitiveStringMultiline", look, value=value)["STRING"]
 
 
 def length_of(page: Page, load: Item, conditions: Item, seconds: float) -> Item:
@@ -122,30 +128,31 @@ def recorded(page: Page) -> Item:
     return page.add("LoadAudio", {"title": "Your recording", "width": 300}, audio=recording.NAME)
 
 
-def made_here(page: Page, load: Item, audio: Item, seconds: float = 30.0) -> Wire:
-    """A group below the page that is off; switched on, its song takes the place of the recording.
+def made_here(page: Page, load: Item, audio: Item, under: str, seconds: float = 30.0) -> Wire:
+    """A group in the lower row that is off; switched on, its song takes the place of the recording.
 
     Bypassed, the last two nodes hand the recording on. Otherwise the first puts the new song before it, and the second
     cuts the recording off.
     """
     page.group(
-        "Off: a song made here. Upload any sound above, drag over all of this with Ctrl held, press Ctrl+B",
+        "Off: a song made here. Upload any sound, Ctrl-drag over this, press Ctrl+B",
         GREY,
-        row=1,
+        under=under,
         off=True,
     )
-    fields = {"caption": "calm piano and strings, slow film score", "instrumental": True, "height": 480}
-    conditions = words(page, load, "Words of the made song", **fields)
-    page.column()
+    fields = {"caption": "calm piano and strings, slow film score", "instrumental": True}
+    conditions = words(page, load, "Words", **fields)
     silence = length_of(page, load, conditions, seconds)
-    played = sampler(page, load, conditions, silence["latent"])
+    played = sampler(page, load, conditions, silence["latent"], "Sampler")
     song = decoded(page, load, played)
     page.column()
     join = {"title": "Put before the recording", "width": 300}
     both = page.add("AudioConcat", join, audio1=audio["AUDIO"], audio2=song["audio"], direction="before")
+    page.column()
     cut = {"title": "Cut the recording off", "width": 300}
     alone = page.add("TrimAudioDuration", cut, audio=both["AUDIO"], start_index=0.0, duration=seconds)
-    for item in (played, song):
+    silence.look["title"], song.look["title"] = "Length", "Decoder"
+    for item in (conditions, silence, played, song):
         item.look["collapsed"] = True
     return alone["AUDIO"]
 

@@ -1,17 +1,21 @@
 """The example workflows with the planner: from a brief, a sentence or a recording to a song."""
 
-from workflow_edits import COVER_CAPTION, recording_of
-from workflow_page import GOLD, GREEN, VIOLET, Item, Page, Wire
+from workflow_edits import COVER_CAPTION
+from workflow_page import GOLD, GREEN, RED, VIOLET, Item, Page, Wire
 from workflow_parts import (
     CAPTION,
     FILES,
     LYRICS,
     decoded,
     finish,
+    listened,
+    made_here,
     model,
     opening,
+    recorded,
     sampler,
     saved,
+    text,
     told,
     upload,
     words,
@@ -29,12 +33,6 @@ def planning(page: Page, what: str, first: list[str]) -> tuple[Item, Item]:
     load = opening(page, what, first, more=PLANNER_LINE)
     look = {"width": 400, "models": [model(PLANNER_FILE, "text_encoders")]}
     return load, page.add("AceGraphLoadPlanner", look, planner=PLANNER_FILE)
-
-
-def text(page: Page, title: str, value: str, height: int) -> Wire:
-    """A text that several nodes read."""
-    look = {"title": title, "width": 340, "height": height}
-    return page.add("PrimitiveStringMultiline", look, value=value)["STRING"]
 
 
 def asked(page: Page, kind: str, planner: Item, **fields: object) -> Item:
@@ -73,18 +71,19 @@ def plan() -> Page:
     return page
 
 
-def composed_song(
-    page: Page, load: Item, planner: Item, planned: Item, caption: Wire, lyrics: Wire, **fields: object
-) -> tuple[Item, Item]:
-    """Codes for a plan, and the song that is played on them: conditions and sampler."""
-    codes = asked(
-        page, "AceGraphComposeCodes", planner, caption=caption, lyrics=lyrics, plan=planned["plan"], **fields
-    )
-    told(page, codes["report"], "What was composed")
-    page.group("Song", GREEN)
-    conditions = words(page, load, codes=codes["codes"], **said(planned))
+def composed(page: Page, planner: Item, planned: Item, caption: Wire, lyrics: Wire, **fields: object) -> Item:
+    """The melody for a plan."""
+    words = {"caption": caption, "lyrics": lyrics, "plan": planned["plan"]}
+    return asked(page, "AceGraphComposeCodes", planner, **words, **fields)
+
+
+def played_on(page: Page, load: Item, planned: Item, codes: Wire, under: str = "") -> tuple[Item, Item]:
+    """The song that is played on codes: conditions, in a group as narrow as the one that it is under, and sampler."""
+    page.group("Song", GREEN, under)
+    size = {"width": 340, "height": 480} if under else {}
+    conditions = words(page, load, codes=codes, **size, **said(planned))
     page.group("Play", GOLD)
-    hints = page.add("AceGraphCodesToLatent", {"width": 300}, model=load["model"], codes=codes["codes"])
+    hints = page.add("AceGraphCodesToLatent", {"width": 300}, model=load["model"], codes=codes)
     return conditions, sampler(page, load, conditions, hints["latent"], seed=SEED)
 
 
@@ -119,8 +118,10 @@ def composed_page(page: Page, what: str, steps: list[str], seconds: float, **bat
     planned = asked(page, "AceGraphPlan", planner, caption=caption, lyrics=lyrics, duration=seconds)
     told(page, planned["plan"], "What the planner thought")
     page.group("Compose", VIOLET)
-    conditions, played = composed_song(page, load, planner, planned, caption, lyrics, **batch)
+    codes = composed(page, planner, planned, caption, lyrics, **batch)
+    conditions, played = played_on(page, load, planned, codes["codes"], under="Compose")
     finish(page, load, conditions, played, page.name)
+    told(page, codes["report"], "What was composed")
     return page
 
 
@@ -139,7 +140,9 @@ def inspire() -> Page:
     told(page, inspired["plan"], "What the planner thought")
     told(page, inspired["lyrics"], "The lyrics")
     page.group("Compose", VIOLET)
-    conditions, played = composed_song(page, load, planner, inspired, inspired["caption"], inspired["lyrics"])
+    codes = composed(page, planner, inspired, inspired["caption"], inspired["lyrics"])
+    told(page, codes["report"], "What was composed")
+    conditions, played = played_on(page, load, inspired, codes["codes"])
     finish(page, load, conditions, played, "inspire")
     return page
 
@@ -154,16 +157,23 @@ def understand() -> Page:
     load, planner = planning(
         page, "The planner writes down what a recording is; the cover keeps its words.", steps
     )
-    heard = recording_of(page, load)
-    codes = page.add("AceGraphAudioToCodes", {"width": 300}, model=load["model"], latent=heard.latent)
-    page.group("Understand", VIOLET)
+    page.group("Recording", RED)
+    audio = recorded(page)
+    page.group("Understand", VIOLET, under="Recording")
+    page.group("New words", VIOLET)
+    file = made_here(page, load, audio, under="New words")
+    page.resume("Recording")
+    latent = listened(page, load, file)["latent"]
+    codes = page.add("AceGraphAudioToCodes", {"width": 300}, model=load["model"], latent=latent)
+    page.resume("Understand")
     found = asked(page, "AceGraphUnderstand", planner, codes=codes["codes"])
+    found.look["width"] = 300  # no wider than the group above
+    page.resume("New words")
     told(page, found["plan"], "What was heard")
-    page.column()
     rough = {"lyrics": found["lyrics"], "language": found["language"], "key": found["key"]}
     tidy = asked(page, "AceGraphFormat", planner, caption=COVER_CAPTION, bpm=found["bpm"], **rough)
     page.group("Song", GREEN)
-    fields = {"task": "cover", "source": heard.latent, **said(tidy, "duration")}
+    fields = {"task": "cover", "source": latent, **said(tidy, "duration")}
     conditions = words(page, load, "Words of the cover", **fields)
     page.group("Play", GOLD)
     hints = page.add("AceGraphCodesToLatent", {"width": 300}, model=load["model"], codes=codes["codes"])

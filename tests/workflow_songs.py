@@ -72,7 +72,7 @@ def reference_timbre() -> Page:
     load = opening(page, "A new song with the sound of a recording; its notes are not used.", steps)
     page.group("Sound", VIOLET)
     audio = recorded(page)
-    file = made_here(page, load, audio)
+    file = made_here(page, load, audio, under="Sound")
     page.resume("Sound")
     look = {"width": 300}
     timbre = page.add("AceGraphReferenceTimbre", look, vae=load["vae"], audio=file)
