@@ -10,7 +10,7 @@ from torch import nn
 log = logging.getLogger("acestep-graph")
 
 WARM_UPS = 2  # so that libraries have their workspaces on the stream that is recorded
-REFUSED: set[torch.device] = set()  # a recording that failed once is not tried again in this process
+REFUSED: set[torch.device] = set()  # what cannot record is not asked again in this process
 
 Step = Callable[[], object]  # takes and gives its tensors in place; running it again changes nothing
 
@@ -36,7 +36,8 @@ def recorded(step: Step) -> Step | None:
         return recording(step)
     except RuntimeError as fault:  # old drivers, exotic allocators, no memory left for a second copy
         torch.cuda.set_stream(current)  # a recording that fails may leave its own stream behind
-        REFUSED.add(current.device)
+        if not isinstance(fault, torch.OutOfMemoryError):  # another time there may be room
+            REFUSED.add(current.device)
         log.warning("The planner runs operator by operator, for its step cannot be recorded: %s", fault)
         return None
 

@@ -28,4 +28,4 @@ class InvalidAudioError(AceStepError):
 
 
 class DeviceFullError(AceStepError, torch.OutOfMemoryError):
-    """A network that the device has no room for; hosts treat it as the error that torch raises."""
+    """A network that the device has no room for, or for its work; hosts treat it as the error that torch raises."""

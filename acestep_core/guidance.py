@@ -67,9 +67,9 @@ class Apg:
         size = difference.norm(dim=TIME, keepdim=True)
         limited = difference * (self.threshold / size).clamp(max=1.0)
 
-        direction = torch.nn.functional.normalize(branches.cond.double(), dim=TIME)
-        parallel = (limited.double() * direction).sum(TIME, keepdim=True) * direction
-        update = limited.double() - (1 - self.eta) * parallel
+        direction = torch.nn.functional.normalize(wide(branches.cond), dim=TIME)
+        parallel = (wide(limited) * direction).sum(TIME, keepdim=True) * direction
+        update = wide(limited) - (1 - self.eta) * parallel
         return branches.cond + (self.scale - 1) * update.to(branches.cond.dtype), difference
 
     def corrector(self, t: float) -> Guidance:  # noqa: ARG002  (the signature of every guidance)
@@ -90,7 +90,7 @@ class Adg:
         x, t, cond, uncond = branches
         weight = max(self.scale - 1, 0) + 1e-3
         clean, plain = x - t * cond, x - t * uncond
-        cosine = torch.nn.functional.cosine_similarity(clean.double(), plain.double(), dim=-1)
+        cosine = torch.nn.functional.cosine_similarity(wide(clean), wide(plain), dim=-1)
         angle = cosine.clamp(-1 + 1e-6, 1 - 1e-6).acos()[..., None]
         turn = weight * angle if self.limit is None else (weight * angle).clamp(-self.limit, self.limit)
 
@@ -115,3 +115,8 @@ GUIDANCE = {
     "adg_w_norm": lambda scale: Adg(scale, limit=3.14 / 3, keeps_norm=True),
     "adg_wo_clip": lambda scale: Adg(scale, limit=None),
 }
+
+
+def wide(x: Tensor) -> Tensor:
+    """In float64, where the device has it for certain."""
+    return x.double() if x.device.type in ("cpu", "cuda") else x

@@ -1,7 +1,7 @@
 """The parts of a checkpoint become networks, filled exactly."""
 
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import cast
 
 import torch
 from torch import nn
@@ -20,26 +20,6 @@ from .text_tokenizer import TextTokenizer
 from .weights import load_exactly
 
 PLAIN: LayerOps = cast(LayerOps, nn)  # a module offers the same names
-
-
-class Precision(NamedTuple):
-    """The dtype to compute in, and what to tell the user about it."""
-
-    dtype: torch.dtype
-    report: str
-
-
-def compute_dtype(requested: torch.dtype | None, device_type: str, cpu_has_bf16: bool) -> Precision:
-    """The dtype to compute in; `requested` None leaves it to the device."""
-    if device_type != "cpu":
-        return Precision(requested or torch.bfloat16, f"Computing in {name_of(requested or torch.bfloat16)}.")
-    if requested is None:
-        chosen = torch.bfloat16 if cpu_has_bf16 else torch.float32
-        reason = "has bf16 arithmetic" if cpu_has_bf16 else "has no bf16 arithmetic"
-        return Precision(chosen, f"Computing in {name_of(chosen)}: this CPU {reason}.")
-    if requested is torch.float16:
-        return Precision(torch.float32, "Computing in fp32: fp16 was asked for, but is slow on CPUs.")
-    return Precision(requested, f"Computing in {name_of(requested)}.")
 
 
 def name_of(dtype: torch.dtype) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from .chain_of_thought import Thought, completed, thought_of
 from .code_text import MAX_CODES, checked_song
+from .conditions import LYRIC_TOKENS
 from .errors import InvalidInputError
 from .grammar import CAPTION_TOKENS, FIELD_TOKENS
 from .planner_prompts import (
@@ -38,7 +39,7 @@ from .scribe import (
 from .timebase import MAX_SECONDS, codes_of, seconds_of_codes
 from .token_choice import Choice
 
-WORDS = 2048  # tokens of lyrics; no more of them are read when the song is played
+WORDS = LYRIC_TOKENS  # no more of them are read when the song is played
 UNKNOWN = "unknown"  # the language that is none
 UNDERSTANDING = Choice(temperature=0.3)
 
@@ -157,7 +158,7 @@ def understand(scribe: Scribe, codes: Sequence[int], manner: Manner | None = Non
             "Use codes and a planner of the same model family.",
         )
     seconds = seconds_of_codes(len(song))
-    given = Thought(duration=int(seconds)) if seconds >= MIN_SECONDS else Thought()
+    given = Thought(duration=max(1, int(seconds)))
     manner = manner or Manner(choice=UNDERSTANDING)
     draft, report = describe(scribe, understand_prompt(song), given, WORDS, manner, {"codes": ""})
     return Answer(
@@ -172,14 +173,15 @@ def inspire(
     wish: str,
     manner: Manner,
     instrumental: bool = False,
-    language: str = UNKNOWN,
+    language: str | None = None,
     given: Thought | None = None,
 ) -> Answer:
-    """A short wish becomes a whole song. language: what is sung in, if it is known; given: fields that are fixed."""
+    """A short wish becomes a whole song. language: what is sung in, unless the planner chooses it; given: fields that are fixed."""
     if not wish.strip():
         raise InvalidInputError("The wish is empty.", "Say in a few words what you would like to hear.")
-    check_choice("language", language, LANGUAGES)
-    fixed = replace(given or Thought(), language=None if language == UNKNOWN else language)
+    if language is not None:
+        check_choice("language", language, LANGUAGES)
+    fixed = replace(given or Thought(), language=language)
     completed(Brief(""), fixed)  # refuses impossible fields before any work
     words = 0 if instrumental else WORDS
     draft, report = describe(scribe, inspire_prompt(wish, instrumental), fixed, words, manner, {"wish": wish})

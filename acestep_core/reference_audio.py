@@ -43,7 +43,7 @@ def _outermost(total: int) -> tuple[int, int, int]:
 
 def _drawn(total: int, seed: int) -> tuple[int, int, int]:
     third = total // PIECES
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed % 2**64)
 
     def offset(room: int) -> int:
         return int(torch.randint(room + 1, (), generator=generator))

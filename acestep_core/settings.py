@@ -1,5 +1,6 @@
 """How to sample: every choice as a value, and what the checkpoint's kind fills in where nothing was chosen."""
 
+import math
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -60,7 +61,13 @@ class Settings:
         for name, share in shares.items():
             if not 0.0 <= share <= 1.0:
                 raise InvalidInputError(f"The {name} is {share:g}.", "Set it between 0 and 1.")
-        if self.guidance < 0:
+        start, end = self.interval
+        if start > end:
+            raise InvalidInputError(
+                f"The guidance interval begins at {start:g} and ends at {end:g}.",
+                "Set its start to its end, or below.",
+            )
+        if not (self.guidance == 0 or 1 <= self.guidance < math.inf):
             raise InvalidInputError(
                 f"The guidance is {self.guidance:g}.", "Set 0 for auto, 1 for none, or more."
             )

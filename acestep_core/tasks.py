@@ -21,9 +21,13 @@ class Task:
     tracks: Literal["none", "one", "many"] = "none"
     silences_span: bool = False  # inside the mask the source becomes silence
     needs_mask: bool = False
-    needs_source: bool = True
     base_only: bool = False  # turbo and sft checkpoints were not taught it
     takes_region: bool = False  # a mask is allowed and leaves the source as it is
+
+    @property
+    def knows_masks(self) -> bool:
+        """Whether the model was taught a mask for it."""
+        return self.needs_mask or self.takes_region
 
 
 TASKS: Mapping[str, Task] = MappingProxyType(
@@ -34,7 +38,6 @@ TASKS: Mapping[str, Task] = MappingProxyType(
                 "text2music",
                 "Fill the audio semantic mask based on the given conditions:",
                 with_codes=COVER_INSTRUCTION,
-                needs_source=False,
             ),
             Task("cover", COVER_INSTRUCTION, with_codes=COVER_INSTRUCTION),
             Task("cover_nofsq", COVER_INSTRUCTION),

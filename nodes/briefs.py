@@ -4,6 +4,7 @@ from typing import Any
 
 from comfy_api.latest import io
 
+from ..acestep_core.planning import UNKNOWN
 from ..acestep_core.prompts import BPM_RANGE, KEYS, LANGUAGES, TIME_SIGNATURES, Brief
 from ..acestep_core.scribe import Answer
 from ..acestep_core.timebase import MAX_SECONDS
@@ -11,7 +12,6 @@ from .comfy_runtime import AUTO
 from .limits import within
 from .schema import FRAME, chosen, report_output
 
-ANY_LANGUAGE = "unknown"  # how the model calls a language that nobody named
 DECIDED = "the planner decides"  # what becomes of a figure that is left open
 Choices = io.Custom("COMBO")  # an output for choices; that of 0.3.75 fits no input
 
@@ -123,7 +123,7 @@ def brief_of(  # noqa: PLR0913  (one argument per widget)
     brief = Brief(
         caption,
         lyrics,
-        ANY_LANGUAGE if chosen(language, [AUTO, *LANGUAGES], "language") == AUTO else language,
+        UNKNOWN if chosen(language, [AUTO, *LANGUAGES], "language") == AUTO else language,
         bpm or None,
         None if chosen(key, [AUTO, *KEYS], "key") == AUTO else key,
         None

@@ -67,7 +67,8 @@ class AudioToCodes(io.ComfyNode):
         items = []
         for song in frames:
             shown = song[None].to(managed.device, managed.dtype)
-            items.append(codec.encode(shown, silence)[0].to(rest_device()))
+            with managed.told_if_full():
+                items.append(codec.encode(shown, silence)[0].to(rest_device()))
             bar.move(len(items), len(frames))
         missing = count * FRAMES_PER_CODE - frames.shape[1]
         filled = (
@@ -108,7 +109,8 @@ class CodesToLatent(io.ComfyNode):
         bar = Bar(len(codes.items))
         songs: list[Tensor] = []
         for item in codes.items:
-            hints = codec.hints(item[None].to(managed.device), managed.dtype)
+            with managed.told_if_full():
+                hints = codec.hints(item[None].to(managed.device), managed.dtype)
             songs.append(fitted(hints.float(), longest * FRAMES_PER_CODE, model.silence))
             bar.move(len(songs), len(codes.items))
         padded = [place for place, item in enumerate(codes.items, start=1) if len(item) < longest]
@@ -234,9 +236,9 @@ class LoadCodes(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, file: str) -> str:
-        """Another value when the file has changed."""
-        if file == NO_FILE:
+    def fingerprint_inputs(cls, file: str | None) -> str:
+        """Another value when the file has changed; ComfyUI knows by itself whether a wired name has."""
+        if file is None or file == NO_FILE:
             return NO_FILE
         with input_file(file).open("rb") as opened:
             return hashlib.sha256(opened.read(MAX_FILE_BYTES + 1)).hexdigest()

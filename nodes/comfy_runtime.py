@@ -57,6 +57,7 @@ class Role(Enum):
     """What a network does decides on which devices ComfyUI wants it."""
 
     TRANSFORMER = "transformer"
+    CODEC = "semantic tokenizer"
     TEXT = "text encoder"
     VAE = "VAE"
     PLANNER = "planner"
@@ -130,12 +131,17 @@ class Managed:
 
     @contextmanager
     def told_if_full(self) -> Iterator[None]:
-        """What runs out of memory inside says so in a sentence; ComfyUI then unloads every network."""
+        """What runs out of memory inside says so, and what helps; ComfyUI then unloads every network."""
         try:
             yield
-        except torch.OutOfMemoryError as fault:
+        except DeviceFullError:
+            raise
+        except RuntimeError as fault:
+            if not is_full(fault):
+                raise
+            what = f"The {self._role.value} ({self.patcher.model_size() / 2**20:.0f} MiB)"
             raise DeviceFullError(
-                f"{self} and its work do not fit into the memory that {self.device} has left.",
+                f"{what} and its work do not fit into the memory that {self.device} has left.",
                 self._role.relief,
             ) from fault
 
@@ -144,6 +150,21 @@ class Managed:
         if self.patcher.loaded_size() < self.patcher.model_size():
             self.patcher.detach()
             self.patcher.partially_load(self.device, self.patcher.model_size() + 1)
+
+
+def is_full(fault: RuntimeError) -> bool:
+    """Whether memory ran out; not every device has an exception of its own for it."""
+    return isinstance(fault, torch.OutOfMemoryError) or "out of memory" in str(fault).lower()
+
+
+def keeps(role: Role, dtype: torch.dtype) -> bool:
+    """Whether a network's device can hold weights of this dtype and cast them."""
+    return mm.supports_cast(role.device, dtype)
+
+
+def on_cpu(role: Role) -> bool:
+    """Whether a network computes in main memory."""
+    return mm.is_device_cpu(role.device)
 
 
 def compute_dtype(role: Role, wanted: torch.dtype | None) -> torch.dtype:

@@ -8,12 +8,12 @@ from torch import Tensor
 
 from ..acestep_core import planning
 from ..acestep_core.chain_of_thought import Thought, read
+from ..acestep_core.code_text import MAX_SONGS
 from ..acestep_core.planning import Composition
 from ..acestep_core.timebase import seconds_of_codes
 from ..acestep_core.token_choice import Choice
 from ..acestep_core.writing import Listener, compose_codes, prompts_of
 from .briefs import (
-    ANY_LANGUAGE,
     brief_of,
     caption_input,
     figures_inputs,
@@ -21,14 +21,13 @@ from .briefs import (
     language_input,
     lyrics_input,
 )
-from .comfy_runtime import rest_device
+from .comfy_runtime import AUTO, rest_device
 from .limits import within
 from .planner import PLAIN, awake, bytes_for, freedom_inputs, guidance_inputs, meter_of
 from .planning import planner_input, seed_input
 from .schema import advanced, report_output, schema
 from .sockets import CodeList, Codes, PlannerHandle
 
-MOST_SONGS = 64
 PLANNED = "as in the plan"
 
 
@@ -65,7 +64,7 @@ class ComposeCodes(io.ComfyNode):
                     "songs",
                     default=1,
                     min=1,
-                    max=MOST_SONGS,
+                    max=MAX_SONGS,
                     tooltip="Different songs from the same words; song i uses seed + i.",
                 ),
                 seed_input(),
@@ -115,10 +114,10 @@ class ComposeCodes(io.ComfyNode):
         choice = Choice(temperature, guidance, top_p, top_k, min_p, repetition_penalty)
         brief = brief_of(caption, lyrics, instrumental, language, bpm, key, time_signature, duration)
         thought = read(plan) if plan else Thought()
-        if brief.language != ANY_LANGUAGE:
+        if language != AUTO:
             thought = replace(thought, language=brief.language)
         wanted = planning.compose(planner.scribe, brief, thought, negative_prompt, choice.cfg != 1)
-        count = int(within(songs, 1, MOST_SONGS, "number of songs"))
+        count = int(within(songs, 1, MAX_SONGS, "number of songs"))
         batches = batches_of(planner, wanted, choice, range(seed, seed + count))
         together = len(batches[0])
         meter = meter_of(

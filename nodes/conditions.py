@@ -9,7 +9,7 @@ from ..acestep_core.errors import InvalidInputError
 from ..acestep_core.memory import encoding_bytes
 from ..acestep_core.prompts import BPM_RANGE, KEYS, LANGUAGES, TIME_SIGNATURES, TRACKS, Brief, StemControl
 from ..acestep_core.tasks import TASKS, Task
-from ..acestep_core.timebase import FRAMES_PER_CODE, TIMBRE_FRAMES, seconds_of
+from ..acestep_core.timebase import FRAMES_PER_CODE, MAX_SECONDS, TIMBRE_FRAMES, seconds_of
 from .briefs import brief_of
 from .comfy_runtime import AUTO, rest_device, stop_if_asked
 from .schema import FRAME, advanced, chosen, report_output, schema
@@ -101,7 +101,7 @@ class EncodeConditions(io.ComfyNode):
                     display_name="duration (s)",
                     default=0.0,
                     min=0.0,
-                    max=600.0,
+                    max=MAX_SECONDS,
                     step=FRAME,
                     tooltip=f"What the model is told. 0: length of the source, else of the codes, else {DEFAULT_SECONDS:g}.",
                 ),

@@ -3,6 +3,7 @@
 from comfy_api.latest import io
 from torch import Tensor
 
+from ..acestep_core.code_text import MAX_SONGS
 from ..acestep_core.context import extended
 from ..acestep_core.masks import chunk_mask, drawn_mask
 from ..acestep_core.noise import NoisePlan
@@ -12,7 +13,6 @@ from .schema import FRAME, SEED_MAX, schema
 from .sockets import Model, ModelHandle, Noise, NoiseChoice
 from .wire import Latent, frames_of_latent, latent_of, mask_to_wire, source_of_latent
 
-MOST_SONGS = 64
 LONGEST_FADE = 60.0  # seconds
 ONE_SONG, EACH_SONG = "one song", "each song"
 
@@ -47,7 +47,7 @@ class SilenceLatent(io.ComfyNode):
                     display_name="songs",
                     default=1,
                     min=1,
-                    max=MOST_SONGS,
+                    max=MAX_SONGS,
                     tooltip="Songs made at once, each from a seed of its own. Memory and time grow with it.",
                 ),
             ],
@@ -57,7 +57,7 @@ class SilenceLatent(io.ComfyNode):
     @classmethod
     def execute(cls, model: ModelHandle, seconds: float, batch_size: int) -> io.NodeOutput:
         frames = frames_of(within(seconds, FRAME, MAX_SECONDS, "length", " s"))
-        songs = int(within(batch_size, 1, MOST_SONGS, "number of songs"))
+        songs = int(within(batch_size, 1, MAX_SONGS, "number of songs"))
         return io.NodeOutput(latent_of(model.silence.frames(frames).repeat(songs, 1, 1)))
 
 
@@ -126,7 +126,7 @@ class ChunkMask(io.ComfyNode):
         within(start, 0, MAX_SECONDS, "start", " s")
         within(end, -1, MAX_SECONDS, "end", " s")
         within(fade, 0, LONGEST_FADE, "fade", " s")
-        shape = None if mask is None else drawn_mask(mask, frames)
+        shape = None if mask is None else drawn_mask(mask.cpu(), frames)
         return io.NodeOutput(
             mask_to_wire(chunk_mask(FrameSpan.from_seconds(start, end, frames), frames, fade, shape))
         )
@@ -237,7 +237,7 @@ class Retake(io.ComfyNode):
                     "songs",
                     default=1,
                     min=1,
-                    max=MOST_SONGS,
+                    max=MAX_SONGS,
                     tooltip="Number of songs in the Sampler's batch. A wired latent overrides it.",
                 ),
                 io.Boolean.Input(
@@ -263,7 +263,7 @@ class Retake(io.ComfyNode):
         each_song: bool,
         latent: Latent | None = None,
     ) -> io.NodeOutput:
-        places = range(int(within(songs, 1, MOST_SONGS, "number of songs")))
+        places = range(int(within(songs, 1, MAX_SONGS, "number of songs")))
         if latent is not None:
             count = len(frames_of_latent(latent, "latent"))
             places = places_of(latent).get("batch_index", range(count))

@@ -133,13 +133,13 @@ class Load(io.ComfyNode):
     def execute(
         cls, model: str, text_encoder: str, vae: str, weight_dtype: str, variant: str = AUTO
     ) -> io.NodeOutput:
-        chosen(weight_dtype, [AUTO, *WEIGHT_DTYPES], "weight dtype")
+        wanted = dtype_of(weight_dtype, Role.TRANSFORMER)
         checkpoint = found(Parts(model, text_encoder, vae, variant))
-        wanted = WEIGHT_DTYPES.get(weight_dtype)
         bar = Bar(5)
         oobleck = load_vae(checkpoint, runtime.compute_dtype(Role.VAE, wanted))
         bar.move(1, 5)
-        silence = load_silence(checkpoint, oobleck)
+        exact = next(oobleck.parameters()).dtype == torch.float32  # as a silence must be, wherever it is made
+        silence = load_silence(checkpoint, oobleck if exact else None)
         bar.move(2, 5)
         handle = model_handle(checkpoint, silence, wanted, model)
         bar.move(4, 5)
@@ -147,7 +147,10 @@ class Load(io.ComfyNode):
         bar.move(5, 5)
         vae_dtype = next(oobleck.parameters()).dtype
         boxed = VaeHandle(Managed(oobleck, Role.VAE, vae_dtype, whole=True))
-        return io.NodeOutput(handle, text, boxed, report(checkpoint, handle, text, boxed))
+        said = report(checkpoint, handle, text, boxed)
+        return io.NodeOutput(
+            handle, text, boxed, "\n".join([said, *instead(wanted, handle.transformer.dtype)])
+        )
 
 
 def found(parts: Parts) -> Checkpoint:
@@ -211,10 +214,10 @@ def model_handle(
     """Transformer and semantic codec, each a network of its own for ComfyUI."""
     files = checkpoint.model_files()
     computing = runtime.compute_dtype(Role.TRANSFORMER, wanted)
-    stored = storage(files.weights.dtype(PROBE), wanted, computing)
+    stored = storage(Role.TRANSFORMER, files.weights.dtype(PROBE), wanted, computing)
     transformer = kept_in(load_transformer(checkpoint, OPS, stored), wanted)
     has_codec = any(key.startswith("tokenizer.") for key in files.weights)
-    codec = Managed(load_codec(checkpoint, OPS, stored), Role.TRANSFORMER, computing) if has_codec else None
+    codec = Managed(load_codec(checkpoint, OPS, stored), Role.CODEC, computing) if has_codec else None
     return ModelHandle(
         Managed(transformer, Role.TRANSFORMER, computing), codec, files.config, files.variant, silence, name
     )
@@ -224,7 +227,7 @@ def text_handle(checkpoint: Checkpoint, silence: Silence, wanted: torch.dtype | 
     """Text and condition encoder as one network, and the writer that uses them."""
     files = checkpoint.model_files()
     computing = runtime.compute_dtype(Role.TEXT, wanted)
-    stored = storage(files.weights.dtype(PROBE), wanted, computing)
+    stored = storage(Role.TEXT, files.weights.dtype(PROBE), wanted, computing)
     text, conditions = (
         load_text_encoder(checkpoint, OPS, stored),
         load_condition_encoder(checkpoint, OPS, stored),
@@ -235,9 +238,32 @@ def text_handle(checkpoint: Checkpoint, silence: Silence, wanted: torch.dtype | 
     return TextHandle(Managed(encoders, Role.TEXT, computing), writer)
 
 
-def storage(in_file: torch.dtype, wanted: torch.dtype | None, computing: torch.dtype) -> torch.dtype | None:
-    """The dtype to read weights in: what they compute in, but a file of fp8 weights stays as small as it is."""
-    return None if wanted is None and in_file.itemsize == 1 else computing
+def dtype_of(name: str, role: Role) -> torch.dtype | None:
+    """The dtype that the picker of weights names, None for auto."""
+    wanted = WEIGHT_DTYPES.get(chosen(name, [AUTO, *WEIGHT_DTYPES], "weight dtype"))
+    if wanted is not None and not runtime.keeps(role, wanted):
+        raise InvalidInputError(
+            f"The device {role.device} cannot hold {name} weights.", "Choose auto, fp16 or fp32."
+        )
+    return wanted
+
+
+def storage(
+    role: Role, in_file: torch.dtype, wanted: torch.dtype | None, computing: torch.dtype
+) -> torch.dtype | None:
+    """The dtype to read weights in: what they compute in, or None, the file's, where it is smaller and memory is short.
+
+    Main memory is not: a CPU gets fp8 weights alone as they are. Scaled fp8 counts as what its scale makes of it.
+    """
+    smaller = in_file.itemsize < computing.itemsize and runtime.keeps(role, in_file)
+    short = in_file.itemsize == 1 or not runtime.on_cpu(role)
+    return None if wanted is None and smaller and short else computing
+
+
+def instead(wanted: torch.dtype | None, computing: torch.dtype) -> list[str]:
+    """What to tell about a dtype that was asked for in vain."""
+    vain = wanted is torch.float16 and computing is torch.float32
+    return ["fp16 was asked for, but is slow on CPUs: fp32 takes its place."] if vain else []
 
 
 def kept_in(module: nn.Module, wanted: torch.dtype | None) -> nn.Module:

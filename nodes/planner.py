@@ -25,8 +25,8 @@ from ..acestep_core.writing import Listener
 from . import comfy_runtime as runtime
 from . import folders
 from .comfy_runtime import AUTO, OPS, WEIGHT_DTYPES, Bar, Managed, Role
-from .load import kept_in, storage
-from .schema import advanced, chosen, report_output, schema
+from .load import dtype_of, instead, kept_in, storage
+from .schema import advanced, report_output, schema
 from .sockets import Planner, PlannerHandle
 
 NO_PLANNER = "put a planner into models/text_encoders"
@@ -81,7 +81,7 @@ class LoadPlanner(io.ComfyNode):
 
     @classmethod
     def execute(cls, planner: str, weight_dtype: str, record_steps: bool = True) -> io.NodeOutput:
-        chosen(weight_dtype, [AUTO, *WEIGHT_DTYPES], "weight dtype")
+        wanted = dtype_of(weight_dtype, Role.PLANNER)
         if planner == NO_PLANNER:
             raise InvalidInputError(
                 "No planner is installed.",
@@ -91,19 +91,18 @@ class LoadPlanner(io.ComfyNode):
         folders.register_folder()
         files = open_planner(folders.path_of(planner, *KEYS))
         bar = Bar(2)
-        wanted = WEIGHT_DTYPES.get(weight_dtype)
         computing = runtime.compute_dtype(Role.PLANNER, wanted)
         probe = PROBE if PROBE in files.weights else next(iter(files.weights))
-        stored = storage(files.weights.dtype(probe), wanted, computing)
+        stored = storage(Role.PLANNER, files.weights.dtype(probe), wanted, computing)
         network = kept_in(load_planner(files, OPS, stored), wanted)
         bar.move(1, 2)
         managed = Managed(network, Role.PLANNER, computing)
         tokenizer = load_planner_tokenizer(files, folders.bundled_qwen())
         scribe = Scribe.of(managed.network, tokenizer, record_steps)
         bar.move(2, 2)
+        said = f"{planner}: {managed} in {name_of(computing)} on {managed.device}"
         return io.NodeOutput(
-            PlannerHandle(managed, scribe, planner),
-            f"{planner}: {managed} in {name_of(computing)} on {managed.device}",
+            PlannerHandle(managed, scribe, planner), "\n".join([said, *instead(wanted, computing)])
         )
 
 

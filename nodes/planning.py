@@ -8,6 +8,7 @@ from comfy_api.latest import io
 
 from ..acestep_core import planning
 from ..acestep_core.chain_of_thought import Thought
+from ..acestep_core.code_text import MAX_SONGS
 from ..acestep_core.errors import InvalidInputError
 from ..acestep_core.planning import UNDERSTANDING
 from ..acestep_core.prompts import LANGUAGES
@@ -15,7 +16,6 @@ from ..acestep_core.scribe import Manner
 from ..acestep_core.timebase import MAX_SECONDS
 from ..acestep_core.token_choice import Choice
 from .briefs import (
-    ANY_LANGUAGE,
     brief_of,
     brief_outputs,
     brief_values,
@@ -108,7 +108,7 @@ class Plan(io.ComfyNode):
     ) -> io.NodeOutput:
         choice = Choice(temperature, guidance, top_p, top_k, min_p, repetition_penalty)
         brief = brief_of(caption, lyrics, instrumental, language, bpm, key, time_signature, duration)
-        free = brief.language == ANY_LANGUAGE
+        free = language == AUTO
 
         def ask(manner: Manner) -> planning.Answer:
             return planning.plan(planner.scribe, brief, manner, negative_prompt, enrich_caption, free)
@@ -133,7 +133,7 @@ class Understand(io.ComfyNode):
                 planner_input(),
                 Codes.Input("codes", tooltip="From Audio to Codes, Load Codes or Compose Codes."),
                 io.Int.Input(
-                    "song", default=1, min=1, max=64, tooltip="Which song of the batch is described."
+                    "song", default=1, min=1, max=MAX_SONGS, tooltip="Which song of the batch is described."
                 ),
                 seed_input(),
                 *freedom_inputs(UNDERSTANDING.temperature),
@@ -211,7 +211,7 @@ class Inspire(io.ComfyNode):
         choice = Choice(temperature, 1.0, top_p, top_k, min_p, repetition_penalty)
         chosen(language, [AUTO, *LANGUAGES], "language")
         seconds = within(duration, 0, MAX_SECONDS, "duration", " s")
-        spoken = ANY_LANGUAGE if language == AUTO else language
+        spoken = None if language == AUTO else language
         fixed = Thought(duration=max(1, int(seconds)) if seconds else None)
 
         def ask(manner: Manner) -> planning.Answer:
@@ -268,7 +268,7 @@ class Format(io.ComfyNode):
     ) -> io.NodeOutput:
         choice = Choice(temperature, 1.0, top_p, top_k, min_p, repetition_penalty)
         brief = brief_of(caption, lyrics, instrumental, language, bpm, key, time_signature, duration)
-        free = brief.language == ANY_LANGUAGE
+        free = language == AUTO
 
         def ask(manner: Manner) -> planning.Answer:
             return planning.format_brief(planner.scribe, brief, manner, free)

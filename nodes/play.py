@@ -87,6 +87,12 @@ def report(model: ModelHandle, job: Job, plan: Plan) -> str:
         for seconds in told
         if seconds is not None and abs(seconds - song) >= 1
     ]
+    unmasked = dict.fromkeys(c.task.name for c in job.conditions if not c.task.knows_masks)
+    if job.mask is not None and unmasked:
+        lines.append(
+            f"There is a mask, which the model was not taught for {', '.join(unmasked)}; "
+            "to change a part of a song, choose repaint, extend or lego"
+        )
     if job.frames < MIN_FRAMES:
         lines.append(f"Sampled on {seconds_of(MIN_FRAMES):g} s, the model's shortest song, and cut.")
     return "\n".join(line if line.endswith(".") else f"{line}." for line in lines)  # some viewers join lines

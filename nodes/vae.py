@@ -1,7 +1,6 @@
 """Sound to latents and back."""
 
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TypeVar, cast
 
 import torch
@@ -15,7 +14,7 @@ from ..acestep_core.oobleck import Oobleck, Posterior
 from ..acestep_core.reference_audio import timbre_excerpt
 from ..acestep_core.tiling import TILE_LADDER, activation_bytes, decode_tiled, encode_tiled, tile_for
 from ..acestep_core.timebase import SAMPLE_RATE, frames_in, samples_of, seconds_of
-from .comfy_runtime import AUTO, free_bytes, stop_if_asked, tile_listener
+from .comfy_runtime import AUTO, free_bytes, is_full, stop_if_asked, tile_listener
 from .limits import refuse_too_long
 from .schema import FRAME, SEED_MAX, advanced, chosen, report_output, schema
 from .sockets import Vae, VaeHandle
@@ -118,13 +117,16 @@ class OobleckDecode(io.ComfyNode):
         config = oobleck_of(vae).config
         frames = frames_of_latent(latent, "latent", config.decoder_input_channels).cpu()
         size = f"Decoded {len(frames)} x {seconds_of(frames.shape[1]):g} s"
-        if not frames.any():
-            silence = torch.zeros(len(frames), config.audio_channels, samples_of(frames.shape[1]))
-            return io.NodeOutput(
-                audio_of(silence), f"{size}: the latent holds zeros only, which count as silence."
+        sounding = frames.any(2).any(1)
+        audio = torch.zeros(len(frames), config.audio_channels, samples_of(frames.shape[1]))
+        tiles = [] if sounding.all() else ["Songs of zeros only count as silence."]
+        if sounding.any():
+            oobleck, sizes = made_ready(vae, tile)
+            heard = frames[sounding]
+            audio[sounding], used = in_tiles(
+                vae, sizes, lambda tile: decode_tiled(oobleck, heard, tile, tile_listener())
             )
-        oobleck, sizes = made_ready(vae, tile)
-        audio, tiles = in_tiles(vae, sizes, lambda tile: decode_tiled(oobleck, frames, tile, tile_listener()))
+            tiles += used
         peaks = ", ".join(f"{peak:.3g}" for peak in peak_of(audio).flatten().tolist())
         return io.NodeOutput(audio_of(audio), "\n".join([f"{size}.", f"Peak: {peaks}.", *tiles]))
 
@@ -218,8 +220,11 @@ def in_tiles(
     """What `run` makes with the first size that memory suffices for, and what to tell the user about it."""
     *larger, smallest = sizes
     for size in larger:
-        with suppress(torch.OutOfMemoryError):  # what the failed tile held is free once this clause has ended
+        try:
             return run(size), said(sizes, size)
+        except RuntimeError as fault:  # what the failed tile held is free once this clause has ended
+            if not is_full(fault):
+                raise
     with handle.vae.told_if_full():
         return run(smallest), said(sizes, smallest)
 

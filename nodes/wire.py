@@ -48,12 +48,13 @@ def frames_of_latent(latent: Latent, name: str, channels: int = 64) -> Tensor:
 
 
 def source_of_latent(latent: Latent, name: str, silence: Silence) -> Tensor:
-    """Like `frames_of_latent`; all zeros, as ComfyUI's empty latent has them, count as silence."""
+    """Like `frames_of_latent`; a song of zeros, as ComfyUI's empty latent has them, counts as silence."""
     frames = frames_of_latent(latent, name, silence.frames(1).shape[-1])
-    if frames.any():
+    empty = ~frames.any(2).any(1)
+    if not empty.any():
         return frames
-    log.info("The %s holds zeros only, which count as silence.", name)
-    return silence.frames(frames.shape[1]).expand(len(frames), -1, -1)
+    log.info("The %s holds songs of zeros only, which count as silence.", name)
+    return torch.where(empty[:, None, None], silence.frames(frames.shape[1]).to(frames), frames)
 
 
 def mask_of_wire(mask: Tensor, frames: int, name: str = "mask") -> Tensor:

@@ -96,3 +96,17 @@ def test_at_zero_the_second_time_embedding_is_a_constant():
     embedding, rows = embed(torch.zeros(3))
     assert torch.equal(embedding[0], embedding[2])
     assert rows.shape == (3, 6, 16)
+
+
+def test_other_devices_get_equal_heads_for_not_all_have_a_kernel_for_others(monkeypatch):
+    shapes = []
+
+    def kernel(q, k, v, attn_mask=None, **more):
+        shapes.append((q.shape[1], k.shape[1], v.shape[1], more))
+        return q
+
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", kernel)
+    for dtype in (torch.float32, torch.bfloat16):
+        q, k, v = (torch.empty(1, count, 9, 8, dtype=dtype, device="meta") for count in (4, 2, 2))
+        attend(q, k, v)
+    assert shapes == [(4, 4, 4, {})] * 2

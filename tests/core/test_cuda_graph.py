@@ -84,3 +84,12 @@ def test_what_was_read_is_free_as_soon_as_nobody_reads_on(static):
         assert memory() is None
     finally:
         gc.enable()
+
+
+def test_a_card_that_is_full_once_is_asked_again_in_the_next_run(card, monkeypatch):
+    def full(step):
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(cuda_graph, "recording", full)
+    assert cuda_graph.recorded(list) is None
+    assert cuda_graph.can_capture(network_on(CARD), CARD)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from diffusers.guiders.adaptive_projected_guidance import MomentumBuffer, normalized_guidance
 
-from acestep_core.guidance import GUIDANCE, Adg, Apg, Branches, Cfg
+from acestep_core.guidance import GUIDANCE, Adg, Apg, Branches, Cfg, wide
 
 
 def branches(frames: int = 40, batch: int = 2, t: float = 0.7, seed: int = 0, spread: float = 1.0):
@@ -155,3 +155,8 @@ def test_the_corrector_of_heun_uses_plain_guidance_for_apg_and_angles_only_above
     assert Cfg(7.0).corrector(0.0) == Cfg(7.0)
     assert Adg(7.0).corrector(0.5) == Adg(7.0)
     assert Adg(7.0).corrector(0.0) == Cfg(7.0)
+
+
+@pytest.mark.parametrize(("device", "dtype"), [("cpu", torch.float64), ("meta", torch.float32)])
+def test_devices_that_may_lack_float64_are_not_asked_for_it(device, dtype):
+    assert wide(torch.empty(1, device=device)).dtype == dtype

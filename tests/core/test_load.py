@@ -225,23 +225,3 @@ def test_layers_come_from_the_given_ops(tiny_turbo):
         linear = [module for module in loader(checkpoint, ops=Ops).modules() if isinstance(module, nn.Linear)]
         assert linear
         assert all(type(module) is Counted for module in linear)
-
-
-@pytest.mark.parametrize(
-    ("requested", "device", "native", "chosen", "said"),
-    [
-        (None, "cpu", True, torch.bfloat16, "bf16: this CPU has bf16"),
-        (None, "cpu", False, torch.float32, "fp32: this CPU has no bf16"),
-        (torch.float16, "cpu", True, torch.float32, "fp16 was asked for"),
-        (torch.bfloat16, "cpu", False, torch.bfloat16, "in bf16"),
-        (torch.float32, "cpu", True, torch.float32, "in fp32"),
-        (None, "cuda", False, torch.bfloat16, "in bf16"),
-        (torch.float16, "cuda", False, torch.float16, "in fp16"),
-        (torch.float64, "mps", False, torch.float64, "in float64"),
-    ],
-)
-def test_the_dtype_to_compute_in_follows_the_device(requested, device, native, chosen, said):
-    precision = load.compute_dtype(requested, device, native)
-
-    assert precision.dtype == chosen
-    assert said in precision.report

@@ -51,7 +51,7 @@ def test_without_a_seed_the_pieces_are_the_start_the_middle_thirds_start_and_the
     assert_whole_pieces(excerpt)
 
 
-@given(st.integers(0, 2**64 - 1))
+@given(st.integers(0, 2**64))  # the last item of a batch gets a seed beyond the widget's
 @settings(max_examples=20, deadline=None)
 def test_a_seed_draws_each_piece_within_its_own_third(seed):
     total = 50 * SECOND + 1

@@ -65,9 +65,9 @@ def test_what_each_task_needs_is_data():
         return {name for name, task in TASKS.items() if getattr(task, field)}
 
     assert having("silences_span") == having("needs_mask") == {"repaint", "extend"}
-    assert having("needs_source") == set(TASKS) - {"text2music"}
     assert having("base_only") == {"extract", "lego", "complete"}
     assert having("takes_region") == {"lego"}
+    assert having("knows_masks") == {"repaint", "extend", "lego"}
 
 
 def test_the_table_and_its_tasks_cannot_be_changed():

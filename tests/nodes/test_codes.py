@@ -169,6 +169,10 @@ def test_a_folder_that_cannot_be_made_is_said(pack, codes, folders):
         codes.SaveCodes.execute(listed(codes, (1,)), "taken/song")
 
 
+def test_a_wired_file_name_has_a_fingerprint_too(codes):
+    assert codes.LoadCodes.fingerprint_inputs(None) == codes.LoadCodes.fingerprint_inputs(None)
+
+
 def test_the_fingerprint_follows_the_content(codes, folders):
     path = folders[0] / "song.json"
     prints = []

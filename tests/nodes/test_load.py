@@ -3,6 +3,7 @@
 import comfy_models
 import pytest
 import torch
+from fake_gpu import pretend_gpu
 
 LAYOUTS = comfy_models.layouts()
 
@@ -148,3 +149,63 @@ def test_what_is_missing_or_wrong_is_said_in_a_sentence(host, run_graph, pickers
     done, _ = loaded(run_graph, host, **pickers)
     assert not done.success
     assert message in str(done.error)
+
+
+def test_fp16_on_a_cpu_becomes_fp32_and_that_is_said(host, run_graph):
+    graph = host.graph()
+    load = graph.add("AceGraphLoad", weight_dtype="fp16", **LAYOUTS["official"])
+    planner = graph.add("AceGraphLoadPlanner", planner=comfy_models.PLANNER_FOLDER, weight_dtype="fp16")
+    for node in (load, planner):
+        graph.add("PreviewAny", source=node["report"])
+    done = run_graph(graph)
+    for node in (load, planner):
+        assert done[node["report"]].endswith("fp16 was asked for, but is slow on CPUs: fp32 takes its place.")
+
+
+@pytest.mark.parametrize("kind", ["AceGraphLoad", "AceGraphLoadPlanner"])
+def test_fp8_is_refused_where_it_cannot_be_held(host, run_graph, monkeypatch, kind):
+    mm = host.module("comfy.model_management")
+    monkeypatch.setattr(mm, "supports_cast", lambda device, dtype: dtype.itemsize > 1)
+    graph = host.graph()
+    picked = LAYOUTS["official"] if kind == "AceGraphLoad" else {"planner": comfy_models.PLANNER_FOLDER}
+    node = graph.add(kind, weight_dtype="fp8_e4m3fn", **picked)
+    graph.add("PreviewAny", source=node["report"])
+    assert "cannot hold fp8_e4m3fn weights" in run_graph(graph).error
+
+
+BF16, FP32, FP8 = torch.bfloat16, torch.float32, torch.float8_e4m3fn
+
+
+@pytest.mark.parametrize(
+    ("in_file", "wanted", "on_card", "on_cpu"),
+    [
+        (BF16, None, None, FP32),  # None: as in the file
+        (FP8, None, None, None),
+        (FP32, None, FP32, FP32),
+        (BF16, FP32, FP32, FP32),
+        (FP8, BF16, FP32, FP32),
+    ],
+)
+def test_a_card_without_bf16_keeps_small_weights_small(host, pack, in_file, wanted, on_card, on_cpu):
+    load, role = pack.nodes.load, pack.nodes.comfy_runtime.Role.TRANSFORMER
+    assert load.storage(role, in_file, wanted, FP32) == on_cpu
+    with pretend_gpu(64):
+        assert load.storage(role, in_file, wanted, FP32) == on_card
+
+
+def test_what_a_device_cannot_cast_is_cast_beforehand(host, pack, monkeypatch):
+    monkeypatch.setattr(pack.nodes.comfy_runtime, "keeps", lambda role, dtype: dtype.itemsize > 1)
+    role = pack.nodes.comfy_runtime.Role.TRANSFORMER
+    assert pack.nodes.load.storage(role, FP8, None, FP32) == FP32
+
+
+@pytest.mark.parametrize("dtype", ["bf16", "fp16", "fp32"])
+def test_a_silence_that_is_made_is_the_same_whatever_the_weights_are_kept_in(pack, monkeypatch, dtype):
+    pickers = {"text_encoder": "auto", "vae": "auto", **LAYOUTS["split"]}
+    made = []
+    for kept in (torch.float32, pack.nodes.comfy_runtime.WEIGHT_DTYPES[dtype]):
+        monkeypatch.setattr(pack.nodes.comfy_runtime, "compute_dtype", lambda role, _, kept=kept: kept)
+        model, _, vae, _ = pack.nodes.load.Load.execute(**pickers, weight_dtype="auto").result
+        assert vae.vae.dtype == kept
+        made.append(model.silence.stored)
+    assert torch.equal(*made)

@@ -1,4 +1,4 @@
-"""Results do not depend on how much of a network is on the card, nor on what had to leave it in between."""
+"""Results do not depend on how much of a network is on the card; a card that is full is told of, with what helps."""
 
 import contextlib
 import weakref
@@ -7,6 +7,7 @@ from operator import attrgetter
 
 import pytest
 import task_graphs
+import tiny_checkpoint
 import torch
 from fake_gpu import loaded_bytes, pretend_gpu, replaced
 from tiny_handles import tiny_handles
@@ -168,6 +169,62 @@ def test_small_weights_are_cast_alike_wherever_they_are(song_of, weights, task):
             assert_same(song_of(task, weight_dtype=weights), whole)
 
 
+# --------------------------------------------------------------------------------- a card that computes in fp32 alone
+@pytest.fixture
+def in_bf16(host, tmp_path):
+    """The tiny checkpoint in bf16: what each loader picks for it."""
+    folder = host.base / "models" / "acestep" / "in_bf16"
+    folder.symlink_to(tiny_checkpoint.build(tmp_path, dtype=torch.bfloat16) / "official")
+    parts = {"model": "acestep-v15-turbo", "text_encoder": "Qwen3-Embedding-0.6B", "vae": "vae"}
+    model = {name: f"{folder.name}/{part}" for name, part in parts.items()}
+    yield {
+        "AceGraphLoad": {**model, "weight_dtype": "auto"},
+        "AceGraphLoadPlanner": {
+            "planner": f"{folder.name}/{tiny_checkpoint.PLANNER_FOLDER}",
+            "weight_dtype": "auto",
+        },
+    }
+    folder.unlink()
+
+
+@pytest.mark.parametrize("task", ["cover", "planned"])
+def test_small_weights_stay_small_where_fp32_is_computed_and_sound_like_large_ones(
+    host, run_graph, pack, monkeypatch, in_bf16, task
+):
+    import comfy.model_management as mm
+
+    sizes, loaded = {}, pack.nodes.comfy_runtime.Managed.loaded
+
+    def noted(managed, room):
+        sizes[type(managed.network).__name__] = managed.patcher.model_size()
+        return loaded(managed, room)
+
+    monkeypatch.setattr(pack.nodes.comfy_runtime.Managed, "loaded", noted)
+    task_graphs.record(host.base / "input")
+
+    def made():
+        graph = host.graph()
+        TASKS[task](graph)
+        for kind, node in task_graphs.nodes_of(graph).items():
+            graph.change(node, **in_bf16.get(kind, {}))
+        run_graph.executor.reset()
+        sizes.clear()
+        done = run_graph(graph)
+        assert done.success, done.error
+        return [tensor for value in done.outputs.values() for tensor in tensors_in(value)], dict(sizes)
+
+    with pretend_gpu(64):
+        monkeypatch.setattr(mm, "should_use_bf16", lambda *given, **more: False)
+        small, small_sizes = made()
+        monkeypatch.setattr(pack.nodes.load, "storage", lambda role, in_file, wanted, computing: computing)
+        monkeypatch.setattr(pack.nodes.planner, "storage", pack.nodes.load.storage)
+        large, large_sizes = made()
+    assert_same(small, large)
+    assert set(small_sizes) == set(large_sizes) > {ENCODERS, TRANSFORMER, VAE}
+    for name, size in small_sizes.items():
+        assert size <= (1 if name == VAE else 0.6) * large_sizes[name]
+
+
 # ------------------------------------------------------------------------------- a network that is never split
 @pytest.fixture
 def vae(pack, models):
@@ -226,6 +283,7 @@ def test_conditions_wait_where_results_wait(host, run_graph):
 FULL_AT = {  # node -> where its work runs out of memory
     "AceGraphEncodeConditions": ("acestep_core.conditions.ConditionWriter", "write"),
     "AceGraphSampler": ("nodes.play", "generate_song"),
+    "AceGraphCodesToLatent": ("acestep_core.audio_codes.AudioCodec", "hints"),
     "AceGraphOobleckDecode": ("nodes.vae", "decode_tiled"),
     "AceGraphPlan": ("acestep_core.planning", "plan"),
     "AceGraphComposeCodes": ("nodes.compose", "compose_codes"),

@@ -78,6 +78,15 @@ def test_what_somebody_set_comes_out_as_it_was(run_graph, graph, planner):
     assert "not asked" in answer["report"]
 
 
+@pytest.mark.parametrize("kind", ["AceGraphPlan", "AceGraphFormat", "AceGraphInspire"])
+def test_a_language_that_is_called_unknown_is_kept_like_any_other(run_graph, graph, planner, kind):
+    words = {"wish": "a waltz"} if kind == "AceGraphInspire" else {"caption": "slow piano", "lyrics": LYRICS}
+    node = graph.add(kind, planner=planner["planner"], language="unknown", **words)
+    answer = outputs(run_graph, graph, node)
+    assert answer["language"] == "unknown"
+    assert "language: unknown" in answer["plan"]
+
+
 @pytest.mark.parametrize("kind", ["AceGraphPlan", "AceGraphFormat"])
 def test_what_nobody_set_is_decided(run_graph, graph, planner, kind):
     node = graph.add(kind, planner=planner["planner"], caption="slow piano", lyrics=LYRICS, key="A minor")

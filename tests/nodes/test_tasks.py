@@ -157,6 +157,48 @@ def test_reference_timbre_with_every_extra(graph, run_graph):
     check_file(run_graph(graph), song)
 
 
+@pytest.mark.parametrize(
+    ("task", "fields", "told"),
+    [("text2music", {}, True), ("extract", {"tracks": "drums"}, True), ("lego", {"tracks": "bass"}, False)],
+)
+def test_a_mask_that_the_model_was_not_taught_is_told_of(graph, run_graph, task, fields, told):
+    load = opened(graph, BASE)
+    _, latent = heard(graph, load)
+    mask = graph.add("AceGraphChunkMask", latent=latent, start=1.0, end=2.0)
+    song = finished(graph, load, encode(graph, load, task, **fields), latent, mask=mask["mask"])
+    done = run_graph(graph)
+    assert done.success, done.error
+    assert (f"was not taught for {task}" in done[song.sampler["report"]]) == told
+
+
+def test_several_references_are_joined_with_latent_batch(graph, run_graph):
+    load = opened(graph)
+    audio, _ = heard(graph, load)
+    one, other = (
+        graph.add("AceGraphReferenceTimbre", audio=audio[0], vae=load["vae"], excerpt="random", seed=seed)[
+            "timbre"
+        ]
+        for seed in (1, 2)
+    )
+    joined = graph.add("LatentBatch", samples1=one, samples2=other)[0]
+    words = graph.add(
+        "AceGraphEncodeConditions", text_encoder=load["text_encoder"], caption="slow piano", timbre=joined
+    )
+    song = finished(graph, load, words["conditions"], silence(graph, load))
+    done = run_graph(graph)
+    check_file(done, song)
+    (condition,) = done[words["conditions"]]
+    assert len(condition.enc) > 0
+
+
+def test_a_song_of_zeros_among_others_counts_as_silence(pack):
+    silence = pack.acestep_core.silence.Silence(torch.randn(1, 20, 64))
+    song = torch.randn(1, 64, 20)
+    joined = {"samples": torch.cat((song, torch.zeros_like(song)))}
+    frames = pack.nodes.wire.source_of_latent(joined, "source", silence)
+    assert torch.equal(frames, torch.cat((song.mT, silence.stored)))
+
+
 def test_a_custom_schedule(graph, run_graph):
     load = opened(graph)
     scheduler = graph.add("KarrasScheduler", steps=4, sigma_max=1.0, sigma_min=0.1, rho=3.0)

@@ -122,7 +122,7 @@ def test_when_no_tile_fits_comfyui_is_told(vae, handles):
         tried.append(tile)
         raise torch.OutOfMemoryError
 
-    with pytest.raises(torch.OutOfMemoryError, match=r"Oobleck .* do not fit .*\n.*--cpu-vae"):
+    with pytest.raises(torch.OutOfMemoryError, match=r"The VAE .* do not fit .*\n.*--cpu-vae"):
         vae.in_tiles(handles.vae, (64, 32), never)
     assert tried == [64, 32]
 
@@ -256,3 +256,26 @@ def test_empty_and_joined_audio_of_comfyui_can_be_encoded(vae, handles):
     empty = EmptyAudio().create_empty_audio(0.4, RATE, 2)[0]
     joined = AudioConcat().concat(empty, audio(0.4), "after")[0]
     assert vae.OobleckEncode.execute(handles.vae, joined)[0]["samples"].shape == (1, 64, 20)
+
+
+def test_a_song_of_zeros_among_others_is_silence_and_changes_nothing_of_them(vae, handles):
+    song = latent()["samples"]
+    joined = {"samples": torch.cat((song, torch.zeros_like(song[:1])))}
+    alone = vae.OobleckDecode.execute(handles.vae, {"samples": song})[0]["waveform"]
+    out, report = vae.OobleckDecode.execute(handles.vae, joined).result
+    assert torch.equal(out["waveform"][: len(song)], alone)
+    assert not out["waveform"][len(song) :].any()
+    assert "zeros only" in report
+
+
+def test_memory_may_run_out_without_an_exception_of_its_own(vae, handles):
+    def full(tile):
+        raise RuntimeError("MPS backend out of memory (MPS allocated: 8 GB)")
+
+    def broken(tile):
+        raise RuntimeError("another fault")
+
+    with pytest.raises(torch.OutOfMemoryError, match="do not fit"):
+        vae.in_tiles(handles.vae, (64, 32), full)
+    with pytest.raises(RuntimeError, match="another fault"):
+        vae.in_tiles(handles.vae, (64, 32), broken)
