@@ -69,7 +69,8 @@ def cover_strengths() -> Page:
     page = Page("cover_strengths", "Cover strengths compared")
     steps = [
         upload("the song to cover"),
-        "*Caption*: the style that it shall have now.",
+        "*Caption*: the style that it shall have now. If somebody sings: *lyrics*, with *instrumental* off, in Words and "
+        "in For text2music (click its dot).",
         "*cover_strength* of the three Samplers: the share of steps that follow the recording.",
         "Keep the seeds equal, so that only the strength differs.",
     ]

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 PACK, VERSION_OF_CORE = "acestep-graph", "0.3.75"
-BLUE, GREEN, GOLD, VIOLET, RED, GREY = "#3f789e", "#5d8a5a", "#a1862f", "#7a68a6", "#a1574f", "#555555"
+BLUE, GREEN, GOLD, VIOLET, RED, GREY = "#3f789e", "#5d8a5a", "#a1862f", "#7a68a6", "#a1574f", "#8a8a8a"
 NOTE_COLOURS = {"color": "#432", "bgcolor": "#653"}
 TITLE = 30  # pixels above a node's own rectangle
 GROUP_TITLE, PADDING, BOTTOM = 40, 20, 44
@@ -26,6 +26,9 @@ WINDOW, MENUS = (
     (80, 150),
 )  # pixels; of these the editor's bars cover so many at the left and the top
 MARGIN = 30
+STRETCH = 1.2  # of a page by the older frontend, where nodes are HTML: it keeps the scale
+LEGIBLE = 0.575  # scale below which it draws no text
+BADGE = 24  # pixels above a node, where its pack is named
 
 
 class Wire(NamedTuple):
@@ -183,7 +186,9 @@ def inner_size(group: Group, sizes: Mapping[int, Sequence[float]]) -> tuple[floa
     """Width and height of a group's frame."""
     widths = [max(taken(item, sizes)[0] for item in column) for column in group.columns]
     heights = [
-        sum(TITLE + taken(item, sizes)[1] + gap_below(item) for item in column) - gap_below(column[-1])
+        gap_above(column)
+        + sum(TITLE + taken(item, sizes)[1] + gap_below(item) for item in column)
+        - gap_below(column[-1])
         for column in group.columns
     ]
     return (
@@ -201,7 +206,7 @@ def fill(
     """Put the nodes of a group into its frame."""
     x = frame.x + PADDING
     for column in group.columns:
-        y = frame.y + GROUP_TITLE
+        y = frame.y + GROUP_TITLE + gap_above(column)
         for item in column:
             found[item.id] = (x, y + TITLE)
             y += TITLE + taken(item, sizes)[1] + gap_below(item)
@@ -213,16 +218,22 @@ def taken(item: Item, sizes: Mapping[int, Sequence[float]]) -> Sequence[float]:
     return COLLAPSED if item.look.get("collapsed") else sizes[item.id]
 
 
+def gap_above(column: Sequence[Item]) -> float:
+    """Room for the badge of a collapsed node below its group's title; others wear it on their own."""
+    return BADGE if column[0].look.get("collapsed") else 0
+
+
 def gap_below(item: Item) -> float:
     """The distance to the next node of the column."""
     return BETWEEN_COLLAPSED if item.look.get("collapsed") else BETWEEN_NODES
 
 
 def view_of(groups: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Scale and offset with which the whole page is seen."""
+    """Scale and offset with which the whole page is seen, with room for a stretched one if text stays legible."""
     frames = [Rect(*group["bounding"]) for group in groups]
     width = max(frame.x + frame.width for frame in frames)
     height = max(frame.y + frame.height for frame in frames)
     room = [whole - menu - MARGIN for whole, menu in zip(WINDOW, MENUS, strict=True)]
-    scale = round(min(1.0, room[0] / width, room[1] / height), 3)
+    fits = min(1.0, room[0] / width, room[1] / height)
+    scale = round(min(fits, max(fits / STRETCH, LEGIBLE)), 3)
     return {"scale": scale, "offset": [round(menu / scale) for menu in MENUS]}

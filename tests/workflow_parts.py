@@ -42,7 +42,7 @@ def model_lines(file: str) -> str:
         model(TEXT_FILE, "text_encoders"),
         model(VAE_FILE, "vae"),
     )
-    return "\n".join(f"- [{part['name']}]({part['url']}) in `models/{part['directory']}`" for part in parts)
+    return "\n".join(f"- [{part['name']}]({part['url']}) in models/{part['directory']}" for part in parts)
 
 
 def opening(
@@ -120,7 +120,7 @@ def finish(page: Page, load: Item, conditions: Item, played: Item, name: str) ->
 def upload(what: str = "a song of yours") -> str:
     """The step of a note that a plain install needs first: ComfyUI runs nothing while a recording is missing."""
     how = "*choose file to upload*, or the folder beside the name"
-    return f"*Your recording*: upload {what} ({how}); only the demo brings one along."
+    return f"*Your recording*: upload {what} ({how}); only the demo brings one along. The grey group can make a song instead."
 
 
 def recorded(page: Page) -> Item:

@@ -25,7 +25,7 @@ SEED = 11
 PLANNER_FILE = "qwen_1.7b_ace15.safetensors"
 PLANNED = ("caption", "lyrics", "language", "bpm", "key", "time_signature", "duration")
 WISH = "a cheerful sea shanty about a lost umbrella, with accordion and a choir of sailors"
-PLANNER_LINE = f"\n- [{PLANNER_FILE}]({FILES}/text_encoders/{PLANNER_FILE}) in `models/text_encoders`"
+PLANNER_LINE = f"\n- [{PLANNER_FILE}]({FILES}/text_encoders/{PLANNER_FILE}) in models/text_encoders"
 
 
 def planning(page: Page, what: str, first: list[str]) -> tuple[Item, Item]:
@@ -155,7 +155,9 @@ def understand() -> Page:
         "Read *What was heard*: the planner's words for your recording.",
     ]
     load, planner = planning(
-        page, "The planner writes down what a recording is; the cover keeps its words.", steps
+        page,
+        "The planner writes down what a recording is; the cover takes its words, tidied by Format.",
+        steps,
     )
     page.group("Recording", RED)
     audio = recorded(page)

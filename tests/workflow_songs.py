@@ -67,7 +67,7 @@ def reference_timbre() -> Page:
     steps = [
         upload("voices and instruments that the song shall sound like"),
         "*Caption* of the new song, and its *lyrics*, with *instrumental* off.",
-        "For several references, join recordings to an audio batch.",
+        "For several references: a Reference Timbre for each, joined with Latent Batch.",
     ]
     load = opening(page, "A new song with the sound of a recording; its notes are not used.", steps)
     page.group("Sound", VIOLET)
@@ -124,7 +124,7 @@ def custom_schedule() -> Page:
     steps = [
         "*Karras Scheduler*: any scheduler of ComfyUI with times from 1 down to 0. More steps are slower.",
         "*rho*: higher spends more steps on detail.",
-        "*Sampling Extras*: off as they stand, but for a clamp that tames loud guidance.",
+        "*Sampling Extras*: all off but for a clamp, which counts where guidance is loud.",
         "*solver*: heun is twice as slow and more exact.",
     ]
     load = opening(page, "Times, solver and filters of your own, for those who like to experiment.", steps)
