@@ -22,12 +22,20 @@ RUN = 5e-4
 CHAIN = 2e-3  # sound has a peak near 1; latents of 5e-4 pass through a decoder that magnifies them
 
 
+def both_chains(root, variant, xl=False):
+    """(theirs, ours, whether they are turbo)"""
+    folder = build(root, variant, xl=xl) / "diffusers"
+    return their_pipeline(folder, variant == "turbo"), our_chain(folder, variant), variant == "turbo"
+
+
 @pytest.fixture(scope="module", params=["turbo", "base"])
 def chains(request, tmp_path_factory):
-    root = tmp_path_factory.mktemp(request.param)
-    build(root, variant=request.param)
-    theirs = their_pipeline(root / "diffusers", request.param == "turbo")
-    return theirs, our_chain(root / "diffusers", request.param), request.param == "turbo"
+    return both_chains(tmp_path_factory.mktemp(request.param), request.param)
+
+
+@pytest.fixture(scope="module", params=["turbo", "base"])
+def xl_chains(request, tmp_path_factory):
+    return both_chains(tmp_path_factory.mktemp(f"xl-{request.param}"), request.param, xl=True)
 
 
 @pytest.fixture(autouse=True)
@@ -45,6 +53,15 @@ def test_text2music(chains, seconds):
     brief = replace(BRIEF, duration=seconds)
     expected = their_latents(theirs, turbo, brief, audio_duration=seconds)
     out = our_latents(ours, turbo, brief, "text2music", ours.player.silence.frames(frames_of(seconds)))
+    assert furthest(out, expected) < RUN
+
+
+def test_text2music_of_an_odd_length_by_a_transformer_wider_than_its_conditions(xl_chains):
+    theirs, ours, turbo = xl_chains
+    brief = replace(BRIEF, duration=2.04)
+    expected = their_latents(theirs, turbo, brief, audio_duration=2.04)
+    out = our_latents(ours, turbo, brief, "text2music", ours.player.silence.frames(51))
+    assert out.shape == (1, 51, 64)
     assert furthest(out, expected) < RUN
 
 

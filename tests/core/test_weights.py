@@ -11,6 +11,7 @@ from tiny_checkpoint import write_shards
 from torch import Tensor, nn
 
 from acestep_core.errors import UnsupportedCheckpointError
+from acestep_core.tensor_file import TensorFile
 from acestep_core.weights import Weights, load_exactly
 
 FP8 = (torch.float8_e4m3fn, torch.float8_e5m2)
@@ -195,14 +196,32 @@ def test_after_a_cast_the_file_is_let_go(tmp_path):
     assert not mapped_from(path)
 
 
-def test_casting_keeps_little_of_the_file_in_memory(tmp_path, monkeypatch):
-    tensors = some_tensors()
+def test_casting_opens_the_file_anew_before_much_of_it_is_in_memory(tmp_path, monkeypatch):
+    tensors = {str(number): torch.full((25,), float(number)) for number in range(8)}  # 100 bytes each
     weights = Weights.open(written(tmp_path, tensors))
-    monkeypatch.setattr("acestep_core.weights.STREAMED_BYTES", 1)
-
-    assert {key: value.dtype for key, value in weights.stream(torch.bfloat16)} == dict.fromkeys(
-        weights, torch.bfloat16
+    monkeypatch.setattr("acestep_core.weights.STREAMED_BYTES", 250)
+    opened = []
+    monkeypatch.setattr(
+        TensorFile, "open", lambda self, once=TensorFile.open: opened.append(self) or once(self)
     )
+
+    for dtype, openings in ((torch.bfloat16, [1, 1, 1, 2, 2, 2, 3, 3]), (None, [1] * 8)):
+        opened.clear()
+        seen = [(len(opened), key, value) for key, value in weights.stream(dtype)]
+
+        assert [count for count, _, _ in seen] == openings
+        assert {key: value.tolist() for _, key, value in seen} == {k: t.tolist() for k, t in tensors.items()}
+        assert {value.dtype for _, _, value in seen} == {dtype or torch.float32}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux where files are mapped")
+def test_while_it_casts_the_file_is_mapped_once(tmp_path, monkeypatch):
+    path = written(tmp_path, some_tensors())
+    weights = Weights.open(path)
+    monkeypatch.setattr("acestep_core.weights.STREAMED_BYTES", 1)
+    before = len(mapped_from(path))
+
+    assert [len(mapped_from(path)) - before for _ in weights.stream(torch.bfloat16)] == [1, 1, 1]
 
 
 def test_integers_keep_their_dtype(tmp_path):
