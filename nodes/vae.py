@@ -117,18 +117,19 @@ class OobleckDecode(io.ComfyNode):
         config = oobleck_of(vae).config
         frames = frames_of_latent(latent, "latent", config.decoder_input_channels).cpu()
         size = f"Decoded {len(frames)} x {seconds_of(frames.shape[1]):g} s"
-        sounding = frames.any(2).any(1)
-        audio = torch.zeros(len(frames), config.audio_channels, samples_of(frames.shape[1]))
-        tiles = [] if sounding.all() else ["Songs of zeros only count as silence."]
-        if sounding.any():
+        empty = [place for place, song in enumerate(frames) if not song.any()]
+        told = ["Songs of zeros only count as silence."] if empty else []
+        if len(empty) == len(frames):
+            audio = torch.zeros(len(frames), config.audio_channels, samples_of(frames.shape[1]))
+        else:
             oobleck, sizes = made_ready(vae, tile)
-            heard = frames[sounding]
-            audio[sounding], used = in_tiles(
-                vae, sizes, lambda tile: decode_tiled(oobleck, heard, tile, tile_listener())
+            audio, tiles = in_tiles(
+                vae, sizes, lambda tile: decode_tiled(oobleck, frames, tile, tile_listener())
             )
-            tiles += used
+            audio[empty] = 0
+            told += tiles
         peaks = ", ".join(f"{peak:.3g}" for peak in peak_of(audio).flatten().tolist())
-        return io.NodeOutput(audio_of(audio), "\n".join([f"{size}.", f"Peak: {peaks}.", *tiles]))
+        return io.NodeOutput(audio_of(audio), "\n".join([f"{size}.", f"Peak: {peaks}.", *told]))
 
 
 class ReferenceTimbre(io.ComfyNode):
