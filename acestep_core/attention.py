@@ -108,9 +108,8 @@ def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tenso
     """q: [B, H, N, D]; k, v: [B, G, M, D], H a multiple of G; bias broadcasts to [B, H, N, M]."""
     if bias is None and q.device.type == "cpu":
         return F.scaled_dot_product_attention(q, k, v, enable_gqa=True)
-    shared = (
-        q.shape[1] // k.shape[1]
-    )  # not every card has a kernel for unequal heads; without one, scores fill memory
+    # Not every card has a kernel for unequal heads; without one, the scores fill its memory.
+    shared = q.shape[1] // k.shape[1]
     k, v = (repeat(heads, "b g m d -> b (g r) m d", r=shared) for heads in (k, v))
     return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
 
