@@ -213,6 +213,16 @@ class Editor:
     def dialogs(self) -> list[str]:
         return [text.strip() for text in self.page.locator(".p-dialog:visible").all_inner_texts()]
 
+    def close_dialogs(self) -> None:
+        """Press Escape until none is seen: one that is still on its way out swallows the next."""
+
+        def closed() -> bool:
+            self.page.keyboard.press("Escape")
+            self.page.wait_for_timeout(200)
+            return not self.dialogs()
+
+        until(closed, "every dialog is closed")
+
     def nodes(self) -> dict[int, Rect]:
         """Node id -> where it is on the canvas, with its title."""
         return {key: Rect(*numbers) for key, *numbers in self.js(NODES)}

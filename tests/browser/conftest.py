@@ -71,4 +71,4 @@ def styled(studio: Studio, frontend: str, style: str, request: pytest.FixtureReq
     opened.errors.clear()
     yield opened
     opened.picture(re.sub(r"[^\w.]+", "_", request.node.name))
-    opened.page.keyboard.press("Escape")
+    opened.close_dialogs()

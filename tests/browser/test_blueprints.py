@@ -1,4 +1,4 @@
-"""The blueprints: one node for a whole task, in the library of both frontends."""
+"""The blueprints: one node for a whole task, in the library of both frontends; and what is offered where files are missing."""
 
 import json
 
@@ -6,8 +6,15 @@ import blueprints
 import pytest
 from editor import FRONTENDS, until
 from workflow_parts import TEXT_FILE, TURBO_FILE, VAE_FILE, model
+from workflow_plans import PLANNER_FILE
 
 NAMES = [make().name for make in blueprints.BLUEPRINTS]
+TEMPLATES = blueprints.FOLDER.parent / "example_workflows"
+WITH_FILES = [
+    *(blueprints.FOLDER / f"{name}.json" for name in NAMES),
+    TEMPLATES / "text2music.json",
+    TEMPLATES / "plan.json",
+]
 TAKERS = """(recording) => {
   const node = app.graph.nodes[0];
   const save = LiteGraph.createNode("AceGraphSaveAudio");
@@ -64,7 +71,7 @@ def empty(studio, frontend):
     editor.errors.clear()
     editor.js("() => app.graph.clear()")
     yield editor
-    editor.page.keyboard.press("Escape")
+    editor.close_dialogs()
 
 
 def test_the_server_offers_them_and_no_others(studio):
@@ -113,13 +120,14 @@ def test_a_blueprint_runs_as_one_node(empty, frontend, make):
     empty.picture(f"blueprint_{make.__name__}_{frontend}")
 
 
-@pytest.mark.parametrize("make", blueprints.BLUEPRINTS, ids=lambda make: make.__name__)
-def test_files_that_are_not_there_are_offered(empty, make):
-    text = (blueprints.FOLDER / f"{make().name}.json").read_text(encoding="utf-8")
-    for name in (TURBO_FILE, TEXT_FILE, VAE_FILE):
+@pytest.mark.parametrize("path", WITH_FILES, ids=lambda path: path.stem)
+def test_files_that_are_not_there_are_offered(empty, path):
+    text = path.read_text(encoding="utf-8")
+    known = [name for name in (TURBO_FILE, TEXT_FILE, VAE_FILE, PLANNER_FILE) if name in text]
+    for name in known:
         text = text.replace(name, f"lost_{name}")
     empty.load(json.loads(text))
-    until(lambda: offers(empty) == 3, "three files are offered")
+    until(lambda: offers(empty) == len(known), "every file is offered")
 
 
 def offers(editor):
