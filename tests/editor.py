@@ -171,9 +171,13 @@ class Editor:
         self.js("() => { window.nodeBefore = app.graph.nodes[0]; }")
         yield
         self.page.wait_for_function(OPENED, arg=[nodes, self._as_html])
-        places = None
-        while places != (places := self.nodes()):
-            self.page.wait_for_timeout(300)
+        until(self._at_rest, "no node moves any more")
+
+    def _at_rest(self) -> bool:
+        """Whether every node stays where it is for a moment."""
+        places = self.nodes()
+        self.page.wait_for_timeout(300)
+        return places == self.nodes()
 
     def prompt(self) -> dict[str, Any]:
         """What Run would send, and the workflow that it would store."""

@@ -6,7 +6,7 @@ load = page.add("AceGraphLoad", **TURBO)
 page.column()
 decode = page.add("AceGraphOobleckDecode", vae=load["vae"], latent=...)
 
-Sizes come from the frontend (`measured`); `places` then says where everything goes.
+Sizes come from the frontend (workflow_builder.js); `places` then says where everything goes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -89,7 +89,7 @@ class Group:
 
 
 class Page:
-    """A workflow that grows from left to right."""
+    """A workflow that grows from left to right, with a second row where that is too wide."""
 
     def __init__(self, name: str, title: str, first: int = 1) -> None:
         """first: id of the first node."""

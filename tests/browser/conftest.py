@@ -17,7 +17,7 @@ STYLES = {"classic": False, "new": True}  # nodes drawn on the canvas, or as HTM
 
 
 class Studio:
-    """Starts what is asked for, and keeps it until the end."""
+    """Starts what is asked for; servers and the browser stay until the end, and one tab at a time."""
 
     def __init__(self, comfyui: Path, base: Path, stack: ExitStack) -> None:
         self._comfyui, self._base, self._stack = comfyui, base, stack

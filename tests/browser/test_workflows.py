@@ -203,7 +203,7 @@ def test_what_is_not_new_is_the_recording_sample_by_sample(studio, name):
 
 
 def with_made_song(found):
-    """What selecting the lower group and Ctrl+B does."""
+    """What selecting the group that is off and Ctrl+B does."""
     (lower,) = (Rect(*group["bounding"]) for group in found["groups"] if group["title"].startswith("Off"))
     for node in found["nodes"]:
         if lower.holds(rect_of(node)):
