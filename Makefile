@@ -12,7 +12,7 @@ NO_PACKAGES := { echo "The packages could not be installed, see above. The first
 TRANSFORMERS4 := $(VENV)/transformers4
 OFFICIAL := $(VENV)/official
 REGISTRY := $(VENV)/registry
-TEXT_TESTS := $(wildcard tests/core/test_text_*.py) tests/core/test_conditions.py
+TEXT_TESTS := tests/core/networks/test_text_encoder.py tests/core/text/test_tokenizer.py tests/core/text/test_conditions.py
 
 # A ComfyUI that COMFYUI_DIR names is read and nothing else.
 export PYTHONDONTWRITEBYTECODE := 1
@@ -21,12 +21,12 @@ export PYTHONDONTWRITEBYTECODE := 1
 .DELETE_ON_ERROR:
 
 demo: host
-	@ONCE="$(ONCE)" PORT="$(PORT)" $(BIN)/python tests/demo.py
+	@ONCE="$(ONCE)" PORT="$(PORT)" $(BIN)/python -m tools.demo.show
 
 # Browsers stall where others take the processor: a test of the editor that fails is run once more, with one of them.
 test: lint host $(TRANSFORMERS4)/.ready $(OFFICIAL)/.ready
 	$(BIN)/pytest -n logical --cov --cov-report=term --ignore=tests/browser
-	@$(BIN)/python tests/host.py --env --browser
+	@$(BIN)/python tests/support/comfyui/fetch.py --env --browser
 	$(BIN)/pytest -n 2 --dist loadfile tests/browser || $(BIN)/pytest --last-failed tests/browser
 	PYTHONPATH=$(TRANSFORMERS4) $(BIN)/python -c "import transformers as t; assert t.__version__.startswith('4.57.'), t"
 	PYTHONPATH=$(TRANSFORMERS4) $(BIN)/pytest -q $(TEXT_TESTS)
@@ -36,17 +36,16 @@ lint: $(READY) $(REGISTRY)/.ready
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/pyright --pythonpath $(BIN)/python
-	$(BIN)/ruff check --quiet --select S102,S307,E702 __init__.py acestep_core nodes
-	$(REGISTRY)/bin/python tests/registry.py
+	$(REGISTRY)/bin/python -m tools.registry
 
 bench: $(READY)
 	$(BIN)/python benchmarks/run.py $(BENCH)
 
 host: $(READY)
-	@$(BIN)/python tests/host.py --env
+	@$(BIN)/python tests/support/comfyui/fetch.py --env
 
 browser: $(READY)
-	@$(BIN)/python tests/host.py --env --browser
+	@$(BIN)/python tests/support/comfyui/fetch.py --env --browser
 
 clean:
 	rm -rf $(VENV) .host

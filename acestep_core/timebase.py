@@ -82,3 +82,11 @@ class FrameSpan:
         """[frames] float: 1 inside the span, 0 outside."""
         index = torch.arange(frames)
         return ((index >= self.start) & (index < self.stop)).float()
+
+
+def require_seconds(seconds: float, subject: str) -> None:
+    """Refuse a duration that is negative, infinite or no number."""
+    if not (math.isfinite(seconds) and seconds >= 0):
+        raise InvalidInputError(
+            f"{subject} of {seconds:g} s is not possible.", "Enter 0 or a number of seconds above it."
+        )

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from acestep_core.dit import DiffusionTransformer
+from acestep_core.networks.dit import DiffusionTransformer
 from acestep_core.timebase import frames_of
 from benchmarks.full_size import distance, transformers, with_layers
 from benchmarks.harness import DTYPES, Row, device, race

@@ -8,14 +8,14 @@ import time
 from pathlib import Path
 
 import torch
-from checkpoint_shapes import FULL_SIZE, model_shapes
 from safetensors.torch import save_file
 
-from acestep_core.config import ModelConfig
-from acestep_core.dit import DiffusionTransformer
-from acestep_core.load import PLAIN
-from acestep_core.weights import Weights, load_exactly
+from acestep_core.checkpoints.load import PLAIN
+from acestep_core.checkpoints.weights import Weights, load_exactly
+from acestep_core.networks.config import ModelConfig
+from acestep_core.networks.dit import DiffusionTransformer
 from benchmarks.harness import Row, in_fresh_process, resident_bytes
+from support.tiny.shapes import FULL_SIZE, model_shapes
 
 REPEATS = 5
 PATTERN = 1 << 22  # so many random values are repeated over the whole file

@@ -7,7 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from oracle import (
+from torch import Tensor
+
+from acestep_core.timebase import FrameSpan
+from benchmarks.harness import Row
+from support.reference.oracle import (
     CONFIGS,
     codecs_of,
     condition_encoders_of,
@@ -20,14 +24,18 @@ from oracle import (
     golden_transformer,
     transformers_of,
 )
-from pipeline_oracle import BRIEF, encoded, our_chain, our_latents, sound, their_latents, their_pipeline
-from tiny_checkpoint import build
-from torch import Tensor
-from vae_oracle import latents, vaes
-from vae_oracle import sound as noise
-
-from acestep_core.timebase import FrameSpan
-from benchmarks.harness import Row
+from support.reference.pipeline import (
+    BRIEF,
+    encoded,
+    our_chain,
+    our_latents,
+    sound,
+    their_latents,
+    their_pipeline,
+)
+from support.reference.vae import latents, vaes
+from support.reference.vae import sound as noise
+from support.tiny.checkpoint import build
 
 MODULE, RUN = 5e-5, 5e-4
 Found = Iterator[tuple[str, float, float]]  # what was compared, the difference, the tolerance

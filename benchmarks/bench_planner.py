@@ -7,16 +7,16 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import torch
-from checkpoint_shapes import FULL_QWEN
 from torch import Tensor, nn
 from transformers import DynamicCache, LogitsProcessor, LogitsProcessorList, Qwen3Config, Qwen3ForCausalLM
 
-from acestep_core.planner import Planner
-from acestep_core.text_encoder import Qwen3Sizes
-from acestep_core.token_choice import Choice
-from acestep_core.writing import compose_codes
+from acestep_core.networks.qwen3 import Qwen3Sizes
+from acestep_core.planner.generation import compose_codes
+from acestep_core.planner.network import Planner
+from acestep_core.planner.token_sampling import Choice
 from benchmarks.full_size import filled
 from benchmarks.harness import DTYPES, Row, device, race, seconds_of
+from support.tiny.shapes import FULL_QWEN
 
 PROMPT, NEGATIVE = 200, 120  # tokens: a caption with lyrics, and the lyrics alone
 TOKENS, QUICK_TOKENS = 32, 4

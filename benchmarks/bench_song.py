@@ -6,27 +6,28 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from checkpoint_shapes import FULL_QWEN
-from tiny_tokenizer import tokenizer_json
 from torch import Tensor, nn
-from vae_oracle import FULL, oobleck_of, randomise, reference
 
-from acestep_core.conditions import ConditionWriter
-from acestep_core.generate import Player, generate
-from acestep_core.job import Job
-from acestep_core.levels import PEAK
-from acestep_core.noise import NoisePlan
-from acestep_core.oobleck import Oobleck
-from acestep_core.prompts import Brief
-from acestep_core.settings import Settings
+from acestep_core.checkpoints.load import text_encoder_of
+from acestep_core.networks.oobleck import Oobleck
+from acestep_core.networks.qwen3 import Qwen3Sizes
+from acestep_core.networks.tiling import decode_tiled
+from acestep_core.sampling.job import Job
+from acestep_core.sampling.noise import NoisePlan
+from acestep_core.sampling.run import Player, generate
+from acestep_core.sampling.settings import Settings
 from acestep_core.silence import Silence
-from acestep_core.tasks import TEXT2MUSIC
-from acestep_core.text_encoder import Qwen3Sizes, load_text_encoder
-from acestep_core.text_tokenizer import TextTokenizer
-from acestep_core.tiling import decode_tiled
+from acestep_core.sound.levels import PEAK
+from acestep_core.text.conditions import ConditionWriter
+from acestep_core.text.prompts import Brief
+from acestep_core.text.tasks import TEXT2MUSIC
+from acestep_core.text.tokenizer import TextTokenizer
 from acestep_core.timebase import frames_of
 from benchmarks.full_size import TURBO, condition_encoders, distance, transformers
 from benchmarks.harness import Row, device, race
+from support.reference.vae import FULL, oobleck_of, randomise, reference
+from support.tiny.shapes import FULL_QWEN
+from support.tiny.tokenizer import tokenizer_json
 
 ITEMS = ((10.0, 3.0, 4.0), (30.0, 2.5, 3.3))  # seconds, gate, goal
 EQUAL = 0.1  # of latents after eight bf16 steps; the tests compare whole runs in fp32 to 5e-4
@@ -129,6 +130,6 @@ def chains() -> tuple[Any, Chain]:
     )
     pipeline.set_progress_bar_config(disable=True)
     silence = Silence(encoder.silence_latent.float())
-    our_text = load_text_encoder(text.state_dict(), Qwen3Sizes(**FULL_QWEN), nn)
+    our_text = text_encoder_of(text.state_dict(), Qwen3Sizes(**FULL_QWEN), nn)
     player = Player(our_transformer, silence, turbo=True, dtype=BF16, device=torch.device(device()))
     return pipeline, Chain(ConditionWriter(our_tokenizer, our_text, our_encoder, silence), player, our_vae)

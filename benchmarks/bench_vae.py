@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
-from vae_oracle import FULL, oobleck_of, randomise, reference
 
-from acestep_core.oobleck import Oobleck
-from acestep_core.tiling import TILE_LADDER, activation_bytes, decode_tiled
+from acestep_core.networks.oobleck import Oobleck
+from acestep_core.networks.tiling import TILE_LADDER, activation_bytes, decode_tiled
 from acestep_core.timebase import frames_of, samples_of
 from benchmarks.harness import DTYPES, Row, in_fresh_process, race, resident_bytes
+from support.reference.vae import FULL, oobleck_of, randomise, reference
 
 MIB = 1 << 20
 SECONDS, QUICK_SECONDS = 10.0, 1.0

@@ -5,13 +5,13 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from oracle import TURBO, official_names, stack_arguments
 from torch import Tensor, nn
 
-from acestep_core.condition_encoder import ConditionEncoder
-from acestep_core.config import ModelConfig
-from acestep_core.dit import DiffusionTransformer
+from acestep_core.networks.condition_encoder import ConditionEncoder
+from acestep_core.networks.config import ModelConfig
+from acestep_core.networks.dit import DiffusionTransformer
 from benchmarks.harness import device
+from support.reference.oracle import TURBO, official_names, stack_arguments
 
 
 def with_layers(count: int) -> ModelConfig:

@@ -17,16 +17,15 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)  # instead of this folder
 sys.path.insert(1, str(ROOT / "tests"))  # where the published shapes are written down
 
-from checkpoint_shapes import FULL_QWEN, FULL_SIZE, FULL_SIZE_XL, model_shapes, qwen_shapes  # noqa: E402  after the path
-from vae_oracle import FULL  # noqa: E402
-
-from acestep_core.conditions import LYRIC_TOKENS  # noqa: E402
-from acestep_core.config import ModelConfig  # noqa: E402
-from acestep_core.memory import encoding_bytes, planning_bytes, sampling_bytes  # noqa: E402
-from acestep_core.tiling import TILE_LADDER, activation_bytes  # noqa: E402
+from acestep_core.networks.config import ModelConfig  # noqa: E402
+from acestep_core.networks.costs import encoding_bytes, planning_bytes, sampling_bytes  # noqa: E402
+from acestep_core.networks.tiling import TILE_LADDER, activation_bytes  # noqa: E402
+from acestep_core.text.conditions import LYRIC_TOKENS  # noqa: E402
 from acestep_core.timebase import codes_of, frames_of  # noqa: E402
 from benchmarks.bench_planner import LARGER, SIZES  # noqa: E402
 from benchmarks.table import README  # noqa: E402
+from support.reference.vae import FULL  # noqa: E402
+from support.tiny.shapes import FULL_QWEN, FULL_SIZE, FULL_SIZE_XL, model_shapes, qwen_shapes  # noqa: E402  after the path
 
 BEGIN, END = "<!-- vram:begin -->", "<!-- vram:end -->"
 BF16 = 2  # bytes of a number

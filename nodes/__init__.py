@@ -2,20 +2,10 @@
 
 from comfy_api.latest import ComfyExtension, io
 
-from . import (
-    codes,
-    compose,
-    conditions,
-    latents,
-    load,
-    planner,
-    planning,
-    sample,
-    sampling_extras,
-    save_audio,
-    splice,
-    vae,
-)
+from . import codes, compose, conditions, latents, load, sampling_extras, save_audio, splice, vae
+from . import load_planner as planner
+from . import plan as planning
+from . import sampler as sample
 
 NODES: list[type[io.ComfyNode]] = [
     load.Load,

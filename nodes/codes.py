@@ -8,20 +8,20 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..acestep_core.atomic_file import write_whole
-from ..acestep_core.audio_codes import AudioCodec
-from ..acestep_core.code_text import MAX_FILE_BYTES, codes_to_json, format_songs, parse_songs, read_codes
-from ..acestep_core.context import fitted
 from ..acestep_core.errors import InvalidInputError, UnsupportedCheckpointError
-from ..acestep_core.memory import encoding_bytes
+from ..acestep_core.files import write_whole
+from ..acestep_core.networks.audio_codes import AudioCodec
+from ..acestep_core.networks.costs import encoding_bytes
+from ..acestep_core.sampling.context import fitted
+from ..acestep_core.text.code_text import MAX_FILE_BYTES, codes_to_json, format_songs, parse_songs, read_codes
 from ..acestep_core.timebase import FRAMES_PER_CODE, seconds_of
-from .comfy_runtime import Bar, Managed, rest_device, stop_if_asked
-from .folders import files_to_load, input_file
-from .limits import refuse_too_long
-from .output_files import Numbered
-from .schema import report_output, schema
-from .sockets import CodeList, Codes, Model, ModelHandle
-from .wire import Latent, latent_of, source_of_latent
+from .host.folders import files_to_load, input_file
+from .host.output_files import Numbered
+from .host.runtime import Bar, Managed, rest_device, stop_if_asked
+from .wires.limits import refuse_too_long
+from .wires.schema import report_output, schema
+from .wires.sockets import CodeList, Codes, Model, ModelHandle
+from .wires.tensors import Latent, latent_of, source_of_latent
 
 EXTENSION, FOLDER = ".json", "codes"  # of what is saved
 NO_FILE = "save codes first"

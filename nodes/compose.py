@@ -6,14 +6,20 @@ from dataclasses import replace
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..acestep_core import planning
-from ..acestep_core.chain_of_thought import Thought, read
-from ..acestep_core.code_text import MAX_SONGS
-from ..acestep_core.planning import Composition
+from ..acestep_core.planner import requests as planning
+from ..acestep_core.planner.chain_of_thought import Thought, read
+from ..acestep_core.planner.generation import Listener, compose_codes, prompts_of
+from ..acestep_core.planner.requests import Composition
+from ..acestep_core.planner.token_sampling import Choice
+from ..acestep_core.text.code_text import MAX_SONGS
 from ..acestep_core.timebase import seconds_of_codes
-from ..acestep_core.token_choice import Choice
-from ..acestep_core.writing import Listener, compose_codes, prompts_of
-from .briefs import (
+from .host.runtime import AUTO, rest_device
+from .runs.planning import awake, bytes_for, meter_of
+from .wires.limits import within
+from .wires.planner_inputs import PLAIN, freedom_inputs, guidance_inputs, planner_input, seed_input
+from .wires.schema import advanced, report_output, schema
+from .wires.sockets import CodeList, Codes, PlannerHandle
+from .wires.song_inputs import (
     brief_of,
     caption_input,
     figures_inputs,
@@ -21,12 +27,6 @@ from .briefs import (
     language_input,
     lyrics_input,
 )
-from .comfy_runtime import AUTO, rest_device
-from .limits import within
-from .planner import PLAIN, awake, bytes_for, freedom_inputs, guidance_inputs, meter_of
-from .planning import planner_input, seed_input
-from .schema import advanced, report_output, schema
-from .sockets import CodeList, Codes, PlannerHandle
 
 PLANNED = "as in the plan"
 

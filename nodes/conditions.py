@@ -4,17 +4,25 @@ from dataclasses import replace
 
 from comfy_api.latest import io
 
-from ..acestep_core.conditions import LYRIC_TOKENS, Condition
 from ..acestep_core.errors import InvalidInputError
-from ..acestep_core.memory import encoding_bytes
-from ..acestep_core.prompts import BPM_RANGE, KEYS, LANGUAGES, TIME_SIGNATURES, TRACKS, Brief, StemControl
-from ..acestep_core.tasks import TASKS, Task
+from ..acestep_core.networks.costs import encoding_bytes
+from ..acestep_core.text.conditions import LYRIC_TOKENS, Condition
+from ..acestep_core.text.prompts import (
+    BPM_RANGE,
+    KEYS,
+    LANGUAGES,
+    TIME_SIGNATURES,
+    TRACKS,
+    Brief,
+    StemControl,
+)
+from ..acestep_core.text.tasks import TASKS, Task
 from ..acestep_core.timebase import FRAMES_PER_CODE, MAX_SECONDS, TIMBRE_FRAMES, seconds_of
-from .briefs import brief_of
-from .comfy_runtime import AUTO, rest_device, stop_if_asked
-from .schema import FRAME, advanced, chosen, report_output, schema
-from .sockets import CodeList, Codes, ConditionList, Conditions, TextEncoder, TextHandle
-from .wire import Latent, frames_of_latent
+from .host.runtime import AUTO, rest_device, stop_if_asked
+from .wires.schema import FRAME, advanced, chosen, report_output, schema
+from .wires.sockets import CodeList, Codes, ConditionList, Conditions, TextEncoder, TextHandle
+from .wires.song_inputs import brief_of
+from .wires.tensors import Latent, frames_of_latent
 
 DEFAULT_SECONDS = 30.0
 

@@ -3,15 +3,15 @@
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..acestep_core.code_text import MAX_SONGS
-from ..acestep_core.context import extended
-from ..acestep_core.masks import chunk_mask, drawn_mask
-from ..acestep_core.noise import NoisePlan
+from ..acestep_core.sampling.context import extended
+from ..acestep_core.sampling.masks import chunk_mask, drawn_mask
+from ..acestep_core.sampling.noise import NoisePlan
+from ..acestep_core.text.code_text import MAX_SONGS
 from ..acestep_core.timebase import MAX_SECONDS, FrameSpan, frames_of
-from .limits import places_of, refuse_too_long, within
-from .schema import FRAME, SEED_MAX, schema
-from .sockets import Model, ModelHandle, Noise, NoiseChoice
-from .wire import Latent, frames_of_latent, latent_of, mask_to_wire, source_of_latent
+from .wires.limits import places_of, refuse_too_long, within
+from .wires.schema import FRAME, SEED_MAX, schema
+from .wires.sockets import Model, ModelHandle, Noise, NoiseChoice
+from .wires.tensors import Latent, frames_of_latent, latent_of, mask_to_wire, source_of_latent
 
 LONGEST_FADE = 60.0  # seconds
 ONE_SONG, EACH_SONG = "one song", "each song"

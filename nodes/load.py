@@ -8,12 +8,9 @@ import torch
 from comfy_api.latest import io
 from torch import nn
 
-from ..acestep_core.checkpoint import Checkpoint
-from ..acestep_core.condition_encoder import ConditionEncoder
-from ..acestep_core.conditions import ConditionWriter
-from ..acestep_core.errors import InvalidInputError
-from ..acestep_core.layouts import open_checkpoint, open_text_encoder, open_vae
-from ..acestep_core.load import (
+from ..acestep_core.checkpoints.checkpoint import Checkpoint
+from ..acestep_core.checkpoints.layouts import open_checkpoint, open_text_encoder, open_vae
+from ..acestep_core.checkpoints.load import (
     load_codec,
     load_condition_encoder,
     load_silence,
@@ -23,15 +20,18 @@ from ..acestep_core.load import (
     load_vae,
     name_of,
 )
+from ..acestep_core.checkpoints.variants import Variant
+from ..acestep_core.errors import InvalidInputError
+from ..acestep_core.networks.condition_encoder import ConditionEncoder
+from ..acestep_core.networks.qwen3 import TEXT_FILE, TEXT_FOLDER
+from ..acestep_core.networks.text_encoder import TextEncoder as Qwen
 from ..acestep_core.silence import Silence
-from ..acestep_core.text_encoder import TEXT_FILE, TEXT_FOLDER
-from ..acestep_core.text_encoder import TextEncoder as Qwen
-from ..acestep_core.variants import Variant
-from . import comfy_runtime as runtime
-from . import folders
-from .comfy_runtime import AUTO, OPS, WEIGHT_DTYPES, Bar, Managed, Role
-from .schema import advanced, chosen, report_output, schema
-from .sockets import Model, ModelHandle, TextEncoder, TextHandle, Vae, VaeHandle
+from ..acestep_core.text.conditions import ConditionWriter
+from .host import folders, runtime
+from .host.runtime import AUTO, OPS, WEIGHT_DTYPES, Bar, Managed, Role
+from .runs.precision import dtype_of, instead, kept_in, storage
+from .wires.schema import advanced, report_output, schema
+from .wires.sockets import Model, ModelHandle, TextEncoder, TextHandle, Vae, VaeHandle
 
 NO_MODEL = "put a model into models/acestep"
 MODEL_KEYS = ("diffusion_models", "checkpoints")
@@ -236,44 +236,6 @@ def text_handle(checkpoint: Checkpoint, silence: Silence, wanted: torch.dtype | 
     encoders = kept_in(Encoders(text, conditions), wanted)
     writer = ConditionWriter(tokenizer, text, conditions, silence, files.knows_stems)
     return TextHandle(Managed(encoders, Role.TEXT, computing), writer)
-
-
-def dtype_of(name: str, role: Role) -> torch.dtype | None:
-    """The dtype that the picker of weights names, None for auto."""
-    wanted = WEIGHT_DTYPES.get(chosen(name, [AUTO, *WEIGHT_DTYPES], "weight dtype"))
-    if wanted is not None and not runtime.keeps(role, wanted):
-        raise InvalidInputError(
-            f"The device {role.device} cannot hold {name} weights.", "Choose auto, fp16 or fp32."
-        )
-    return wanted
-
-
-def storage(
-    role: Role, in_file: torch.dtype, wanted: torch.dtype | None, computing: torch.dtype
-) -> torch.dtype | None:
-    """The dtype to read weights in: what they compute in, or None, the file's, where it is smaller and memory is short.
-
-    Main memory is not: a CPU gets fp8 weights alone as they are. Scaled fp8 counts as what its scale makes of it.
-    """
-    smaller = in_file.itemsize < computing.itemsize and runtime.keeps(role, in_file)
-    short = in_file.itemsize == 1 or not runtime.on_cpu(role)
-    return None if wanted is None and smaller and short else computing
-
-
-def instead(wanted: torch.dtype | None, computing: torch.dtype) -> list[str]:
-    """What to tell about a dtype that was asked for in vain."""
-    vain = wanted is torch.float16 and computing is torch.float32
-    return ["fp16 was asked for, but is slow on CPUs: fp32 takes its place."] if vain else []
-
-
-def kept_in(module: nn.Module, wanted: torch.dtype | None) -> nn.Module:
-    """With an fp8 dtype, the matrices of linear layers are kept in it; all else stays precise."""
-    if wanted is None or wanted.itemsize > 1:
-        return module
-    for layer in module.modules():
-        if isinstance(layer, nn.Linear):
-            layer.weight = nn.Parameter(layer.weight.to(wanted), requires_grad=False)
-    return module
 
 
 def report(checkpoint: Checkpoint, model: ModelHandle, text: TextHandle, vae: VaeHandle) -> str:

@@ -2,11 +2,11 @@
 
 from comfy_api.latest import io
 
-from ..acestep_core.dcw import MODES, WaveletCorrection
-from ..acestep_core.velocity import Filters
-from .limits import within
-from .schema import chosen, schema
-from .sockets import Extras, ExtraSettings
+from ..acestep_core.sampling.dcw import MODES, WaveletCorrection
+from ..acestep_core.sampling.velocity import Filters
+from .wires.limits import within
+from .wires.schema import chosen, schema
+from .wires.sockets import Extras, ExtraSettings
 
 NO_CORRECTION = "none"
 MOST_CLAMP, MOST_EMA = 10.0, 0.95

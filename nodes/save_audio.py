@@ -8,18 +8,18 @@ from typing import Any, NamedTuple
 from comfy_api.latest import io, ui
 from torch import Tensor
 
-from ..acestep_core.atomic_file import write_whole
-from ..acestep_core.audio_file import FORMATS, AudioFormat, encode_audio
 from ..acestep_core.errors import InvalidInputError
-from ..acestep_core.levels import FULL_SCALE, LEVELS, fade, peak_of, require_sound
-from ..acestep_core.resample import resample
+from ..acestep_core.files import write_whole
+from ..acestep_core.sound.audio_file import FORMATS, AudioFormat, encode_audio
+from ..acestep_core.sound.levels import FULL_SCALE, LEVELS, fade, peak_of, require_sound
+from ..acestep_core.sound.resample import resample
 from ..acestep_core.timebase import MAX_SECONDS, SAMPLE_RATE
-from .audio_tags import brief_tags, has_room, tagged, workflow_tags
-from .comfy_runtime import Bar
-from .output_files import Numbered, may_hold_metadata
-from .schema import advanced, chosen, report_output, schema
-from .sockets import ConditionList, Conditions
-from .wire import Audio, raw_sound
+from .host.audio_tags import brief_tags, has_room, tagged, workflow_tags
+from .host.output_files import Numbered, may_hold_metadata
+from .host.runtime import Bar
+from .wires.schema import advanced, chosen, report_output, schema
+from .wires.sockets import ConditionList, Conditions
+from .wires.tensors import Audio, raw_sound
 
 PREVIEW_FORMATS = ("FLAC 16-bit", "FLAC 24-bit")
 SIDE_FILE = ".json"

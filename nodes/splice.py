@@ -3,13 +3,13 @@
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..acestep_core.audio_file import STEREO, Sound, to_model_rate
-from ..acestep_core.repaint import RepaintStrength
-from ..acestep_core.splice import splice
+from ..acestep_core.sampling.repaint import RepaintStrength
+from ..acestep_core.sound.audio_file import STEREO, Sound, to_model_rate
+from ..acestep_core.sound.splice import splice
 from ..acestep_core.timebase import MAX_SECONDS, SAMPLE_RATE, seconds_of
-from .limits import within
-from .schema import FRAME, report_output, schema
-from .wire import Audio, audio_of, mask_of_wire, raw_sound
+from .wires.limits import within
+from .wires.schema import FRAME, report_output, schema
+from .wires.tensors import Audio, audio_of, mask_of_wire, raw_sound
 
 LONGEST_CROSSFADE = 10.0
 

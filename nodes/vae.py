@@ -8,17 +8,17 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..acestep_core.errors import InvalidAudioError
-from ..acestep_core.levels import peak_of
-from ..acestep_core.noise import generator_of
-from ..acestep_core.oobleck import Oobleck, Posterior
-from ..acestep_core.reference_audio import timbre_excerpt
-from ..acestep_core.tiling import TILE_LADDER, activation_bytes, decode_tiled, encode_tiled, tile_for
+from ..acestep_core.networks.oobleck import Oobleck, Posterior
+from ..acestep_core.networks.tiling import TILE_LADDER, activation_bytes, decode_tiled, encode_tiled, tile_for
+from ..acestep_core.seeds import generator_of
+from ..acestep_core.sound.levels import peak_of
+from ..acestep_core.sound.reference_audio import timbre_excerpt
 from ..acestep_core.timebase import SAMPLE_RATE, frames_in, samples_of, seconds_of
-from .comfy_runtime import AUTO, free_bytes, is_full, stop_if_asked, tile_listener
-from .limits import refuse_too_long
-from .schema import FRAME, SEED_MAX, advanced, chosen, report_output, schema
-from .sockets import Vae, VaeHandle
-from .wire import Audio, Latent, audio_of, frames_of_latent, latent_of, sound_of_audio
+from .host.runtime import AUTO, free_bytes, is_full, stop_if_asked, tile_listener
+from .wires.limits import refuse_too_long
+from .wires.schema import FRAME, SEED_MAX, advanced, chosen, report_output, schema
+from .wires.sockets import Vae, VaeHandle
+from .wires.tensors import Audio, Latent, audio_of, frames_of_latent, latent_of, sound_of_audio
 
 TILES = [AUTO, *map(str, TILE_LADDER)]
 EVEN, RANDOM = "even", "random"

@@ -5,12 +5,13 @@ from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
-import host
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
 from safetensors.torch import load_file
 from torch import Tensor
+
+from support.comfyui import fetch
 
 GOLDEN = Path(__file__).parent / "fixtures" / "golden"
 
@@ -36,9 +37,11 @@ def pytest_report_header() -> str:
 @pytest.fixture(scope="session")
 def comfyui_dir() -> Path:
     """ComfyUI's source tree; a missing one is an error, so that no test is lost unseen."""
-    found = host.comfyui_dir()
+    found = fetch.comfyui_dir()
     if not (found / "main.py").is_file():
-        pytest.fail(f"{found} holds no ComfyUI: run `python tests/host.py`, or set COMFYUI_DIR.")
+        pytest.fail(
+            f"{found} holds no ComfyUI: run `python tests/support/comfyui/fetch.py`, or set COMFYUI_DIR."
+        )
     return found
 
 

@@ -3,10 +3,11 @@
 import re
 from xml.etree import ElementTree
 
-import node_words
 import pytest
-from node_words import PAGES, ROOT
 from PIL import Image
+
+from tools.words import tables as node_words
+from tools.words.tables import PAGES, ROOT
 
 DOCS = ROOT / "web/docs"
 NODES = sorted(path.name for path in DOCS.iterdir() if path.is_dir())

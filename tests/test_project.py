@@ -141,7 +141,7 @@ def test_importing_the_pack_does_nothing(tmp_path):
     source = f"""
 import logging, torch
 before = torch.get_rng_state(), torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_num_threads()
-import {", ".join(f"acestep_core.{path.stem}" for path in CORE if path.stem != "__init__")}
+import {", ".join(".".join(path.relative_to(ROOT).with_suffix("").parts) for path in CORE if path.stem != "__init__")}
 after = torch.get_rng_state(), torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_num_threads()
 assert torch.equal(before[0], after[0]) and before[1:] == after[1:]
 assert not logging.getLogger().handlers

@@ -4,10 +4,11 @@ import json
 import re
 from collections.abc import Iterator
 
-import node_snapshot
-import node_words
 import pytest
-from node_words import ENGLISH, LANGUAGES, PAGES, REQUESTS, ROOT, TRANSLATED, WORDS
+
+from tools.words import snapshot as node_snapshot
+from tools.words import tables as node_words
+from tools.words.tables import ENGLISH, LANGUAGES, PAGES, REQUESTS, ROOT, TRANSLATED, WORDS
 
 SNAPSHOT = json.loads(node_snapshot.FILE.read_text(encoding="utf-8"))
 TABLES = {language: node_words.words_in(language) for language in LANGUAGES}

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-import host
 import pytest
-from comfy_server import Server
-from editor import FRONTENDS, Editor, browser
 from playwright.sync_api import Browser
 
-import example_workflows
+from support.comfyui import fetch
+from support.comfyui.editor import FRONTENDS, Editor, browser
+from support.comfyui.server import Server
+from tools.workflows import build as example_workflows
 
 STYLES = {"classic": False, "new": True}  # nodes drawn on the canvas, or as HTML
 
@@ -28,7 +28,7 @@ class Studio:
     def server(self, frontend: str = FRONTENDS[0]) -> Server:
         if frontend not in self._servers:
             newest = frontend != FRONTENDS[0]
-            options = ("--front-end-root", str(host.frontend_dir())) if newest else ()
+            options = ("--front-end-root", str(fetch.frontend_dir())) if newest else ()
             base = example_workflows.prepared(self._base / frontend)
             self._servers[frontend] = self._stack.enter_context(Server(self._comfyui, base, *options))
         return self._servers[frontend]
@@ -49,8 +49,10 @@ class Studio:
 
 @pytest.fixture(scope="session")
 def studio(comfyui_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
-    if not host.chromium() or not (host.frontend_dir() / "index.html").is_file():
-        pytest.fail("There is no browser or no newest frontend: run `python tests/host.py --env --browser`.")
+    if not fetch.chromium() or not (fetch.frontend_dir() / "index.html").is_file():
+        pytest.fail(
+            "There is no browser or no newest frontend: run `python tests/support/comfyui/fetch.py --env --browser`."
+        )
     with ExitStack() as stack:
         yield Studio(comfyui_dir, tmp_path_factory.mktemp("studio"), stack)
 

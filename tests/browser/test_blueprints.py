@@ -2,11 +2,12 @@
 
 import json
 
-import blueprints
 import pytest
-from editor import FRONTENDS, until
-from workflow_parts import TEXT_FILE, TURBO_FILE, VAE_FILE, model
-from workflow_plans import PLANNER_FILE
+
+from support.comfyui.editor import FRONTENDS, until
+from tools.workflows import blueprints
+from tools.workflows.parts import TEXT_FILE, TURBO_FILE, VAE_FILE, model
+from tools.workflows.plans import PLANNER_FILE
 
 NAMES = [make().name for make in blueprints.BLUEPRINTS]
 TEMPLATES = blueprints.FOLDER.parent / "example_workflows"

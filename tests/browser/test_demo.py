@@ -12,14 +12,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.request import urlopen
 
-import comfy_models
-import demo
-import demo_base
 import pytest
-import recording
 import soundfile
-from comfy_server import free_port
-from editor import apart
+
+from support.comfyui import models as comfy_models
+from support.comfyui.editor import apart
+from support.comfyui.server import free_port
+from tools.demo import base as demo_base
+from tools.demo import show as demo
+from tools.workflows import recording
 
 DEMO = Path(demo.__file__)
 TOO_LONG = 240  # seconds; then a demo that hangs is killed, and its test fails
@@ -131,7 +132,7 @@ def test_a_song_that_fails_is_said(studio, tmp_path, monkeypatch):
 
 @contextmanager
 def process(base: Path, port: int, **settings: str) -> Iterator[subprocess.Popen[str]]:
-    """tests/demo.py as `make demo` runs it; never left behind."""
+    """tools/demo/show.py as `make demo` runs it; never left behind."""
     environment = {**os.environ, "ACEGRAPH_DEMO": str(base), "PORT": str(port), "ONCE": "", **settings}
     with subprocess.Popen(
         [sys.executable, str(DEMO)],

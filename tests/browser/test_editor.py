@@ -3,10 +3,11 @@
 import json
 from importlib.metadata import version
 
-import api_form
-import comfy_host
 import pytest
-from editor import FRONTENDS, apart, until
+
+from support.comfyui import api_form
+from support.comfyui import host as comfy_host
+from support.comfyui.editor import FRONTENDS, apart, until
 
 FOLDER = comfy_host.PACK / "example_workflows"
 SHORT = 6.0  # seconds of a song that is only there to be loaded again

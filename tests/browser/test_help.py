@@ -2,11 +2,12 @@
 
 import re
 
-import comfy_host
-import help_pictures
 import pytest
-from editor import until
 from PIL import Image
+
+from support.comfyui import host as comfy_host
+from support.comfyui.editor import until
+from tools.workflows import pictures as help_pictures
 
 DOCS = comfy_host.PACK / "web" / "docs"
 NODES = ("AceGraphSampler", "AceGraphChunkMask", "AceGraphPreviewAudio")
@@ -47,7 +48,7 @@ def test_a_help_page_opens_with_its_pictures(styled, language):
 
 
 def test_a_picture_shows_its_node_as_the_workflow_has_it():
-    """When a node has grown, `python tests/help_pictures.py` draws it anew."""
+    """When a node has grown, `python -m tools.workflows.pictures` draws it anew."""
     assert set(help_pictures.WHERE) == {path.name for path in DOCS.iterdir() if path.is_dir()}
     for kind, name in help_pictures.WHERE.items():
         if name in help_pictures.MADE:

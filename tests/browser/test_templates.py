@@ -3,11 +3,11 @@
 import json
 from itertools import combinations
 
-import api_form
-import comfy_host
 import pytest
 
-import example_workflows
+from support.comfyui import api_form
+from support.comfyui import host as comfy_host
+from tools.workflows import build as example_workflows
 
 FOLDER = comfy_host.PACK / "example_workflows"
 NAMES = [page.__name__ for page in example_workflows.PAGES]

@@ -4,17 +4,17 @@ import io
 import json
 from itertools import combinations
 
-import api_form
-import comfy_host
 import numpy as np
 import pytest
-import recording
 import soundfile
-from editor import FRONTENDS, WINDOW, apart
 from PIL import Image
-from workflow_page import COLLAPSED, PACK, TITLE, Rect
 
-import example_workflows
+from support.comfyui import api_form
+from support.comfyui import host as comfy_host
+from support.comfyui.editor import FRONTENDS, WINDOW, apart
+from tools.workflows import build as example_workflows
+from tools.workflows import recording
+from tools.workflows.page import COLLAPSED, PACK, TITLE, Rect
 
 FOLDER = comfy_host.PACK / "example_workflows"
 NAMES = [page.__name__ for page in example_workflows.PAGES]

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-import tiny_checkpoint
+
+from support.tiny import checkpoint as tiny_checkpoint
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,10 @@
 
 import pytest
 import torch
-from vae_oracle import vaes
 
-from acestep_core.silence import EDGE_FRAMES, Silence, derive_silence
+from acestep_core.checkpoints.load import EDGE_FRAMES, derive_silence
+from acestep_core.silence import Silence
+from support.reference.vae import vaes
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*weight_norm. is deprecated:FutureWarning")
 

@@ -5,14 +5,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
-import comfy_host
-import comfy_models
-import host as sources
 import pytest
-from comfy_host import Host, Runner
-from comfy_server import Server
-from graphs import Graph
-from trial import Trial
+
+from support.comfyui import fetch
+from support.comfyui import host as comfy_host
+from support.comfyui import models as comfy_models
+from support.comfyui.graphs import Graph
+from support.comfyui.host import Host, Runner
+from support.comfyui.server import Server
+from support.comfyui.trial import Trial
 
 WITHOUT = "ACEGRAPH_WITHOUT_COMFYUI"  # set to 1 it skips these tests where ComfyUI was never fetched
 PACKAGES = "av, aiohttp, kornia, scipy, sentencepiece, torchaudio, torchsde, torchvision"
@@ -21,14 +22,18 @@ PACKAGES = "av, aiohttp, kornia, scipy, sentencepiece, torchaudio, torchsde, tor
 @pytest.fixture(scope="session")
 def comfyui() -> Path:
     """ComfyUI's sources, with its packages installed; whatever is missing is an error, so that no test is lost unseen."""
-    found = sources.comfyui_dir()
+    found = fetch.comfyui_dir()
     absent = not (found / "main.py").is_file()
     if absent and "COMFYUI_DIR" not in os.environ and os.environ.get(WITHOUT) == "1":
         pytest.skip(f"there is no ComfyUI, and {WITHOUT} is set")
     if absent:
-        pytest.fail(f"{found} holds no ComfyUI: run `python tests/host.py --env`, or correct COMFYUI_DIR.")
-    if not sources.imports(PACKAGES):
-        pytest.fail("ComfyUI's packages are missing here: run `python tests/host.py --env` with this python.")
+        pytest.fail(
+            f"{found} holds no ComfyUI: run `python tests/support/comfyui/fetch.py --env`, or correct COMFYUI_DIR."
+        )
+    if not fetch.imports(PACKAGES):
+        pytest.fail(
+            "ComfyUI's packages are missing here: run `python tests/support/comfyui/fetch.py --env` with this python."
+        )
     return found
 
 
@@ -70,9 +75,9 @@ def run_graph(host: Host, pack: ModuleType) -> Iterator[Runner]:
 @pytest.fixture
 def short_texts(pack: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     """A planner with random weights writes until its room is full, so that tests of other things give it little."""
-    monkeypatch.setattr(pack.acestep_core.grammar, "CAPTION_TOKENS", 8)
-    monkeypatch.setattr(pack.acestep_core.grammar, "GENRE_TOKENS", 4)
-    monkeypatch.setattr(pack.acestep_core.planning, "WORDS", 8)
+    monkeypatch.setattr(pack.acestep_core.planner.grammar, "CAPTION_TOKENS", 8)
+    monkeypatch.setattr(pack.acestep_core.planner.grammar, "GENRE_TOKENS", 4)
+    monkeypatch.setattr(pack.acestep_core.planner.requests, "WORDS", 8)
 
 
 @pytest.fixture(scope="module")

@@ -24,13 +24,13 @@ WORD = "Gr\u00fc\u00dfe \u4f60\u597d \U0001f3b8"
 
 @pytest.fixture
 def tags(pack):
-    return pack.nodes.audio_tags
+    return pack.nodes.host.audio_tags
 
 
 @pytest.fixture
 def encode(pack):
     """Bytes of a song in a format, and its extension."""
-    files = pack.acestep_core.audio_file
+    files = pack.acestep_core.sound.audio_file
 
     def encode(name="FLAC 24-bit", samples=48_123, channels=2, rate=48_000, seed=0):
         song = torch.randn(channels, samples, generator=torch.Generator().manual_seed(seed)) * 0.2
@@ -180,8 +180,8 @@ def test_the_workflow_comes_first_and_nothing_is_lost(tags):
 
 
 def condition(pack, **words):
-    brief = pack.acestep_core.prompts.Brief(**{"caption": "a song", **words})
-    return SimpleNamespace(brief=brief, task=pack.acestep_core.tasks.TASKS["text2music"])
+    brief = pack.acestep_core.text.prompts.Brief(**{"caption": "a song", **words})
+    return SimpleNamespace(brief=brief, task=pack.acestep_core.text.tasks.TASKS["text2music"])
 
 
 def test_a_brief_is_told_in_tags(pack, tags):

@@ -3,13 +3,14 @@
 import json
 import resource
 
-import checkpoint_shapes
-import comfy_models
 import pytest
-import tiny_weights
 import torch
 from safetensors.torch import save_file
-from task_graphs import TURBO, encode, finished, heard, opened, text2music
+
+from support.comfyui import models as comfy_models
+from support.comfyui.task_graphs import TURBO, encode, finished, heard, opened, text2music
+from support.tiny import shapes as checkpoint_shapes
+from support.tiny import weights as tiny_weights
 
 
 @pytest.fixture

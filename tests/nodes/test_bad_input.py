@@ -1,11 +1,12 @@
 """Bad input of every kind is said in the node where it shows, and the next run works."""
 
 import pytest
-import task_graphs
 import torch
-from graphs import Node
-from task_graphs import SECONDS, encode, finished, heard, opened, silence
-from trial import given
+
+from support.comfyui import task_graphs
+from support.comfyui.graphs import Node
+from support.comfyui.task_graphs import SECONDS, encode, finished, heard, opened, silence
+from support.comfyui.trial import given
 
 FRAMES = round(SECONDS * 25)
 RATE = 48_000
@@ -215,8 +216,8 @@ def test_a_song_encoded_as_a_timbre(trial, graph):
 
 def test_conditions_of_another_model(trial, graph, pack):
     core = pack.acestep_core
-    brief, task = core.prompts.Brief("a song"), core.tasks.TASKS["text2music"]
-    foreign = (core.conditions.Condition(torch.zeros(9, 40), task, brief),)
+    brief, task = core.text.prompts.Brief("a song"), core.text.tasks.TASKS["text2music"]
+    foreign = (core.text.conditions.Condition(torch.zeros(9, 40), task, brief),)
     load = opened(graph)
     song = finished(graph, load, given(graph, foreign), silence(graph, load))
     trial.refuses(graph, song.sampler, "conditions")

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tiny_handles import core, tiny_handles
+
+from support.comfyui.handles import core, tiny_handles
 
 OUTSIDE = ["../song", "a/../../song", "/song", "\\song", "C:\\song", "..\\song", "", "  ", "a\x00b", ".."]
 

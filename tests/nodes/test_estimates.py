@@ -4,13 +4,14 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
-import comfy_models
 import pytest
 import torch
 import torch.nn.functional as F
-from fake_gpu import replaced
-from giant_nodes import RATE, giant_cards
-from live_memory import LiveMemory, fused_attention
+
+from support.comfyui import models as comfy_models
+from support.comfyui.fake_gpu import replaced
+from support.comfyui.giant_nodes import RATE, giant_cards
+from support.comfyui.live_memory import LiveMemory, fused_attention
 
 MB = 1024 * 1024
 ROOMY_MB = 1024 * 1024
@@ -84,7 +85,7 @@ def test_codes_of_ten_minutes(card, weights):
     card = card("2B", weights=weights)
     node, model, source = card.nodes.codes, card.giant.model, card.silence()
     assert_sane(*measured(card, model.codec, lambda: node.AudioToCodes.execute(model, source)))
-    codes = card.nodes.sockets.CodeList((torch.empty(3_000, dtype=torch.int64),))
+    codes = card.nodes.wires.sockets.CodeList((torch.empty(3_000, dtype=torch.int64),))
     assert_sane(*measured(card, model.codec, lambda: node.CodesToLatent.execute(model, codes)))
 
 
@@ -104,21 +105,21 @@ def scribe_of(pack, models):
     """What reads and writes beside a planner, made before there is a card."""
     core = pack.acestep_core
     folder = models / "turbo" / "official" / comfy_models.PLANNER_FOLDER
-    tokenizer = core.text_tokenizer.TextTokenizer.from_folder(folder)
-    grammar = core.grammar.Grammar(tokenizer)
-    return lambda planner: core.scribe.Scribe(planner, tokenizer, grammar)
+    tokenizer = core.text.tokenizer.TextTokenizer.from_folder(folder)
+    grammar = core.planner.grammar.Grammar(tokenizer)
+    return lambda planner: core.planner.planner.Scribe(planner, tokenizer, grammar)
 
 
 @pytest.fixture
 def planner_of(pack, scribe_of, card):
     """planner_of("4B") -> what Load Planner outputs, on the card."""
-    core, runtime = pack.acestep_core, pack.nodes.comfy_runtime
+    core, runtime = pack.acestep_core, pack.nodes.host.runtime
 
     def made(size):
-        sizes = core.text_encoder.Qwen3Sizes(*PLANNERS[size], 128, 1e-6, 1e6)
-        network = core.planner.Planner(sizes, runtime.OPS).to(torch.bfloat16).requires_grad_(False)
+        sizes = core.networks.qwen3.Qwen3Sizes(*PLANNERS[size], 128, 1e-6, 1e6)
+        network = core.planner.network.Planner(sizes, runtime.OPS).to(torch.bfloat16).requires_grad_(False)
         managed = runtime.Managed(network, runtime.Role.PLANNER, torch.bfloat16)
-        return pack.nodes.sockets.PlannerHandle(managed, scribe_of(network), size)
+        return pack.nodes.wires.sockets.PlannerHandle(managed, scribe_of(network), size)
 
     return made
 
@@ -140,7 +141,7 @@ def test_composing(pack, planner_of, size, songs, seconds, guidance):
 
 @pytest.mark.parametrize(("size", "guidance"), [("0.6B", 2.0), ("4B", 1.0), ("4B", 2.0)])
 def test_planning(pack, planner_of, size, guidance):
-    handle, scribe = planner_of(size), pack.acestep_core.scribe
+    handle, scribe = planner_of(size), pack.acestep_core.planner.planner
     write_text = scribe.write_text
     free = torch.arange(0, 151_643)
 
@@ -154,5 +155,5 @@ def test_planning(pack, planner_of, size, guidance):
 
     fields = ("slow piano", "la la\n" * 200, False, "auto", 0, "auto", "auto", 0.0, True, 0, guidance)
     with replaced(scribe, write_text=written):
-        run = lambda: pack.nodes.planning.Plan.execute(handle, *fields)  # noqa: E731
+        run = lambda: pack.nodes.plan.Plan.execute(handle, *fields)  # noqa: E731
         assert_sane(*measured(on_card(handle), handle.managed, run))

@@ -1,10 +1,11 @@
 """Laws of every socket and widget, on a graph in which every node occurs: left out, of a wrong kind, out of bounds."""
 
 import pytest
-import task_graphs
 import torch
-from task_graphs import SECONDS
-from trial import CODES_FILE, NODES, given, sockets, words_of
+
+from support.comfyui import task_graphs
+from support.comfyui.task_graphs import SECONDS
+from support.comfyui.trial import CODES_FILE, NODES, given, sockets, words_of
 
 pytestmark = pytest.mark.usefixtures("short_texts")
 
@@ -105,7 +106,7 @@ def test_a_number_out_of_bounds_that_comes_by_wire_is_played_or_refused(trial, g
 
 @pytest.mark.parametrize("items", [[64_000], [-1], []])
 def test_codes_that_no_song_has_are_refused(trial, graph, whole, pack, items):
-    wrong = pack.nodes.sockets.CodeList((torch.tensor(items, dtype=torch.int64),))
+    wrong = pack.nodes.wires.sockets.CodeList((torch.tensor(items, dtype=torch.int64),))
     graph.change(whole["AceGraphCodesToLatent"], codes=given(graph, wrong))
     trial.fails(graph, whole["AceGraphCodesToLatent"], "codes")
     trial.plays_everything()

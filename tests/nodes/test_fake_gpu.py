@@ -2,8 +2,9 @@
 
 import pytest
 import torch
-from fake_gpu import Watch, fake_gpu, pretend_gpu
 from torch import nn
+
+from support.comfyui.fake_gpu import Watch, fake_gpu, pretend_gpu
 
 MB = 1024 * 1024
 
@@ -33,7 +34,7 @@ class Stack(nn.Module):
 
 @pytest.fixture
 def runtime(pack):
-    return pack.nodes.comfy_runtime
+    return pack.nodes.host.runtime
 
 
 def managed(runtime, module):

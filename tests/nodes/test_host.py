@@ -6,11 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import comfy_models
-import node_snapshot
 import pytest
 import torch
-from comfy_host import Runner
+
+from support.comfyui import models as comfy_models
+from support.comfyui.host import Runner
+from tools.words import snapshot as node_snapshot
 
 ROOT = Path(__file__).resolve().parents[2]
 LIGHT = {
@@ -28,7 +29,7 @@ LIGHT = {
 
 @pytest.fixture(scope="module")
 def report(comfyui, tmp_path_factory):
-    """What tests/import_report.py saw, in a process of its own and without any model."""
+    """What tests/support/comfyui/import_report.py saw, in a process of its own and without any model."""
     base = comfy_models.make_base(tmp_path_factory.mktemp("report"), ROOT)
     command = [sys.executable, str(ROOT / "tests" / "import_report.py"), str(comfyui), str(base)]
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONWARNINGS": "ignore"}
@@ -40,7 +41,7 @@ def report(comfyui, tmp_path_factory):
 @pytest.fixture(scope="module")
 def committed():
     if not node_snapshot.FILE.is_file():
-        pytest.fail("There is no snapshot yet: run `python tests/node_snapshot.py --update` and commit it.")
+        pytest.fail("There is no snapshot yet: run `python -m tools.words.snapshot --update` and commit it.")
     return node_snapshot.FILE.read_text(encoding="utf-8")
 
 

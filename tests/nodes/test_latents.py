@@ -2,7 +2,8 @@
 
 import pytest
 import torch
-from tiny_handles import core, tiny_handles
+
+from support.comfyui.handles import core, tiny_handles
 
 NAN = float("nan")
 
@@ -61,7 +62,7 @@ def test_the_mask_marks_the_span(latents, start, end, inside):
 
 def test_a_faded_mask_is_the_core_s(pack, latents):
     span = core(pack, "timebase").FrameSpan(25, 50)
-    wanted = core(pack, "masks").chunk_mask(span, 100, 0.4)
+    wanted = core(pack, "sampling.masks").chunk_mask(span, 100, 0.4)
     assert torch.equal(latents.ChunkMask.execute(latent(), 1, 2, 0.4)[0][:, 0], wanted)
 
 
@@ -111,7 +112,7 @@ def test_invert_mask_of_comfyui_swaps_what_is_kept(pack, latents):
 
     mask = latents.ChunkMask.execute(latent(), 1, 2, 0.0)[0]
     kept = InvertMask().invert(mask)[0]
-    assert torch.equal(pack.nodes.wire.mask_of_wire(kept, 100), 1 - mask[:, 0])
+    assert torch.equal(pack.nodes.wires.tensors.mask_of_wire(kept, 100), 1 - mask[:, 0])
 
 
 def test_mask_composite_of_comfyui_joins_two_spans(pack, latents):
@@ -119,7 +120,7 @@ def test_mask_composite_of_comfyui_joins_two_spans(pack, latents):
 
     first, second = (latents.ChunkMask.execute(latent(), start, start + 1, 0.0)[0] for start in (0, 2))
     both = MaskComposite().combine(first, second, 0, 0, "or")[0]
-    assert pack.nodes.wire.mask_of_wire(both, 100)[0].nonzero().flatten().tolist() == [
+    assert pack.nodes.wires.tensors.mask_of_wire(both, 100)[0].nonzero().flatten().tolist() == [
         *range(25),
         *range(50, 75),
     ]
@@ -135,7 +136,9 @@ def test_extend_is_the_core_s_and_changes_nothing_that_it_was_given(pack, latent
     given = latent(songs=2, batch_index=[3, 4])
     before = {**given, "samples": given["samples"].clone()}
     longer, mask = latents.Extend.execute(handles.model, given, 1.0, 2.0).result
-    wanted, marked = core(pack, "context").extended(given["samples"].mT, 25, 50, handles.model.silence)
+    wanted, marked = core(pack, "sampling.context").extended(
+        given["samples"].mT, 25, 50, handles.model.silence
+    )
     assert torch.equal(longer["samples"].mT, wanted)
     assert torch.equal(mask[:, 0], marked[:1])  # one for all songs, as Chunk Mask makes it
     assert longer["batch_index"] == [3, 4]
@@ -174,12 +177,12 @@ def noise_of(output, frames=16):
 
 
 def test_no_variation_is_the_song_of_the_seed(pack, latents):
-    plain = core(pack, "noise").NoisePlan.counting(7, 2).start(16, 64).initial
+    plain = core(pack, "sampling.noise").NoisePlan.counting(7, 2).start(16, 64).initial
     assert torch.equal(noise_of(latents.Retake.execute(7, 100, 0.0, 2, True)), plain)
 
 
 def test_full_variation_is_the_song_of_the_retake_seed(pack, latents):
-    other = core(pack, "noise").NoisePlan.counting(100, 2).start(16, 64).initial
+    other = core(pack, "sampling.noise").NoisePlan.counting(100, 2).start(16, 64).initial
     for each_song in (False, True):
         assert torch.equal(noise_of(latents.Retake.execute(7, 100, 1.0, 2, each_song)), other)
 

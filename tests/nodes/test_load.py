@@ -1,9 +1,10 @@
 """Load ACE-Step opens every layout, to the same music, and says in a sentence what is missing."""
 
-import comfy_models
 import pytest
 import torch
-from fake_gpu import pretend_gpu
+
+from support.comfyui import models as comfy_models
+from support.comfyui.fake_gpu import pretend_gpu
 
 LAYOUTS = comfy_models.layouts()
 
@@ -187,24 +188,24 @@ BF16, FP32, FP8 = torch.bfloat16, torch.float32, torch.float8_e4m3fn
     ],
 )
 def test_a_card_without_bf16_keeps_small_weights_small(host, pack, in_file, wanted, on_card, on_cpu):
-    load, role = pack.nodes.load, pack.nodes.comfy_runtime.Role.TRANSFORMER
+    load, role = pack.nodes.load, pack.nodes.host.runtime.Role.TRANSFORMER
     assert load.storage(role, in_file, wanted, FP32) == on_cpu
     with pretend_gpu(64):
         assert load.storage(role, in_file, wanted, FP32) == on_card
 
 
 def test_what_a_device_cannot_cast_is_cast_beforehand(host, pack, monkeypatch):
-    monkeypatch.setattr(pack.nodes.comfy_runtime, "keeps", lambda role, dtype: dtype.itemsize > 1)
-    role = pack.nodes.comfy_runtime.Role.TRANSFORMER
-    assert pack.nodes.load.storage(role, FP8, None, FP32) == FP32
+    monkeypatch.setattr(pack.nodes.host.runtime, "keeps", lambda role, dtype: dtype.itemsize > 1)
+    role = pack.nodes.host.runtime.Role.TRANSFORMER
+    assert pack.nodes.runs.precision.storage(role, FP8, None, FP32) == FP32
 
 
 @pytest.mark.parametrize("dtype", ["bf16", "fp16", "fp32"])
 def test_a_silence_that_is_made_is_the_same_whatever_the_weights_are_kept_in(pack, monkeypatch, dtype):
     pickers = {"text_encoder": "auto", "vae": "auto", **LAYOUTS["split"]}
     made = []
-    for kept in (torch.float32, pack.nodes.comfy_runtime.WEIGHT_DTYPES[dtype]):
-        monkeypatch.setattr(pack.nodes.comfy_runtime, "compute_dtype", lambda role, _, kept=kept: kept)
+    for kept in (torch.float32, pack.nodes.host.runtime.WEIGHT_DTYPES[dtype]):
+        monkeypatch.setattr(pack.nodes.host.runtime, "compute_dtype", lambda role, _, kept=kept: kept)
         model, _, vae, _ = pack.nodes.load.Load.execute(**pickers, weight_dtype="auto").result
         assert vae.vae.dtype == kept
         made.append(model.silence.stored)

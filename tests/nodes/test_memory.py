@@ -6,11 +6,12 @@ from collections import defaultdict
 from operator import attrgetter
 
 import pytest
-import task_graphs
-import tiny_checkpoint
 import torch
-from fake_gpu import loaded_bytes, pretend_gpu, replaced
-from tiny_handles import tiny_handles
+
+from support.comfyui import task_graphs
+from support.comfyui.fake_gpu import loaded_bytes, pretend_gpu, replaced
+from support.comfyui.handles import tiny_handles
+from support.tiny import checkpoint as tiny_checkpoint
 
 MB = 1024 * 1024
 TASKS = {
@@ -193,13 +194,13 @@ def test_small_weights_stay_small_where_fp32_is_computed_and_sound_like_large_on
 ):
     import comfy.model_management as mm
 
-    sizes, loaded = {}, pack.nodes.comfy_runtime.Managed.loaded
+    sizes, loaded = {}, pack.nodes.host.runtime.Managed.loaded
 
     def noted(managed, room):
         sizes[type(managed.network).__name__] = managed.patcher.model_size()
         return loaded(managed, room)
 
-    monkeypatch.setattr(pack.nodes.comfy_runtime.Managed, "loaded", noted)
+    monkeypatch.setattr(pack.nodes.host.runtime.Managed, "loaded", noted)
     task_graphs.record(host.base / "input")
 
     def made():
@@ -217,7 +218,7 @@ def test_small_weights_stay_small_where_fp32_is_computed_and_sound_like_large_on
         monkeypatch.setattr(mm, "should_use_bf16", lambda *given, **more: False)
         small, small_sizes = made()
         monkeypatch.setattr(pack.nodes.load, "storage", lambda role, in_file, wanted, computing: computing)
-        monkeypatch.setattr(pack.nodes.planner, "storage", pack.nodes.load.storage)
+        monkeypatch.setattr(pack.nodes.load_planner, "storage", pack.nodes.runs.precision.storage)
         large, large_sizes = made()
     assert_same(small, large)
     assert set(small_sizes) == set(large_sizes) > {ENCODERS, TRANSFORMER, VAE}
@@ -281,11 +282,11 @@ def test_conditions_wait_where_results_wait(host, run_graph):
 
 # ------------------------------------------------------------------------------------------ a card that is full
 FULL_AT = {  # node -> where its work runs out of memory
-    "AceGraphEncodeConditions": ("acestep_core.conditions.ConditionWriter", "write"),
-    "AceGraphSampler": ("nodes.play", "generate_song"),
-    "AceGraphCodesToLatent": ("acestep_core.audio_codes.AudioCodec", "hints"),
+    "AceGraphEncodeConditions": ("acestep_core.text.conditions.ConditionWriter", "write"),
+    "AceGraphSampler": ("nodes.runs.sampling", "generate_song"),
+    "AceGraphCodesToLatent": ("acestep_core.networks.audio_codes.AudioCodec", "hints"),
     "AceGraphOobleckDecode": ("nodes.vae", "decode_tiled"),
-    "AceGraphPlan": ("acestep_core.planning", "plan"),
+    "AceGraphPlan": ("acestep_core.planner.requests", "plan"),
     "AceGraphComposeCodes": ("nodes.compose", "compose_codes"),
 }
 

@@ -2,10 +2,11 @@
 
 import pytest
 import soundfile
-import task_graphs
 import torch
-from task_graphs import SECONDS, encode, finished, heard, opened, silence
-from trial import CODES_FILE
+
+from support.comfyui import task_graphs
+from support.comfyui.task_graphs import SECONDS, encode, finished, heard, opened, silence
+from support.comfyui.trial import CODES_FILE
 
 FRAMES, RATE = round(SECONDS * 25), 48_000
 

@@ -2,12 +2,13 @@
 
 import re
 
-import comfy_models
 import pytest
-import task_graphs
 import torch
 from safetensors.torch import load_file, save_file
-from task_graphs import TURBO, heard, opened
+
+from support.comfyui import models as comfy_models
+from support.comfyui import task_graphs
+from support.comfyui.task_graphs import TURBO, heard, opened
 
 pytestmark = pytest.mark.usefixtures("short_texts")
 
@@ -216,18 +217,18 @@ def test_each_song_of_a_batch_is_the_song_of_its_own_seed(run_graph, graph, plan
 
 def test_a_planner_that_has_nothing_to_decide_is_not_brought_in(run_graph, graph, planner, pack, monkeypatch):
     given = {"language": "de", "bpm": 71, "key": "C# minor", "time_signature": "3", "duration": 33.0}
-    monkeypatch.setattr(pack.nodes.comfy_runtime.Managed, "loaded", lambda *room: pytest.fail("brought in"))
+    monkeypatch.setattr(pack.nodes.host.runtime.Managed, "loaded", lambda *room: pytest.fail("brought in"))
     outputs(run_graph, graph, plan(graph, planner, **given, enrich_caption=False))
 
 
 def test_a_planner_without_guidance_needs_half_the_rows(run_graph, graph, planner, pack, monkeypatch):
-    told, planning_bytes = [], pack.nodes.planner.planning_bytes
+    told, planning_bytes = [], pack.nodes.runs.planning.planning_bytes
 
     def noted(sizes, rows, tokens, *more):
         told.append((rows, tokens))
         return planning_bytes(sizes, rows, tokens, *more)
 
-    monkeypatch.setattr(pack.nodes.planner, "planning_bytes", noted)
+    monkeypatch.setattr(pack.nodes.runs.planning, "planning_bytes", noted)
     for guidance, songs in ((1.0, 1), (2.0, 1), (2.0, 3)):
         words = {"caption": "slow piano", "duration": SECONDS, "guidance": guidance, "songs": songs}
         node = graph.add("AceGraphComposeCodes", planner=planner["planner"], **words)
@@ -243,7 +244,7 @@ def test_songs_that_do_not_fit_together_are_composed_in_batches(
 ):
     graph.add("PreviewAny", source=planner["report"])
     handle = run_graph(graph)[planner["planner"]]
-    compose, bar = pack.nodes.compose, pack.nodes.comfy_runtime.Bar
+    compose, bar = pack.nodes.compose, pack.nodes.host.runtime.Bar
     compose_codes, asked, made, moves = compose.compose_codes, [], [], []
 
     def composed(planner, prompt, negative, codes, end, count, seeds, *more):
@@ -252,9 +253,9 @@ def test_songs_that_do_not_fit_together_are_composed_in_batches(
         return made[-len(seeds) :]
 
     monkeypatch.setattr(compose, "compose_codes", composed)
-    monkeypatch.setattr(pack.nodes.planner, "planning_bytes", lambda sizes, rows, *more: rows)
-    monkeypatch.setattr(pack.nodes.comfy_runtime.Managed, "room", 2 * fitting)  # guidance: two rows a song
-    monkeypatch.setattr(pack.nodes.planner, "PAUSE", 0.0)
+    monkeypatch.setattr(pack.nodes.runs.planning, "planning_bytes", lambda sizes, rows, *more: rows)
+    monkeypatch.setattr(pack.nodes.host.runtime.Managed, "room", 2 * fitting)  # guidance: two rows a song
+    monkeypatch.setattr(pack.nodes.runs.planning, "PAUSE", 0.0)
     monkeypatch.setattr(bar, "move", lambda self, done, total: moves.append((done, total)))
     fields = ("slow piano", "la", False, "auto", 0, "auto", "auto", SECONDS, 7, 40)
     codes, report = compose.ComposeCodes.execute(handle, *fields).args

@@ -2,11 +2,12 @@
 
 from types import SimpleNamespace
 
-import comfy_models
 import pytest
 import torch
-from fake_gpu import Watch, fake_gpu, pretend_gpu, replaced
-from planner_oracle import CODES, END, SIZES
+
+from support.comfyui import models as comfy_models
+from support.comfyui.fake_gpu import Watch, fake_gpu, pretend_gpu, replaced
+from support.reference.planner import CODES, END, SIZES
 
 PROMPT, NEGATIVE = [7, 3, 80, 22, 5, 61, 13], [4, 44, 8]
 GIANT = {
@@ -58,23 +59,27 @@ def walk_of(*steps):
 
 def written(core, planner, like):
     """Codes of two songs, then a text, flattened."""
-    choice = core.token_choice.Choice(penalty=1.2)
+    choice = core.planner.token_sampling.Choice(penalty=1.2)
     given = (planner, PROMPT, NEGATIVE)
-    songs = core.writing.compose_codes(*given, CODES, END, 9, [1, 2], choice, may_stop=True, like=like)
+    songs = core.planner.generation.compose_codes(
+        *given, CODES, END, 9, [1, 2], choice, may_stop=True, like=like
+    )
     ids = torch.arange(10, 40)
     walk = walk_of((1, 2), ids, ids, (3,), torch.tensor([0, 89]), ids)
-    return [song.tolist() for song in songs], core.writing.write_text(*given, walk, choice, 5, 30, like=like)
+    return [song.tolist() for song in songs], core.planner.generation.write_text(
+        *given, walk, choice, 5, 30, like=like
+    )
 
 
 @pytest.mark.parametrize(("total_mb", "share"), [(64, 1.0), (1.02, 0.5), (0.001, 0.0)])
 def test_what_is_written_does_not_depend_on_how_much_of_the_planner_fits(core, pack, total_mb, share):
-    runtime = pack.nodes.comfy_runtime
-    sizes = core.text_encoder.Qwen3Sizes(**{name: getattr(SIZES, name) for name in GIANT})
-    plain = filled(core.planner.Planner(sizes, torch.nn))
+    runtime = pack.nodes.host.runtime
+    sizes = core.networks.qwen3.Qwen3Sizes(**{name: getattr(SIZES, name) for name in GIANT})
+    plain = filled(core.planner.network.Planner(sizes, torch.nn))
     expected = written(core, plain, None)
     with pretend_gpu(total_mb, inference_mb=0.98 if share == 0.5 else 0) as device:
         part = runtime.Managed(
-            filled(core.planner.Planner(sizes, runtime.OPS)), runtime.Role.TRANSFORMER, torch.float32
+            filled(core.planner.network.Planner(sizes, runtime.OPS)), runtime.Role.TRANSFORMER, torch.float32
         )
         network = part.loaded(0)
         resident = part.patcher.loaded_size() / part.patcher.model_size()
@@ -85,15 +90,21 @@ def test_what_is_written_does_not_depend_on_how_much_of_the_planner_fits(core, p
 @pytest.mark.parametrize("total_mb", [4 * 1024, 1])
 @pytest.mark.parametrize("sparse", [0, 4, 1e9])  # every choice, some, and none is made by the whole table
 def test_a_text_waits_for_its_choices_and_leaves_nothing_elsewhere(core, pack, total_mb, sparse):
-    runtime = pack.nodes.comfy_runtime
-    with fake_gpu(total_mb) as device, Watch(device) as watch, replaced(core.writing, SPARSE=sparse):
-        planner = core.planner.Planner(core.text_encoder.Qwen3Sizes(**GIANT), runtime.OPS).to(torch.bfloat16)
+    runtime = pack.nodes.host.runtime
+    with (
+        fake_gpu(total_mb) as device,
+        Watch(device) as watch,
+        replaced(core.planner.generation, SPARSE=sparse),
+    ):
+        planner = core.planner.network.Planner(core.networks.qwen3.Qwen3Sizes(**GIANT), runtime.OPS).to(
+            torch.bfloat16
+        )
         part = runtime.Managed(planner.requires_grad_(False), runtime.Role.PLANNER, torch.bfloat16)
         network, like = part.loaded(0), torch.empty(0, device=device, dtype=torch.bfloat16)
         free = torch.arange(0, 151_643)
         walk = walk_of((1, 2), free, torch.tensor([3, 90_000]), (5,), free, free)
-        choice = core.token_choice.Choice(penalty=1.1, top_k=50)
-        text = core.writing.write_text(network, PROMPT, NEGATIVE, walk, choice, 5, 30, like=like)
+        choice = core.planner.token_sampling.Choice(penalty=1.1, top_k=50)
+        text = core.planner.generation.write_text(network, PROMPT, NEGATIVE, walk, choice, 5, 30, like=like)
         assert len(text) == 7
         assert watch.asked == 4
         assert network.embed_tokens.weight.device != device or not watch.fetched
@@ -102,13 +113,15 @@ def test_a_text_waits_for_its_choices_and_leaves_nothing_elsewhere(core, pack, t
 @pytest.mark.parametrize("total_mb", [4 * 1024, 1])
 def test_composing_in_a_comfyui_graph_gives_codes_that_wait_where_results_wait(core, pack, models, total_mb):
     folder = models / "turbo" / "official" / comfy_models.PLANNER_FOLDER
-    tokenizer = core.text_tokenizer.TextTokenizer.from_folder(folder)
-    runtime = pack.nodes.comfy_runtime
+    tokenizer = core.text.tokenizer.TextTokenizer.from_folder(folder)
+    runtime = pack.nodes.host.runtime
     with fake_gpu(total_mb) as device, Watch(device):
-        planner = core.planner.Planner(core.text_encoder.Qwen3Sizes(**GIANT), runtime.OPS).to(torch.bfloat16)
+        planner = core.planner.network.Planner(core.networks.qwen3.Qwen3Sizes(**GIANT), runtime.OPS).to(
+            torch.bfloat16
+        )
         part = runtime.Managed(planner.requires_grad_(False), runtime.Role.PLANNER, torch.bfloat16)
-        scribe = core.scribe.Scribe(planner, tokenizer, None)  # codes need no grammar
-        handle = pack.nodes.sockets.PlannerHandle(part, scribe, "giant")
+        scribe = core.planner.planner.Scribe(planner, tokenizer, None)  # codes need no grammar
+        handle = pack.nodes.wires.sockets.PlannerHandle(part, scribe, "giant")
         fields = ("slow piano", "la", False, "auto", 0, "auto", "auto", 1.0, 3, 0)
         codes = pack.nodes.compose.ComposeCodes.execute(handle, *fields).args[0]
         assert part.patcher.load_device == device
@@ -118,12 +131,14 @@ def test_composing_in_a_comfyui_graph_gives_codes_that_wait_where_results_wait(c
 @pytest.mark.parametrize("total_mb", [4 * 1024, 1024, 1])
 @pytest.mark.parametrize("weights", [torch.bfloat16, torch.float8_e4m3fn])
 def test_composing_waits_once_per_token_and_leaves_nothing_elsewhere(core, pack, total_mb, weights):
-    runtime = pack.nodes.comfy_runtime
+    runtime = pack.nodes.host.runtime
     with fake_gpu(total_mb) as device, Watch(device) as watch:
-        planner = core.planner.Planner(core.text_encoder.Qwen3Sizes(**GIANT), runtime.OPS).to(weights)
+        planner = core.planner.network.Planner(core.networks.qwen3.Qwen3Sizes(**GIANT), runtime.OPS).to(
+            weights
+        )
         part = runtime.Managed(planner.requires_grad_(False), runtime.Role.TRANSFORMER, torch.bfloat16)
         network, like = part.loaded(0), torch.empty(0, device=device, dtype=torch.bfloat16)
-        songs = core.writing.compose_codes(
+        songs = core.planner.generation.compose_codes(
             network,
             PROMPT,
             NEGATIVE,
@@ -131,7 +146,7 @@ def test_composing_waits_once_per_token_and_leaves_nothing_elsewhere(core, pack,
             GIANT_END,
             3,
             [1, 2, 3],
-            core.token_choice.Choice(penalty=1.1, top_k=50),
+            core.planner.token_sampling.Choice(penalty=1.1, top_k=50),
             like=like,
         )
         codes = watch.fetched if network.embed_tokens.weight.device == device else watch.fetched[2:]
@@ -143,14 +158,25 @@ def test_composing_waits_once_per_token_and_leaves_nothing_elsewhere(core, pack,
 
 def sent_to_card(core, pack, count):
     """How often something is sent while two songs of so many codes are written."""
-    runtime = pack.nodes.comfy_runtime
+    runtime = pack.nodes.host.runtime
     with fake_gpu(4096) as device, Watch(device) as watch:
-        planner = core.planner.Planner(core.text_encoder.Qwen3Sizes(**GIANT), runtime.OPS).to(torch.bfloat16)
+        planner = core.planner.network.Planner(core.networks.qwen3.Qwen3Sizes(**GIANT), runtime.OPS).to(
+            torch.bfloat16
+        )
         part = runtime.Managed(planner.requires_grad_(False), runtime.Role.PLANNER, torch.bfloat16)
         network, like = part.loaded(0), torch.empty(0, device=device, dtype=torch.bfloat16)
         watch.sent.clear()
-        words = (network, PROMPT, NEGATIVE, GIANT_CODES, GIANT_END, count, [1, 2], core.token_choice.Choice())
-        core.writing.compose_codes(*words, like=like)
+        words = (
+            network,
+            PROMPT,
+            NEGATIVE,
+            GIANT_CODES,
+            GIANT_END,
+            count,
+            [1, 2],
+            core.planner.token_sampling.Choice(),
+        )
+        core.planner.generation.compose_codes(*words, like=like)
         return len(watch.sent)
 
 
@@ -159,15 +185,17 @@ def test_nothing_is_sent_to_the_card_for_a_code(core, pack):
 
 
 def test_a_table_that_has_to_be_cast_is_cast_once_and_counted(core, pack):
-    runtime, sizes = pack.nodes.comfy_runtime, core.text_encoder.Qwen3Sizes(**GIANT)
-    for stored, rows in ((torch.float8_e4m3fn, core.layouts.TEXT_ROWS), (torch.bfloat16, 0)):
+    runtime, sizes = pack.nodes.host.runtime, core.networks.qwen3.Qwen3Sizes(**GIANT)
+    for stored, rows in ((torch.float8_e4m3fn, core.networks.config.TEXT_ROWS), (torch.bfloat16, 0)):
         with fake_gpu(4096) as device, Watch(device):
-            planner = core.planner.Planner(sizes, runtime.OPS).to(stored)
+            planner = core.planner.network.Planner(sizes, runtime.OPS).to(stored)
             part = runtime.Managed(planner.requires_grad_(False), runtime.Role.PLANNER, torch.bfloat16)
-            handle = pack.nodes.sockets.PlannerHandle(part, core.scribe.Scribe(planner, None, None), "giant")
-            counted = pack.nodes.planner.bytes_for(handle, 1, 100)
-            assert counted == core.memory.planning_bytes(sizes, 1, 100, torch.bfloat16, rows)
-            candidates = core.writing.Candidates(planner, torch.empty(0, dtype=torch.bfloat16))
+            handle = pack.nodes.wires.sockets.PlannerHandle(
+                part, core.planner.planner.Scribe(planner, None, None), "giant"
+            )
+            counted = pack.nodes.runs.planning.bytes_for(handle, 1, 100)
+            assert counted == core.networks.costs.planning_bytes(sizes, 1, 100, torch.bfloat16, rows)
+            candidates = core.planner.generation.Candidates(planner, torch.empty(0, dtype=torch.bfloat16))
             sets = [torch.arange(first, 151_640) for first in (0, 7, 30)]
             places = {candidates._prepared(ids)[1].untyped_storage()._cdata for ids in sets}
             assert len(places) == 1

@@ -2,14 +2,15 @@
 
 import json
 
-import checkpoint_shapes
-import comfy_models
 import pytest
-import task_graphs
-import tiny_weights
 import torch
 from safetensors.torch import save_file
-from trial import given
+
+from support.comfyui import models as comfy_models
+from support.comfyui import task_graphs
+from support.comfyui.trial import given
+from support.tiny import shapes as checkpoint_shapes
+from support.tiny import weights as tiny_weights
 
 NAN = float("nan")
 HUGE = "la la la la la la\n" * 5_700  # 100 kB
@@ -133,7 +134,9 @@ def test_a_damaged_file(graph, planted, refuses, content):
 
 
 def test_no_planner_at_all(graph, pack, refuses):
-    words = refuses(loaded(graph, given(graph, pack.nodes.planner.NO_PLANNER)), "No planner is installed")
+    words = refuses(
+        loaded(graph, given(graph, pack.nodes.load_planner.NO_PLANNER)), "No planner is installed"
+    )
     assert "models/text_encoders" in words
 
 
@@ -223,7 +226,7 @@ def test_a_freedom_that_is_none(graph, refuses, kind, name, value):
     [([5, 64_000], "64000"), ([-1], "-1"), ([], "no list of codes|codes"), ([1] * 3_001, "3001 codes")],
 )
 def test_codes_of_another_model(graph, pack, refuses, items, problem):
-    wrong = pack.nodes.sockets.CodeList((torch.tensor(items, dtype=torch.int64),))
+    wrong = pack.nodes.wires.sockets.CodeList((torch.tensor(items, dtype=torch.int64),))
     refuses(asked(graph, "AceGraphUnderstand", codes=given(graph, wrong)), problem)
 
 

@@ -5,9 +5,10 @@ from itertools import count
 from types import SimpleNamespace
 
 import pytest
-import task_graphs
-from comfy_host import Runner
-from task_graphs import PLANNED_SECONDS
+
+from support.comfyui import task_graphs
+from support.comfyui.host import Runner
+from support.comfyui.task_graphs import PLANNED_SECONDS
 
 CODES = round(5 * PLANNED_SECONDS)
 STOPS = [
@@ -20,7 +21,7 @@ STOPS = [
 
 @pytest.fixture(autouse=True)
 def every_token_is_shown(pack, monkeypatch):
-    monkeypatch.setattr(pack.nodes.planner, "PAUSE", -1.0)
+    monkeypatch.setattr(pack.nodes.runs.planning, "PAUSE", -1.0)
 
 
 def built(graph):
@@ -90,7 +91,7 @@ def test_bar_and_caption_tell_how_far_it_is(host, graph, run_graph):
 @pytest.fixture
 def meter(pack, monkeypatch):
     """meter(seconds between two tokens) -> a meter by a clock of its own, and all that it shows."""
-    planner, shown = pack.nodes.planner, []
+    planner, shown = pack.nodes.runs.planning, []
 
     def made(apart, pause=0.1, known_end=True):
         ticks = count()

@@ -7,7 +7,7 @@ import torch
 
 @pytest.fixture
 def preview(pack):
-    return pack.nodes.preview
+    return pack.nodes.runs.preview
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from graphs import Node
+
+from support.comfyui.graphs import Node
 
 LOSSLESS = {
     "FLAC 24-bit": 24,
@@ -103,8 +104,8 @@ def hidden(workflow=WORKFLOW, prompt=PROMPT):
 
 
 def condition(pack, **words):
-    brief = pack.acestep_core.prompts.Brief(**{"caption": "a song", **words})
-    return SimpleNamespace(brief=brief, task=pack.acestep_core.tasks.TASKS["text2music"])
+    brief = pack.acestep_core.text.prompts.Brief(**{"caption": "a song", **words})
+    return SimpleNamespace(brief=brief, task=pack.acestep_core.text.tasks.TASKS["text2music"])
 
 
 def left_over(output):

@@ -6,14 +6,15 @@ import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-import comfy_models
 import numpy as np
 import pytest
 import soundfile
-import task_graphs
-from comfy_server import RefusedError
 from PIL import Image
-from task_graphs import SECONDS, encode, finished, opened, silence, text2music
+
+from support.comfyui import models as comfy_models
+from support.comfyui import task_graphs
+from support.comfyui.server import RefusedError
+from support.comfyui.task_graphs import SECONDS, encode, finished, opened, silence, text2music
 
 LAYOUTS = ("official", "diffusers", "aio", "split")
 TASKS = {  # task -> the variant that plays it, seconds of the song

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 import torch
-from fake_gpu import loaded_bytes, replaced
-from giant_nodes import RATE, giant_cards
+
+from support.comfyui.fake_gpu import loaded_bytes, replaced
+from support.comfyui.giant_nodes import RATE, giant_cards
 
 MB = 1024 * 1024
 CARD_MB = 4096  # too little for the XL, and for the 2B in fp32
@@ -87,6 +88,6 @@ def test_a_picture_costs_one_small_copy_from_the_card(card, pack):
         MB
     )  # what has to make room leaves the card before anything is counted
     card.watch.fetched.clear()
-    with replaced(pack.nodes.preview, SHARE=1e9):  # a picture in every step
+    with replaced(pack.nodes.runs.preview, SHARE=1e9):  # a picture in every step
         card.sampled(conditions, source, steps=2)
     assert card.watch.fetched == [(2, FRAMES_10)] * 2 + [(2, 64, FRAMES_10)]

@@ -41,7 +41,7 @@ def test_outside_the_mask_the_original_s_samples_stand_bit_for_bit(splice):
 def test_the_crossfade_is_the_sampler_s_default(pack):
     schema = pack.nodes.splice.Splice.define_schema()
     default = {item.id: getattr(item, "default", None) for item in schema.inputs}["crossfade"]
-    assert default == pack.acestep_core.repaint.RepaintStrength().seam_seconds == 0.025
+    assert default == pack.acestep_core.sampling.repaint.RepaintStrength().seam_seconds == 0.025
 
 
 def test_loud_originals_are_not_clipped(splice):

@@ -2,10 +2,11 @@
 
 import pytest
 import soundfile
-import task_graphs
 import torch
-from comfy_host import Runner
-from task_graphs import encode, finished, heard, opened
+
+from support.comfyui import task_graphs
+from support.comfyui.host import Runner
+from support.comfyui.task_graphs import encode, finished, heard, opened
 
 LENGTH, TILES, SONGS = 4.0, 4, 2  # seconds, how many tiles of 32 frames they take, and songs
 MOMENTS = [  # a node, what its bar shows when Stop is pressed (0: before it starts), and where the bar ends

@@ -2,9 +2,10 @@
 
 import pytest
 import soundfile
-import task_graphs
 import torch
-from task_graphs import BASE, SECONDS, encode, finished, heard, opened, silence
+
+from support.comfyui import task_graphs
+from support.comfyui.task_graphs import BASE, SECONDS, encode, finished, heard, opened, silence
 
 
 @pytest.fixture(autouse=True)
@@ -195,7 +196,7 @@ def test_a_song_of_zeros_among_others_counts_as_silence(pack):
     silence = pack.acestep_core.silence.Silence(torch.randn(1, 20, 64))
     song = torch.randn(1, 64, 20)
     joined = {"samples": torch.cat((song, torch.zeros_like(song)))}
-    frames = pack.nodes.wire.source_of_latent(joined, "source", silence)
+    frames = pack.nodes.wires.tensors.source_of_latent(joined, "source", silence)
     assert torch.equal(frames, torch.cat((song.mT, silence.stored)))
 
 

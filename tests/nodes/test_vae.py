@@ -3,7 +3,8 @@
 import pytest
 import soundfile
 import torch
-from tiny_handles import core, tiny_handles
+
+from support.comfyui.handles import core, tiny_handles
 
 RATE = 48_000
 PEAK = 1e-5  # tolerance of tiles, relative to the loudest value
@@ -200,7 +201,7 @@ def test_a_choice_that_no_longer_exists_is_refused(pack, vae, handles):
 def test_a_timbre_is_the_core_s_excerpt_encoded(pack, vae, handles, excerpt, seed):
     given = audio(40.0)
     out, report = vae.ReferenceTimbre.execute(handles.vae, given, excerpt, 3).result
-    pieces = core(pack, "reference_audio").timbre_excerpt(given["waveform"], seed)
+    pieces = core(pack, "sound.reference_audio").timbre_excerpt(given["waveform"], seed)
     assert same(out["samples"].mT, handles.oobleck.encode(pieces).mean)
     assert ("seed 3" in report) == (excerpt == "random")
 

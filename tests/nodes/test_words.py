@@ -2,9 +2,10 @@
 
 import json
 
-import node_snapshot
-import node_words
 import pytest
+
+from tools.words import snapshot as node_snapshot
+from tools.words import tables as node_words
 
 SNAPSHOT = json.loads(node_snapshot.FILE.read_text(encoding="utf-8"))
 
@@ -12,7 +13,7 @@ SNAPSHOT = json.loads(node_snapshot.FILE.read_text(encoding="utf-8"))
 def test_english_is_what_the_schemas_say(host, pack):
     now = node_words.words_of(node_snapshot.infos_of(host), SNAPSHOT)
     assert node_words.words_in(node_words.ENGLISH) == now, (
-        "run python tests/node_words.py --update, then translate"
+        "run python -m tools.words.tables --update, then translate"
     )
 
 

@@ -1,0 +1,1 @@
+"""Files on disk: their layouts and key spellings, and networks loaded from them exactly."""

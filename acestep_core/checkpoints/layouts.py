@@ -1,0 +1,247 @@
+"""Which files make a checkpoint: official folder, diffusers folder, one file for all, or a file for each part."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from einops import rearrange
+from torch import Tensor
+
+from ..errors import UnsupportedCheckpointError
+from ..files import read_json
+from ..networks.config import AUDIO_CODES, TEXT_ROWS, ModelConfig, VaeConfig
+from ..networks.oobleck import refuse_other_strides
+from ..networks.qwen3 import TEXT_FOLDER, Qwen3Sizes
+from . import key_maps
+from .checkpoint import CHOOSE_TEXT_ENCODER, Checkpoint, ModelFiles, TextFiles, VaeFiles
+from .shapes import model_config_of, vae_config_of
+from .tensor_file import few
+from .variants import AUTO, variant_of
+from .weights import Weights
+
+MODEL_FOLDERS = "acestep-v15-*"
+VAE_FOLDER = "vae"
+SILENCE_FILE = "silence_latent.pt"
+CONFIG, DIFFUSERS_INDEX, TOKENIZER = "config.json", "model_index.json", "tokenizer.json"
+NATIVE_STEM, DIFFUSERS_STEM = "model", "diffusion_pytorch_model"
+
+
+def open_checkpoint(
+    path: Path, variant: str = AUTO, text_encoder: Path | None = None, vae: Path | None = None
+) -> Checkpoint:
+    """Whatever `path` holds, in any layout; `text_encoder` and `vae` take the place of what lies in or beside it."""
+    found = open_any(path, variant)
+    text = found.text if text_encoder is None else open_text_encoder(text_encoder)
+    return replace(found, text=text, vae=found.vae if vae is None else open_vae(vae)).checked()
+
+
+def open_split(
+    model: Path | None, text_encoder: Path | None, vae: Path | None, variant: str = AUTO
+) -> Checkpoint:
+    """One file or folder for each part; what is None stays out unless the model's own files bring it."""
+    if model is not None:
+        return open_checkpoint(model, variant, text_encoder, vae)
+    return Checkpoint(
+        text=None if text_encoder is None else open_text_encoder(text_encoder),
+        vae=None if vae is None else open_vae(vae),
+    )
+
+
+def open_any(path: Path, variant: str) -> Checkpoint:
+    """Tell the layouts apart by what lies in the folder, or by the names in the file."""
+    if not path.is_dir():
+        return open_one_file(path, variant)
+    if (path / DIFFUSERS_INDEX).is_file():
+        return open_diffusers(path, variant)
+    models = sorted(path.glob(MODEL_FOLDERS))  # of a whole download, whose top has a config.json as well
+    if (path / CONFIG).is_file() and (any(path.glob(f"{NATIVE_STEM}*.safetensors")) or not models):
+        return open_official(path, variant)
+    inside = [folder for folder in models if (folder / CONFIG).is_file()]
+    if len(inside) != 1:
+        found = f"several models ({few(folder.name for folder in inside)})" if inside else "no model"
+        first = "an ACE-Step 1 checkpoint, and " if (path / "ace_step_transformer").is_dir() else ""
+        raise UnsupportedCheckpointError(
+            f"{path} holds {first}{found}.",
+            f"Choose a folder with {CONFIG} and {NATIVE_STEM}.safetensors, or with {DIFFUSERS_INDEX}.",
+        )
+    return open_official(inside[0], variant)
+
+
+def open_official(folder: Path, variant: str) -> Checkpoint:
+    """A model folder as published; VAE and text encoder are looked for in it, then beside it."""
+    raw = read_json(folder / CONFIG)
+    config = ModelConfig.from_json(raw)
+    weights = Weights.open_folder(folder, NATIVE_STEM)
+    key_maps.refuse_foreign_model(weights, folder.name)
+    silence = folder / SILENCE_FILE
+    text = around(folder, TEXT_FOLDER, f"{NATIVE_STEM}*.safetensors")
+    vae = around(folder, VAE_FOLDER, f"{DIFFUSERS_STEM}*.safetensors")
+    model = ModelFiles(
+        weights=weights,
+        config=config,
+        variant=variant_of(folder, raw, variant),
+        silence=read_silence(silence, config.audio_acoustic_hidden_dim) if silence.is_file() else None,
+        knows_stems=bool(raw.get("is_lego_sft")),
+    )
+    return Checkpoint(
+        model=model,
+        text=None if text is None else open_text_encoder(text),
+        vae=None if vae is None else open_vae(vae),
+    )
+
+
+def open_diffusers(folder: Path, variant: str) -> Checkpoint:
+    """A folder saved by the diffusers pipeline; its names become the official ones."""
+    weights = Weights({})
+    for name in key_maps.DIFFUSERS_PARTS:
+        if name not in key_maps.DIFFUSERS_CODEC or (folder / name).is_dir():
+            part = Weights.open_folder(folder / name, DIFFUSERS_STEM)
+            weights = weights.joined(
+                part.renamed(lambda key, name=name: key_maps.official_model_name(name, key))
+            )
+    key_maps.refuse_foreign_model(weights, folder.name)
+    codec = folder / "audio_tokenizer" / CONFIG
+    transformer = read_json(folder / "transformer" / CONFIG)
+    config = ModelConfig.from_components(
+        transformer,
+        read_json(folder / "condition_encoder" / CONFIG),
+        read_json(codec) if codec.is_file() else None,
+    )
+    encoder = Weights.open_folder(folder / "condition_encoder", DIFFUSERS_STEM)
+    stored, beside = encoder.get(key_maps.DIFFUSERS_SILENCE), folder / SILENCE_FILE
+    if stored is None and beside.is_file():
+        stored = read_silence(beside, config.audio_acoustic_hidden_dim)
+    model = ModelFiles(
+        weights=weights,
+        config=config,
+        variant=variant_of(folder, transformer, variant),
+        silence=None if stored is None else stored.float(),
+        knows_stems=bool(transformer.get("is_lego_sft")),
+    )
+    return Checkpoint(
+        model=model,
+        text=open_text_folder(folder / "text_encoder", folder / "tokenizer"),
+        vae=open_vae(folder / VAE_FOLDER),
+    )
+
+
+def open_one_file(path: Path, variant: str) -> Checkpoint:
+    """ComfyUI's file of everything, or a file that holds the model alone."""
+    whole = Weights.open(path)
+    prefixed = whole.under(key_maps.COMFYUI_MODEL)
+    weights = prefixed or whole
+    key_maps.refuse_foreign_model(weights, path.name)
+    model = ModelFiles(
+        weights=weights,
+        config=model_config_of(weights.shapes()),
+        variant=variant_of(path, {}, variant),
+        silence=None,
+    )
+    text, vae = whole.under(key_maps.COMFYUI_TEXT_ENCODER), whole.under(key_maps.COMFYUI_VAE)
+    return Checkpoint(
+        model=model,
+        text=text_files(text, path.name) if text else None,
+        vae=vae_files(vae, path.name) if vae else None,
+    )
+
+
+def open_text_encoder(path: Path) -> TextFiles:
+    """A text encoder's folder, or its file; a file inside such a folder counts as the folder."""
+    folder = path if path.is_dir() else path.parent
+    if path.is_dir() or ((folder / CONFIG).is_file() and (folder / TOKENIZER).is_file()):
+        return open_text_folder(folder, folder)
+    return text_files(Weights.open(path), path.name)
+
+
+def open_text_folder(folder: Path, tokenizer: Path) -> TextFiles:
+    """A folder with config.json and weights, and the one with its tokenizer.json."""
+    raw = read_json(folder / CONFIG)
+    if "_class_name" in raw:
+        raise UnsupportedCheckpointError(
+            f"The folder {folder.name} is no text encoder but a {raw['_class_name']}.",
+            f"Choose the folder {TEXT_FOLDER} that belongs to ACE-Step 1.5.",
+        )
+    if not (tokenizer / TOKENIZER).is_file():
+        raise UnsupportedCheckpointError(
+            f"{tokenizer} has no {TOKENIZER}.", f"Download {TOKENIZER} into that folder as well."
+        )
+    weights = Weights.open_folder(folder, NATIVE_STEM).renamed(key_maps.qwen_name)
+    refuse_planner(weights, folder.name)
+    return TextFiles(weights, Qwen3Sizes.from_json(raw), tokenizer)
+
+
+def text_files(found: Weights, origin: str) -> TextFiles:
+    """A text encoder without config.json and tokenizer."""
+    weights = found.renamed(key_maps.qwen_name)
+    refuse_planner(weights, origin)
+    rows = weights.shape("embed_tokens.weight")[0]
+    if rows != TEXT_ROWS:
+        raise UnsupportedCheckpointError(
+            f"{origin} knows {rows} tokens, the text encoder of ACE-Step 1.5 {TEXT_ROWS}.",
+            CHOOSE_TEXT_ENCODER,
+        )
+    return TextFiles(weights, Qwen3Sizes.from_shapes(weights.shapes()), tokenizer=None)
+
+
+def refuse_planner(weights: Weights, origin: str) -> None:
+    """The text encoder is a Qwen3, and not the one that writes audio codes."""
+    remedy = CHOOSE_TEXT_ENCODER
+    if not {"embed_tokens.weight", "layers.0.self_attn.q_norm.weight"} <= weights.keys():
+        raise UnsupportedCheckpointError(f"{origin} is {key_maps.kind_of(weights)}, not a Qwen3.", remedy)
+    rows = weights.shape("embed_tokens.weight")[0]
+    if rows >= TEXT_ROWS + AUDIO_CODES:
+        raise UnsupportedCheckpointError(
+            f"{origin} is a planner: it knows {rows} tokens, audio codes among them.", remedy
+        )
+    if rows > TEXT_ROWS:
+        raise UnsupportedCheckpointError(
+            f"{origin} is another Qwen3: it knows {rows} tokens instead of {TEXT_ROWS}.", remedy
+        )
+
+
+def open_vae(path: Path) -> VaeFiles:
+    """A VAE's folder, or its file."""
+    if not path.is_dir():
+        return vae_files(Weights.open(path), path.name)
+    return vae_files(Weights.open_folder(path, DIFFUSERS_STEM), path.name, read_json(path / CONFIG))
+
+
+def vae_files(weights: Weights, origin: str, raw: Mapping[str, Any] | None = None) -> VaeFiles:
+    """A VAE with or without a config.json."""
+    if not any("decoder.layers.1.layers." in name or "decoder.conv1." in name for name in weights):
+        raise UnsupportedCheckpointError(
+            f"{origin} is {key_maps.kind_of(weights)}, not an Oobleck VAE.",
+            "Choose the VAE of ACE-Step 1.5 (ace_1.5_vae.safetensors).",
+        )
+    config = vae_config_of(weights.shapes()) if raw is None else VaeConfig.from_json(raw)
+    refuse_other_strides(config.downsampling_ratios)
+    return VaeFiles(weights, config)
+
+
+def read_silence(path: Path, channels: int) -> Tensor:
+    """The stored silence [1, T, C]; the file lies channels first, and nothing in it is executed."""
+    try:
+        stored = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as fault:  # a damaged file ends in almost any exception, and none of them is promised
+        raise UnsupportedCheckpointError(
+            f"{path} is no plain tensor ({str(fault).splitlines()[0] if str(fault) else 'it ends early'}).",
+            f"Download {SILENCE_FILE} again from the official repository, or delete it.",
+        ) from fault
+    fits = isinstance(stored, Tensor) and stored.is_floating_point() and stored.ndim == 3
+    if not fits or stored.shape[:2] != (1, channels) or not stored.isfinite().all():
+        what = (
+            f"a tensor {list(stored.shape)}" if isinstance(stored, Tensor) else f"a {type(stored).__name__}"
+        )
+        raise UnsupportedCheckpointError(
+            f"{path} holds {what}, not finite latents [1, {channels}, frames].",
+            f"Download {SILENCE_FILE} again from the official repository, or delete it.",
+        )
+    return rearrange(stored.float(), "one c t -> one t c").contiguous()
+
+
+def around(folder: Path, name: str, pattern: str) -> Path | None:
+    """A part's folder in the model's folder or beside it; one without weights and config.json is something else."""
+    places = (folder / name, folder.parent / name)
+    return next((p for p in places if (p / CONFIG).is_file() and any(p.glob(pattern))), None)

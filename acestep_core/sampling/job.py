@@ -1,0 +1,135 @@
+"""A batch of songs to play: what is asked, checked before any work is done."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..errors import InvalidInputError
+from ..silence import Silence
+from ..text.conditions import Condition
+from .context import at_least
+from .noise import NoisePlan
+from .settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """The songs of one batch."""
+
+    conditions: Sequence[Condition]  # one for all songs, or one each
+    source: Tensor  # raw latents [B, T, C]: encoded audio, hints or silence
+    noise: NoisePlan
+    mask: Tensor | None = None  # [1 or B, T]: 1 = generate; values between soften the seam
+    second: Sequence[Condition] = ()  # take over where the cover strength ends
+    start_from: Tensor | None = (
+        None  # [1 or B, T, C] for the noise strength; None: what the network sees as source
+    )
+
+    @property
+    def songs(self) -> int:
+        """Size of the batch."""
+        return len(self.source)
+
+    @property
+    def frames(self) -> int:
+        """Length of every song."""
+        return self.source.shape[1]
+
+    def per_song(self, conditions: Sequence[Condition]) -> list[Condition]:
+        """One condition for each song."""
+        return list(conditions) * self.songs if len(conditions) == 1 else list(conditions)
+
+    def lengthened(self, frames: int, silence: Silence) -> "Job":
+        """The same job on a canvas of at least so many frames; what is added counts as silence to generate."""
+        missing = max(0, frames - self.frames)
+        mask, start = self.mask, self.start_from
+        return replace(
+            self,
+            source=at_least(frames, self.source, silence),
+            mask=None if mask is None else F.pad(mask, (0, missing), value=1.0),
+            start_from=None if start is None else at_least(frames, start, silence),
+        )
+
+
+def check(job: Job, settings: Settings, turbo: bool, channels: int) -> None:
+    """Refuse a job that this checkpoint cannot play with these settings."""
+    check_latents(job, channels)
+    check_conditions(job)
+    check_task(job, turbo)
+    if len(job.noise.seeds) != job.songs:
+        raise InvalidInputError(
+            f"There are {len(job.noise.seeds)} seeds for {job.songs} songs.",
+            "Give one seed per song of the batch.",
+        )
+    if settings.cover_strength < 1 and not job.second:
+        raise InvalidInputError(
+            f"A cover strength of {settings.cover_strength:g} hands over to second conditions, and there are none.",
+            "Connect conditions with the same fields and the task text2music, or set the cover strength to 1.",
+        )
+    if settings.times and settings.times[0] < 1 and job.start_from is None:
+        raise InvalidInputError(
+            f"The times begin at {settings.times[0]:g}, so the run begins with music, and none is given.",
+            "Connect the latent to start from, or let the times begin at 1.",
+        )
+
+
+def check_latents(job: Job, channels: int) -> None:
+    """Refuse tensors that are empty, broken, of another model or of another song."""
+    wanted = {"source": (job.source, 3), "mask": (job.mask, 2), "start_from": (job.start_from, 3)}
+    for name, (tensor, dimensions) in wanted.items():
+        if tensor is None:
+            continue
+        if (
+            tensor.ndim != dimensions
+            or (dimensions == 3 and tensor.shape[2] != channels)
+            or not tensor.numel()
+        ):
+            shape = "[songs, frames]" if dimensions == 2 else f"[songs, frames, {channels}]"
+            raise InvalidInputError(
+                f"The {name} must be {shape} and is {list(tensor.shape)}.",
+                "Make it with the nodes of this model.",
+            )
+        if not tensor.isfinite().all():
+            raise InvalidInputError(
+                f"The {name} holds NaN or infinite values.", "Make it anew; what made it has failed."
+            )
+        if tensor.shape[1] != job.frames or len(tensor) not in (1, job.songs):
+            raise InvalidInputError(
+                f"The {name} is for {len(tensor)} songs of {tensor.shape[1]} frames, "
+                f"the source has {job.songs} of {job.frames}.",
+                "Make both from the same latent.",
+            )
+
+
+def check_conditions(job: Job) -> None:
+    """Refuse conditions that cannot be shared out among the songs."""
+    allowed = {
+        "conditions": (job.conditions, (1, job.songs)),
+        "second conditions": (job.second, (0, 1, job.songs)),
+    }
+    for name, (given, counts) in allowed.items():
+        if len(given) not in counts:
+            raise InvalidInputError(
+                f"There are {len(given)} {name} for {job.songs} songs.",
+                "Give one for all songs, or one for each.",
+            )
+
+
+def check_task(job: Job, turbo: bool) -> None:
+    """Refuse tasks that lack their mask, or that the checkpoint has not learnt."""
+    for task in (condition.task for condition in job.conditions):
+        if task.needs_mask and job.mask is None:
+            raise InvalidInputError(
+                f"The task {task.name} has no mask.", "Connect a Chunk Mask of the part to generate."
+            )
+        if task.needs_mask and job.mask is not None and not (job.mask > 0.5).any():
+            raise InvalidInputError(
+                f"The mask for the task {task.name} marks nothing to generate.",
+                "Mark a span, or invert the mask.",
+            )
+        if task.base_only and turbo:
+            raise InvalidInputError(
+                f"A turbo checkpoint has not learnt the task {task.name}.", "Load a base checkpoint for it."
+            )

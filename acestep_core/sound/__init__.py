@@ -1,0 +1,1 @@
+"""Waveforms: files, levels, resampling, splicing and reference excerpts."""

@@ -1,0 +1,1 @@
+"""What is said to the model: songs in words, tasks, prompts, tokens, and the conditions made of them."""

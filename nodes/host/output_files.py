@@ -1,0 +1,57 @@
+"""New files in ComfyUI's output and temp folders: names that nothing has yet, and content that is there whole or not at all."""
+
+import os
+import posixpath
+from pathlib import Path, PureWindowsPath
+
+import folder_paths
+from comfy.cli_args import args
+
+from ...acestep_core.errors import InvalidInputError
+
+BATCH_NUMBER = "%batch_num%"
+FOLDERS = {"output": folder_paths.get_output_directory, "temp": folder_paths.get_temp_directory}
+
+
+class Numbered:
+    """The free names of a prefix: `song_00001_.wav` and so on, counted over every extension as ComfyUI does."""
+
+    def __init__(self, prefix: str, kind: str = "output") -> None:
+        """prefix: a name that may lead into folders. kind: output or temp."""
+        self.kind = kind
+        try:
+            folder, self._name, self._counter, self.subfolder, _ = folder_paths.get_save_image_path(
+                inside(prefix), FOLDERS[kind]()
+            )
+        except OSError as error:
+            raise InvalidInputError(
+                f"The folder of {prefix[:80]!r} cannot be made in the {kind} folder: {error.strerror}.",
+                "Choose another name, or a folder that is writable and has room.",
+            ) from error
+        self._folder = Path(folder)
+
+    def take(self, item: int, *extensions: str) -> list[Path]:
+        """Paths of the same new name for an item of a batch, one for each extension."""
+        name = self._name.replace(BATCH_NUMBER, str(item))
+        while True:
+            paths = [self._folder / f"{name}_{self._counter:05}_{extension}" for extension in extensions]
+            self._counter += 1
+            if not any(map(os.path.lexists, paths)):
+                return paths
+
+
+def inside(prefix: str) -> str:
+    """The prefix with plain slashes; refused when it would leave the folder that it is for."""
+    either = PureWindowsPath(prefix)  # knows both separators, drives and roots
+    plain = posixpath.normpath(prefix.strip().replace("\\", "/"))
+    if either.anchor or ".." in either.parts or plain == "." or not prefix.isprintable():
+        raise InvalidInputError(
+            f"{prefix[:80]!r} is no name in the output folder.",
+            "Give a name such as audio/song, without .. and without a leading slash or drive.",
+        )
+    return plain
+
+
+def may_hold_metadata() -> bool:
+    """False when ComfyUI was started with --disable-metadata."""
+    return not args.disable_metadata

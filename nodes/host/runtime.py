@@ -1,0 +1,225 @@
+"""The one module that talks to ComfyUI's engine: where weights lie, how a run is shown, how it is stopped."""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import comfy.model_management as mm
+import comfy.utils
+import torch
+from server import PromptServer
+from torch import nn
+
+from ...acestep_core.errors import DeviceFullError
+
+log = logging.getLogger("acestep-graph")
+
+AUTO = "auto"
+WEIGHT_DTYPES = {
+    "bf16": torch.bfloat16,
+    "fp16": torch.float16,
+    "fp32": torch.float32,
+    "fp8_e4m3fn": torch.float8_e4m3fn,
+    "fp8_e5m2": torch.float8_e5m2,
+}
+
+
+class Linear(comfy.ops.manual_cast.Linear):
+    """Shows the shapes of its weights before they are loaded; newer hosts leave them out on Windows."""
+
+    def __init__(self, inputs: int, outputs: int, bias: bool = True, **where: Any) -> None:
+        super().__init__(inputs, outputs, bias, **where)
+        if not isinstance(self.weight, torch.Tensor):
+            self.weight = nn.Parameter(torch.empty(outputs, inputs), requires_grad=False)
+            self.bias = nn.Parameter(torch.empty(outputs), requires_grad=False) if bias else None
+
+
+@dataclass(slots=True)
+class Layers:
+    """Layers that fetch and cast their weights for each use."""
+
+    Linear: type[nn.Linear] = Linear
+    Conv1d: type[nn.Conv1d] = comfy.ops.manual_cast.Conv1d
+    ConvTranspose1d: type[nn.ConvTranspose1d] = comfy.ops.manual_cast.ConvTranspose1d
+    RMSNorm: type[nn.RMSNorm] = comfy.ops.manual_cast.RMSNorm
+    Embedding: type[nn.Embedding] = comfy.ops.manual_cast.Embedding
+
+
+OPS = Layers()
+
+
+class Role(Enum):
+    """What a network does decides on which devices ComfyUI wants it."""
+
+    TRANSFORMER = "transformer"
+    CODEC = "semantic tokenizer"
+    TEXT = "text encoder"
+    VAE = "VAE"
+    PLANNER = "planner"
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        if self is Role.TEXT:
+            return mm.text_encoder_device()
+        return mm.vae_device() if self is Role.VAE else mm.get_torch_device()
+
+    @property
+    def relief(self) -> str:
+        """What helps where the device is too small."""
+        if self is Role.VAE:
+            return "Close other programs that use the card, or start ComfyUI with --cpu-vae."
+        smaller = "a smaller planner, " if self is Role.PLANNER else ""
+        return f"Choose fewer songs, a shorter song, {smaller}or fp8 weights, or close other programs that use the card."
+
+    @property
+    def rest_device(self) -> torch.device:
+        """Where it waits."""
+        if self in (Role.TEXT, Role.PLANNER):
+            return mm.text_encoder_offload_device()
+        return mm.vae_offload_device() if self is Role.VAE else mm.unet_offload_device()
+
+
+class Managed:
+    """A network that ComfyUI may load, move or evict between two uses."""
+
+    def __init__(self, module: nn.Module, role: Role, dtype: torch.dtype, whole: bool = False) -> None:
+        """dtype: what it computes in. whole: its layers cannot fetch their weights, so it is never loaded in part."""
+        self.dtype = dtype
+        self.patcher = comfy.model_patcher.ModelPatcher(module, role.device, role.rest_device)
+        self._role = role
+        self._whole = whole
+
+    def __repr__(self) -> str:
+        return f"<{type(self.patcher.model).__name__} {self.patcher.model_size() / 2**20:.0f} MiB>"
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return self.patcher.load_device
+
+    @property
+    def network(self) -> Any:
+        """The network wherever its weights are, to ask about sizes; `loaded` is for computing."""
+        return self.patcher.model
+
+    @property
+    def room(self) -> int:
+        """Bytes that a run can have on the device once everything else has left it; half of it if need be."""
+        return max(self._most - self.patcher.model_size(), self._most // 2)
+
+    def fits_beside(self, activation_bytes: int) -> bool:
+        """Whether the whole network and such a run have room on the device once everything else has left it."""
+        return self.patcher.model_size() + activation_bytes <= self._most
+
+    @property
+    def _most(self) -> int:
+        return int(mm.get_total_memory(self.device) - mm.extra_reserved_memory())
+
+    def loaded(self, activation_bytes: int) -> Any:
+        """Bring the weights in, with so much room left to compute; call at the start of every execution."""
+        with self.told_if_full():
+            mm.load_models_gpu([self.patcher], memory_required=activation_bytes, force_full_load=self._whole)
+            if self._whole:
+                self._complete()
+        return self.network
+
+    @contextmanager
+    def told_if_full(self) -> Iterator[None]:
+        """What runs out of memory inside says so, and what helps; ComfyUI then unloads every network."""
+        try:
+            yield
+        except DeviceFullError:
+            raise
+        except RuntimeError as fault:
+            if not is_full(fault):
+                raise
+            what = f"The {self._role.value} ({self.patcher.model_size() / 2**20:.0f} MiB)"
+            raise DeviceFullError(
+                f"{what} and its work do not fit into the memory that {self.device} has left.",
+                self._role.relief,
+            ) from fault
+
+    def _complete(self) -> None:
+        """With --novram ComfyUI leaves every weight behind, even of a network that was to come in whole."""
+        if self.patcher.loaded_size() < self.patcher.model_size():
+            self.patcher.detach()
+            self.patcher.partially_load(self.device, self.patcher.model_size() + 1)
+
+
+def is_full(fault: RuntimeError) -> bool:
+    """Whether memory ran out; not every device has an exception of its own for it."""
+    return isinstance(fault, torch.OutOfMemoryError) or "out of memory" in str(fault).lower()
+
+
+def keeps(role: Role, dtype: torch.dtype) -> bool:
+    """Whether a network's device can hold weights of this dtype and cast them."""
+    return mm.supports_cast(role.device, dtype)
+
+
+def on_cpu(role: Role) -> bool:
+    """Whether a network computes in main memory."""
+    return mm.is_device_cpu(role.device)
+
+
+def compute_dtype(role: Role, wanted: torch.dtype | None) -> torch.dtype:
+    """What a network of this role computes in on this machine. wanted: the dtype of its weights, None for auto."""
+    device = role.device
+    if mm.is_device_cpu(device):
+        if wanted in (torch.float32, torch.bfloat16):
+            return wanted
+        return torch.float32 if role is Role.VAE or wanted is torch.float16 else cpu_dtype()
+    if wanted in (torch.float32, torch.bfloat16, torch.float16):
+        return wanted
+    return torch.bfloat16 if mm.should_use_bf16(device) else torch.float32
+
+
+def cpu_dtype() -> torch.dtype:
+    """bf16 where the CPU has it natively; everywhere else fp32, for fp16 crawls on CPUs."""
+    avx512 = getattr(torch.cpu, "_is_avx512_bf16_supported", None)  # an older torch cannot tell
+    amx = getattr(torch.cpu, "_is_amx_tile_supported", None)
+    native = any(probe is not None and probe() for probe in (avx512, amx))
+    return torch.bfloat16 if native else torch.float32
+
+
+def rest_device() -> torch.device:
+    """Where tensors wait between nodes."""
+    return mm.intermediate_device()
+
+
+def free_bytes(device: torch.device) -> int:
+    """Memory that a run may take on a device now."""
+    return int(mm.get_free_memory(device))
+
+
+def stop_if_asked() -> None:
+    """Raise ComfyUI's interruption if the user pressed Stop."""
+    mm.throw_exception_if_processing_interrupted()
+
+
+class Bar:
+    """A node's progress bar; every move of it is also a place to stop."""
+
+    def __init__(self, total: int) -> None:
+        self._bar = comfy.utils.ProgressBar(total)
+
+    def move(self, done: int, total: int, preview: object = None) -> None:
+        """Show `done` of `total`; preview: format, image and longest side."""
+        stop_if_asked()
+        self._bar.update_absolute(done, total, preview)
+
+
+def tile_listener() -> Callable[[int, int], None]:
+    """Shows tiles done, and stops between two of them."""
+    bar = Bar(1)
+    return lambda done, total: bar.move(done, total)
+
+
+def caption(node: str | None, text: str) -> None:
+    """A line of text under a running node, where ComfyUI runs as a server."""
+    running = getattr(PromptServer, "instance", None)
+    if node is not None and running is not None:
+        running.send_progress_text(text, node)

@@ -1,0 +1,98 @@
+"""The planner under ComfyUI's memory management: loading it, waking it, and showing how fast it writes."""
+
+from comfy_api.latest import io
+
+from ..acestep_core.checkpoints.load import name_of
+from ..acestep_core.checkpoints.planner_files import (
+    PLANNER_FILE,
+    PLANNER_FOLDER,
+    load_planner,
+    load_planner_tokenizer,
+    open_planner,
+)
+from ..acestep_core.errors import InvalidInputError
+from ..acestep_core.planner.planner import Scribe
+from .host import folders, runtime
+from .host.runtime import AUTO, OPS, WEIGHT_DTYPES, Bar, Managed, Role
+from .runs.precision import dtype_of, instead, kept_in, storage
+from .wires.schema import advanced, report_output, schema
+from .wires.sockets import Planner, PlannerHandle
+
+NO_PLANNER = "put a planner into models/text_encoders"
+KEYS = ("text_encoders", "checkpoints")
+HINTS = ("5hz-lm", "1.7b", "4b")  # parts of the names that planners have
+PROBE = "layers.0.self_attn.q_proj.weight"  # tells the dtype of a file
+
+
+class LoadPlanner(io.ComfyNode):
+    """Open a planner in any layout."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        folders.register_folder()
+        names = [*folders.folders_in(folders.PLANNER), *folders.files_in(*KEYS)]
+        return schema(
+            "loaders",
+            node_id="AceGraphLoadPlanner",
+            display_name="Load Planner (ACE-Step)",
+            description="Opens the language model that plans songs: a folder in models/acestep, a file in models/text_encoders, "
+            "or the planner inside an all-in-one file.",
+            search_aliases=["language model", "LM", "5Hz"],
+            inputs=[
+                io.Combo.Input(
+                    "planner",
+                    options=sorted(names, key=unlikely) or [NO_PLANNER],
+                    tooltip="The 1.7B planner is a good start; 0.6B is faster, 4B knows more.",
+                ),
+                io.Combo.Input(
+                    "weight_dtype",
+                    options=[AUTO, *WEIGHT_DTYPES],
+                    default=AUTO,
+                    tooltip="How weights are kept in memory. auto fits the machine; fp8 halves the memory and costs some quality.",
+                ),
+                advanced(
+                    io.Boolean.Input(
+                        "record_steps",
+                        default=True,
+                        tooltip="On NVIDIA cards a step is recorded once and replayed, which is faster. Turn it off if that fails.",
+                    )
+                ),
+            ],
+            outputs=[
+                Planner.Output(
+                    display_name="planner", tooltip="For Plan, Compose Codes, Understand, Inspire and Format."
+                ),
+                report_output(),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, planner: str, weight_dtype: str, record_steps: bool = True) -> io.NodeOutput:
+        wanted = dtype_of(weight_dtype, Role.PLANNER)
+        if planner == NO_PLANNER:
+            raise InvalidInputError(
+                "No planner is installed.",
+                f"Put {PLANNER_FILE} into models/text_encoders, or the folder {PLANNER_FOLDER} "
+                "into models/acestep, and press R to refresh.",
+            )
+        folders.register_folder()
+        files = open_planner(folders.path_of(planner, *KEYS))
+        bar = Bar(2)
+        computing = runtime.compute_dtype(Role.PLANNER, wanted)
+        probe = PROBE if PROBE in files.weights else next(iter(files.weights))
+        stored = storage(Role.PLANNER, files.weights.dtype(probe), wanted, computing)
+        network = kept_in(load_planner(files, OPS, stored), wanted)
+        bar.move(1, 2)
+        managed = Managed(network, Role.PLANNER, computing)
+        tokenizer = load_planner_tokenizer(files, folders.bundled_qwen())
+        scribe = Scribe.of(managed.network, tokenizer, record_steps)
+        bar.move(2, 2)
+        said = f"{planner}: {managed} in {name_of(computing)} on {managed.device}"
+        return io.NodeOutput(
+            PlannerHandle(managed, scribe, planner), "\n".join([said, *instead(wanted, computing)])
+        )
+
+
+def unlikely(name: str) -> tuple[bool, str]:
+    """Sorts what looks like a planner before what does not."""
+    return not any(hint in name.lower() for hint in HINTS), name

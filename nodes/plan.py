@@ -1,0 +1,279 @@
+"""What the planner does with words: plan, understand, inspire, format."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+from comfy_api.latest import io
+
+from ..acestep_core.errors import InvalidInputError
+from ..acestep_core.planner import requests as planning
+from ..acestep_core.planner.chain_of_thought import Thought
+from ..acestep_core.planner.planner import Manner
+from ..acestep_core.planner.requests import UNDERSTANDING
+from ..acestep_core.planner.token_sampling import Choice
+from ..acestep_core.text.code_text import MAX_SONGS
+from ..acestep_core.text.prompts import LANGUAGES
+from ..acestep_core.timebase import MAX_SECONDS
+from .host.runtime import AUTO
+from .runs.planning import awake, meter_of
+from .wires.limits import within
+from .wires.planner_inputs import PLAIN, freedom_inputs, guidance_inputs, planner_input, seed_input
+from .wires.schema import chosen, schema
+from .wires.sockets import CodeList, Codes, PlannerHandle
+from .wires.song_inputs import (
+    brief_of,
+    brief_outputs,
+    brief_values,
+    caption_input,
+    duration_input,
+    figures_inputs,
+    instrumental_input,
+    language_input,
+    lyrics_input,
+)
+
+UNIT = "tokens"
+
+
+class Plan(io.ComfyNode):
+    """The figures of a song, thought out before it is played."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            "planner",
+            node_id="AceGraphPlan",
+            display_name="Plan (ACE-Step)",
+            description="Chooses tempo, key, time signature, length and language for caption and lyrics, and makes the caption richer. "
+            "What you set stays as it is.",
+            search_aliases=["chain of thought", "metadata", "LM"],
+            hidden=[io.Hidden.unique_id],
+            inputs=[
+                planner_input(),
+                caption_input("Style, instruments, mood, voice; a few words are enough."),
+                lyrics_input("What is sung; the planner reads it and leaves it alone."),
+                instrumental_input(),
+                language_input(),
+                *figures_inputs(),
+                io.Boolean.Input(
+                    "enrich_caption",
+                    default=True,
+                    tooltip="The planner writes a richer caption. Off: yours comes out as it is.",
+                ),
+                seed_input(),
+                *guidance_inputs(),
+                *freedom_inputs(),
+            ],
+            outputs=brief_outputs(),
+        )
+
+    @classmethod
+    def execute(  # noqa: PLR0913  (one argument per widget)
+        cls,
+        planner: PlannerHandle,
+        caption: str,
+        lyrics: str,
+        instrumental: bool,
+        language: str,
+        bpm: int,
+        key: str,
+        time_signature: str,
+        duration: float,
+        enrich_caption: bool,
+        seed: int,
+        guidance: float = PLAIN.cfg,
+        negative_prompt: str = "",
+        temperature: float = PLAIN.temperature,
+        top_p: float = PLAIN.top_p,
+        top_k: int = PLAIN.top_k,
+        min_p: float = PLAIN.min_p,
+        repetition_penalty: float = PLAIN.penalty,
+    ) -> io.NodeOutput:
+        choice = Choice(temperature, guidance, top_p, top_k, min_p, repetition_penalty)
+        brief = brief_of(caption, lyrics, instrumental, language, bpm, key, time_signature, duration)
+        free = language == AUTO
+
+        def ask(manner: Manner) -> planning.Answer:
+            return planning.plan(planner.scribe, brief, manner, negative_prompt, enrich_caption, free)
+
+        return answered(cls, planner, seed, choice, ask)
+
+
+class Understand(io.ComfyNode):
+    """What a recording is."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            "planner",
+            node_id="AceGraphUnderstand",
+            display_name="Understand (ACE-Step)",
+            description="Listens to audio codes and writes down caption, lyrics, language, tempo, key and time signature. "
+            "For a recording: Oobleck Encode, Audio to Codes, this node.",
+            search_aliases=["transcribe", "describe", "analyse", "tag"],
+            hidden=[io.Hidden.unique_id],
+            inputs=[
+                planner_input(),
+                Codes.Input("codes", tooltip="From Audio to Codes, Load Codes or Compose Codes."),
+                io.Int.Input(
+                    "song", default=1, min=1, max=MAX_SONGS, tooltip="Which song of the batch is described."
+                ),
+                seed_input(),
+                *freedom_inputs(UNDERSTANDING.temperature),
+            ],
+            outputs=brief_outputs(),
+        )
+
+    @classmethod
+    def execute(  # noqa: PLR0913  (one argument per widget)
+        cls,
+        planner: PlannerHandle,
+        codes: CodeList,
+        song: int,
+        seed: int,
+        temperature: float = UNDERSTANDING.temperature,
+        top_p: float = PLAIN.top_p,
+        top_k: int = PLAIN.top_k,
+        min_p: float = PLAIN.min_p,
+        repetition_penalty: float = PLAIN.penalty,
+    ) -> io.NodeOutput:
+        if not 1 <= song <= len(codes.items):
+            raise InvalidInputError(
+                f"There is no song {song} among {len(codes.items)}.",
+                "Choose the number of one that is there.",
+            )
+        choice = Choice(temperature, 1.0, top_p, top_k, min_p, repetition_penalty)
+        heard = codes.items[song - 1].tolist()
+        return answered(cls, planner, seed, choice, partial(planning.understand, planner.scribe, heard))
+
+
+class Inspire(io.ComfyNode):
+    """A whole song out of one sentence."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            "planner",
+            node_id="AceGraphInspire",
+            display_name="Inspire (ACE-Step)",
+            description="Turns a short wish into a whole song: caption, lyrics, language, tempo, key, time signature and length.",
+            search_aliases=["simple mode", "idea", "lyrics writer"],
+            hidden=[io.Hidden.unique_id],
+            inputs=[
+                planner_input(),
+                io.String.Input(
+                    "wish",
+                    multiline=True,
+                    placeholder="a sea shanty about a lost umbrella",
+                    tooltip="What you would like to hear, in a few words.",
+                ),
+                instrumental_input(),
+                language_input(),
+                duration_input(),
+                seed_input(),
+                *freedom_inputs(),
+            ],
+            outputs=brief_outputs(),
+        )
+
+    @classmethod
+    def execute(  # noqa: PLR0913  (one argument per widget)
+        cls,
+        planner: PlannerHandle,
+        wish: str,
+        instrumental: bool,
+        language: str,
+        duration: float,
+        seed: int,
+        temperature: float = PLAIN.temperature,
+        top_p: float = PLAIN.top_p,
+        top_k: int = PLAIN.top_k,
+        min_p: float = PLAIN.min_p,
+        repetition_penalty: float = PLAIN.penalty,
+    ) -> io.NodeOutput:
+        choice = Choice(temperature, 1.0, top_p, top_k, min_p, repetition_penalty)
+        chosen(language, [AUTO, *LANGUAGES], "language")
+        seconds = within(duration, 0, MAX_SECONDS, "duration", " s")
+        spoken = None if language == AUTO else language
+        fixed = Thought(duration=max(1, int(seconds)) if seconds else None)
+
+        def ask(manner: Manner) -> planning.Answer:
+            answer = planning.inspire(planner.scribe, wish, manner, instrumental, spoken, fixed)
+            return with_seconds(answer, seconds)
+
+        return answered(cls, planner, seed, choice, ask)
+
+
+class Format(io.ComfyNode):
+    """Rough words in the form that the model likes."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            "planner",
+            node_id="AceGraphFormat",
+            display_name="Format (ACE-Step)",
+            description="Rewrites a rough caption and rough lyrics: a full description, section tags, and the figures that go with them. "
+            "What you set stays as it is.",
+            search_aliases=["rewrite", "polish", "lyrics format"],
+            hidden=[io.Hidden.unique_id],
+            inputs=[
+                planner_input(),
+                caption_input("A rough description; it may be empty if there are lyrics."),
+                lyrics_input("Rough words. If empty, the planner takes the song for an instrumental."),
+                instrumental_input(),
+                language_input(),
+                *figures_inputs(),
+                seed_input(),
+                *freedom_inputs(),
+            ],
+            outputs=brief_outputs(),
+        )
+
+    @classmethod
+    def execute(  # noqa: PLR0913  (one argument per widget)
+        cls,
+        planner: PlannerHandle,
+        caption: str,
+        lyrics: str,
+        instrumental: bool,
+        language: str,
+        bpm: int,
+        key: str,
+        time_signature: str,
+        duration: float,
+        seed: int,
+        temperature: float = PLAIN.temperature,
+        top_p: float = PLAIN.top_p,
+        top_k: int = PLAIN.top_k,
+        min_p: float = PLAIN.min_p,
+        repetition_penalty: float = PLAIN.penalty,
+    ) -> io.NodeOutput:
+        choice = Choice(temperature, 1.0, top_p, top_k, min_p, repetition_penalty)
+        brief = brief_of(caption, lyrics, instrumental, language, bpm, key, time_signature, duration)
+        free = language == AUTO
+
+        def ask(manner: Manner) -> planning.Answer:
+            return planning.format_brief(planner.scribe, brief, manner, free)
+
+        return answered(cls, planner, seed, choice, ask)
+
+
+def answered(
+    node: type[io.ComfyNode],
+    planner: PlannerHandle,
+    seed: int,
+    choice: Choice,
+    ask: Callable[[Manner], planning.Answer],
+) -> io.NodeOutput:
+    """What the planner answers, on the sockets; its weights are brought in only if there is something to be written."""
+    meter = meter_of(node, UNIT)
+    with planner.managed.told_if_full():
+        answer = ask(Manner(seed, choice, meter, partial(awake, planner)))
+    return io.NodeOutput(*brief_values(answer, meter.speed))
+
+
+def with_seconds(answer: planning.Answer, seconds: float) -> planning.Answer:
+    """The answer for a song whose length somebody set."""
+    return replace(answer, brief=replace(answer.brief, duration=seconds)) if seconds else answer

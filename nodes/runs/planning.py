@@ -1,0 +1,73 @@
+"""A planner brought to work, and its progress shown."""
+
+import math
+import time
+
+import torch
+from comfy_api.latest import io
+from torch import Tensor
+
+from ...acestep_core.networks.config import TEXT_ROWS
+from ...acestep_core.networks.costs import planning_bytes
+from ...acestep_core.planner.generation import Listener
+from ..host import runtime
+from ..host.runtime import Bar
+from ..wires.sockets import PlannerHandle
+
+PAUSE = 0.1  # seconds between two moves of the bar
+
+
+def awake(handle: PlannerHandle, rows: int, tokens: int, candidates: int | None = None) -> Tensor:
+    """Bring the planner's weights in, with room for so many tokens in each row; a tensor that shows where to compute.
+
+    candidates: as `planning_bytes` counts them; None: those of a text.
+    """
+    runtime.stop_if_asked()
+    handle.managed.loaded(bytes_for(handle, rows, tokens, candidates))
+    return torch.empty(0, device=handle.managed.device, dtype=handle.managed.dtype)
+
+
+def bytes_for(handle: PlannerHandle, rows: int, tokens: int, candidates: int | None = None) -> int:
+    """What a run takes beside the weights, counted as `awake` does."""
+    planner, managed = handle.scribe.planner, handle.managed
+    fixed = (planner.sizes, rows, tokens, managed.dtype)
+    plain = planning_bytes(*fixed, 0)
+    if planner.table.dtype == managed.dtype and (candidates is None or managed.fits_beside(plain)):
+        return plain  # the table is read where it lies
+    return planning_bytes(*fixed, TEXT_ROWS if candidates is None else candidates)
+
+
+class Meter:
+    """Listens to a planner: moves the bar, tells the speed, and stops within one token."""
+
+    def __init__(self, node: str | None, unit: str, known_end: bool) -> None:
+        """known_end: whether as many will be written as there is room for."""
+        self._bar, self._node, self._unit, self._known_end = Bar(1), node, unit, known_end
+        self._first = self._done = 0  # tokens
+        self._began = self._now = self._shown = -math.inf
+
+    def __call__(self, done: int, total: int) -> None:
+        runtime.stop_if_asked()
+        self._now, self._done = time.perf_counter(), done
+        if not self._first:
+            self._first, self._began = done, self._now  # loading and reading are not writing
+        if done == total or self._now - self._shown > PAUSE:
+            self._shown = self._now
+            self._bar.move(done, total)
+            of = f" / {total}" if self._known_end else ""
+            runtime.caption(self._node, f"{done}{of} {self.speed}".strip())
+
+    def part(self, place: int, parts: int) -> Listener:
+        """A listener for one of several equal parts of the work."""
+        return lambda done, total: self(place * total + done, parts * total)
+
+    @property
+    def speed(self) -> str:
+        """How fast it went after the first token; nothing if there was no second one."""
+        written, spent = self._done - self._first, max(self._now - self._began, 1e-9)
+        return f"{self._unit} at {written / spent:.1f} per second" if written else ""
+
+
+def meter_of(node: type[io.ComfyNode], unit: str, known_end: bool = False) -> Meter:
+    """A meter that shows itself under the running node."""
+    return Meter(node.hidden.unique_id if node.hidden else None, unit, known_end)

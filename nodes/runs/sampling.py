@@ -1,0 +1,98 @@
+"""From wired values to a sampling run under ComfyUI's memory management."""
+
+from torch import Tensor
+
+from ...acestep_core.networks.costs import sampling_bytes
+from ...acestep_core.sampling.job import Job
+from ...acestep_core.sampling.noise import NoisePlan
+from ...acestep_core.sampling.run import Player, generate_song
+from ...acestep_core.sampling.settings import Plan, Settings
+from ...acestep_core.sampling.solvers import OnStep, Progress
+from ...acestep_core.silence import Silence
+from ...acestep_core.timebase import MIN_FRAMES, seconds_of
+from ..host.runtime import Bar, stop_if_asked
+from ..wires.limits import places_of, refuse_too_long
+from ..wires.sockets import ConditionList, ModelHandle, NoiseChoice
+from ..wires.tensors import Latent, mask_of_wire, source_of_latent
+from .preview import Envelope
+
+
+def job_of(
+    model: ModelHandle, conditions: ConditionList, source: Latent, seed: int, noise: NoiseChoice | None
+) -> Job:
+    """What is played, from what noise."""
+    frames = source_of_latent(source, "source", model.silence)
+    refuse_too_long(frames.shape[1], "source")
+    index = places_of(source).get("batch_index")
+    plan = noise.plan if noise else NoisePlan.counting(seed, len(frames), index)
+    return Job(conditions, frames, plan)
+
+
+def wired_mask(mask: Tensor | None, source: Latent, frames: int) -> Tensor | None:
+    """The mask that is wired, else the one that came along in the latent."""
+    if mask is not None:
+        return mask_of_wire(mask, frames)
+    carried = source.get("noise_mask")
+    return None if carried is None else mask_of_wire(carried, frames, "noise_mask of the latent")
+
+
+def play(model: ModelHandle, job: Job, settings: Settings) -> Tensor:
+    """Bring the transformer in, with room for this run, and sample."""
+    stop_if_asked()
+    plan = settings.plan(model.variant.is_turbo)
+    managed = model.transformer
+    tokens = max((len(item.enc) for item in (*job.conditions, *job.second)), default=0)
+    room = sampling_bytes(
+        model.config,
+        job.songs,
+        max(job.frames, MIN_FRAMES),
+        tokens,
+        plan.steps,
+        plan.guided is not None,
+        managed.dtype.itemsize,
+    )
+    transformer = managed.loaded(room)
+    player = Player(transformer, model.silence, model.variant.is_turbo, managed.dtype, managed.device)
+    with managed.told_if_full():
+        return generate_song(player, job, settings, listener(plan, job.frames, model.silence))
+
+
+def listener(plan: Plan, frames: int, silence: Silence) -> OnStep:
+    """Moves the bar, shows the envelope of the estimate, and stops when asked."""
+    bar, envelope = Bar(plan.steps), Envelope(silence, frames)
+
+    def hear(progress: Progress) -> None:
+        bar.move(progress.done, progress.total, envelope.of(progress.clean))
+
+    return hear
+
+
+def report(model: ModelHandle, job: Job, plan: Plan) -> str:
+    """What was resolved, for the musician."""
+    tasks = ", ".join(dict.fromkeys(condition.task.name for condition in job.conditions))
+    lines = [
+        f"{tasks} on {model.name} ({model.variant.value}), {job.songs} x {seconds_of(job.frames):g} s",
+        plan.report(),
+    ]
+    lines.append(f"Seeds: {', '.join(map(str, job.noise.seeds))}")
+    if job.noise.retake_seeds is not None:
+        lines.append(f"Retake {job.noise.variation:g} towards {', '.join(map(str, job.noise.retake_seeds))}")
+    if plan.settings.cover_strength < 1:
+        lines.append(f"Second conditions from step {plan.cover_steps + 1} on")
+    if model.variant.is_turbo and plan.guided is not None:
+        lines.append("Guidance on a turbo checkpoint is not what it was distilled for; expect harsher sound.")
+    song, told = seconds_of(job.frames), {condition.brief.duration for condition in job.conditions}
+    lines += [
+        f"The words tell the model of {seconds:g} s; wire the source of this Sampler to Encode Conditions as well."
+        for seconds in told
+        if seconds is not None and abs(seconds - song) >= 1
+    ]
+    unmasked = dict.fromkeys(c.task.name for c in job.conditions if not c.task.knows_masks)
+    if job.mask is not None and unmasked:
+        lines.append(
+            f"There is a mask, which the model was not taught for {', '.join(unmasked)}; "
+            "to change a part of a song, choose repaint, extend or lego"
+        )
+    if job.frames < MIN_FRAMES:
+        lines.append(f"Sampled on {seconds_of(MIN_FRAMES):g} s, the model's shortest song, and cut.")
+    return "\n".join(line if line.endswith(".") else f"{line}." for line in lines)  # some viewers join lines

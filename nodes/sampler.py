@@ -1,0 +1,245 @@
+"""The Sampler."""
+
+from dataclasses import replace
+
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..acestep_core.errors import InvalidInputError
+from ..acestep_core.sampling.guidance import GUIDANCE
+from ..acestep_core.sampling.repaint import RepaintStrength
+from ..acestep_core.sampling.settings import SOLVERS, Settings
+from ..acestep_core.sampling.velocity import Filters
+from ..acestep_core.timebase import seconds_of
+from .host.runtime import AUTO
+from .runs.sampling import job_of, play, report, wired_mask
+from .wires.limits import within
+from .wires.schema import SEED_MAX, advanced, chosen, report_output, schema
+from .wires.sockets import (
+    ConditionList,
+    Conditions,
+    Extras,
+    ExtraSettings,
+    Model,
+    ModelHandle,
+    Noise,
+    NoiseChoice,
+)
+from .wires.tensors import Latent, latent_of, source_of_latent
+
+MOST_STEPS, MOST_GUIDANCE, MOST_SHIFT = 200, 30.0, 10.0
+MOST_TIMES = 1001  # by wire
+NO_EXTRAS = ExtraSettings(Filters(), None, bf16_schedule=False)
+
+
+class Sampler(io.ComfyNode):
+    """Play a task."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            "sampling",
+            node_id="AceGraphSampler",
+            display_name="Sampler APG (ACE-Step)",
+            description="Turns noise into music along conditions and source. The same node plays every task; the conditions "
+            "say which. 0 and auto follow the checkpoint: turbo 8 steps without guidance, base and sft 50 with APG 7.",
+            search_aliases=["ksampler", "generate music", "apg"],
+            inputs=[
+                Model.Input("model", tooltip="From Load ACE-Step."),
+                Conditions.Input(
+                    "conditions", tooltip="From Encode Conditions: one for all songs, or one for each."
+                ),
+                io.Latent.Input(
+                    "source",
+                    tooltip="text2music: Silence Latent. cover: Codes to Latent. Everything else: Oobleck Encode of the song.",
+                ),
+                io.Mask.Input(
+                    "mask",
+                    optional=True,
+                    tooltip="From Chunk Mask or Extend, 1 = generate. Needed for repaint and extend; lego may have one; none: everything.",
+                ),
+                Noise.Input("noise", optional=True, tooltip="From Retake. Replaces the seed."),
+                Conditions.Input(
+                    "second_conditions",
+                    optional=True,
+                    tooltip="The same fields with the task text2music; needed when the cover strength is below 1.",
+                ),
+                io.Latent.Input(
+                    "start_from",
+                    optional=True,
+                    tooltip="For the noise strength: the encoded audio that a cover starts from. None: the source.",
+                ),
+                io.Sigmas.Input(
+                    "sigmas",
+                    optional=True,
+                    tooltip="Own times from 1 down to 0, in place of steps and shift.",
+                ),
+                Extras.Input("extras", optional=True, tooltip="From Sampling Extras."),
+                io.Int.Input(
+                    "seed",
+                    default=0,
+                    min=0,
+                    max=SEED_MAX,
+                    control_after_generate=True,
+                    tooltip="Song i of a batch starts from the noise of seed + i.",
+                ),
+                io.Int.Input(
+                    "steps", default=0, min=0, max=MOST_STEPS, tooltip="0: auto (turbo 8, base and sft 50)."
+                ),
+                io.Float.Input(
+                    "guidance",
+                    default=0.0,
+                    min=0.0,
+                    max=MOST_GUIDANCE,
+                    step=0.1,
+                    tooltip="How strictly the conditions are followed. 0: auto (turbo 1, base and sft 7); 1: none, twice as fast.",
+                ),
+                io.Float.Input(
+                    "cover_strength",
+                    default=1.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    tooltip="Share of the steps that follow the source; the rest follow the second conditions. 1: all.",
+                ),
+                io.Float.Input(
+                    "repaint_strength",
+                    default=0.5,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    tooltip="Repaint and extend. 0: the surroundings stay as they are; 1: they may change; between: a softer seam.",
+                ),
+                io.Float.Input(
+                    "noise_strength",
+                    default=0.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    tooltip="0: start from noise. Towards 1: start from the music of start_from, and change less of it.",
+                ),
+                advanced(
+                    io.Float.Input(
+                        "shift",
+                        default=0.0,
+                        min=0.0,
+                        max=MOST_SHIFT,
+                        step=0.1,
+                        tooltip="Above 1: more steps while it is still noisy. 0: auto (3).",
+                    )
+                ),
+                advanced(
+                    io.Combo.Input(
+                        "guidance_kind",
+                        options=[AUTO, *GUIDANCE],
+                        default=AUTO,
+                        tooltip="auto: apg, the model's own. cfg is the plain form; the adg forms turn angles instead.",
+                    )
+                ),
+                advanced(
+                    io.Float.Input(
+                        "guidance_start",
+                        default=0.0,
+                        min=0.0,
+                        max=1.0,
+                        step=0.01,
+                        tooltip="Guidance acts while the time t, which falls from 1 to 0, is at least this.",
+                    )
+                ),
+                advanced(
+                    io.Float.Input(
+                        "guidance_end",
+                        default=1.0,
+                        min=0.0,
+                        max=1.0,
+                        step=0.01,
+                        tooltip="Guidance acts while the time t is at most this.",
+                    )
+                ),
+                advanced(
+                    io.Combo.Input(
+                        "solver",
+                        options=list(SOLVERS),
+                        default="euler",
+                        tooltip="euler: one evaluation a step. heun: two, more exact. sde: fresh noise in every step.",
+                    )
+                ),
+            ],
+            outputs=[io.Latent.Output(display_name="latent", tooltip="For Oobleck Decode."), report_output()],
+        )
+
+    @classmethod
+    def execute(  # noqa: PLR0913  (one argument per widget)
+        cls,
+        model: ModelHandle,
+        conditions: ConditionList,
+        source: Latent,
+        seed: int,
+        steps: int,
+        guidance: float,
+        cover_strength: float,
+        repaint_strength: float,
+        noise_strength: float,
+        shift: float = 0.0,
+        guidance_kind: str = AUTO,
+        guidance_start: float = 0.0,
+        guidance_end: float = 1.0,
+        solver: str = "euler",
+        mask: Tensor | None = None,
+        noise: NoiseChoice | None = None,
+        second_conditions: ConditionList = (),
+        start_from: Latent | None = None,
+        sigmas: Tensor | None = None,
+        extras: ExtraSettings | None = None,
+    ) -> io.NodeOutput:
+        extras = extras or NO_EXTRAS
+        within(0 if sigmas is None else sigmas.numel(), 0, MOST_TIMES, "number of wired times")
+        settings = Settings(
+            steps=int(within(steps, 0, MOST_STEPS, "number of steps")),
+            shift=within(shift, 0, MOST_SHIFT, "shift"),
+            guidance=within(guidance, 0, MOST_GUIDANCE, "guidance"),
+            guidance_kind=chosen(guidance_kind, [AUTO, *GUIDANCE], "guidance"),
+            interval=(guidance_start, guidance_end),
+            solver=chosen(solver, SOLVERS, "solver"),
+            times=None if sigmas is None else tuple(sigmas.tolist()),
+            bf16_schedule=extras.bf16_schedule,
+            noise_strength=noise_strength,
+            cover_strength=cover_strength,
+            repaint=RepaintStrength(repaint_strength),
+            filters=extras.filters,
+            wavelet=extras.wavelet,
+        )
+        job = job_of(model, conditions, source, seed, noise)
+        job = replace(
+            job,
+            mask=wired_mask(mask, source, job.frames),
+            second=second_conditions or (),
+            start_from=None if start_from is None else started(start_from, model, job.frames),
+        )
+        refuse_foreign(model, (*job.conditions, *job.second))
+        latents = play(model, job, settings)
+        kept = {"batch_index": source["batch_index"]} if "batch_index" in source else {}
+        return io.NodeOutput(
+            {**latent_of(latents), **kept}, report(model, job, settings.plan(model.variant.is_turbo))
+        )
+
+
+def started(start_from: Latent, model: ModelHandle, frames: int) -> Tensor:
+    """The music that the noise strength starts from, as long as the source."""
+    start = source_of_latent(start_from, "start_from", model.silence)
+    if start.shape[1] != frames:
+        raise InvalidInputError(
+            f"The start_from lasts {seconds_of(start.shape[1]):g} s, the source {seconds_of(frames):g} s.",
+            "Connect the encoded audio that the source was made from.",
+        )
+    return start
+
+
+def refuse_foreign(model: ModelHandle, conditions: ConditionList) -> None:
+    """Conditions have the width of the checkpoint whose encoder wrote them."""
+    widths = {condition.enc.shape[-1] for condition in conditions}
+    if other := widths - {model.config.encoder_hidden_size}:
+        raise InvalidInputError(
+            f"The conditions have {min(other)} channels, and {model.name} works with {model.config.encoder_hidden_size}.",
+            "Encode them with the text encoder of the Load ACE-Step that the model comes from.",
+        )

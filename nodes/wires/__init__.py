@@ -1,0 +1,1 @@
+"""What goes over wires and widgets: sockets, tensors, schemas, limits, and inputs that several nodes share."""

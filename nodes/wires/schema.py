@@ -1,0 +1,44 @@
+"""Schemas that every supported ComfyUI understands, and the words that many inputs share."""
+
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
+
+from comfy_api.latest import io
+
+from ...acestep_core.errors import InvalidInputError
+
+CATEGORY = "ACE-Step Graph"
+FRAME = 0.04  # seconds: the step of everything that is a time
+SEED_MAX = 0xFFFFFFFFFFFFFFFF
+KNOWN = {field.name for field in fields(io.Schema)}
+
+
+def schema(group: str, **words: Any) -> io.Schema:
+    """An io.Schema; keywords that the running ComfyUI does not know yet are left out."""
+    return io.Schema(
+        category=f"{CATEGORY}/{group}", **{key: word for key, word in words.items() if key in KNOWN}
+    )
+
+
+def advanced(widget: Any) -> Any:
+    """Mark a widget as rarely used; 0.3.75 passes the mark on without reading it."""
+    widget.extra_dict = {**(widget.extra_dict or {}), "advanced": True}
+    return widget
+
+
+def report_output() -> Any:
+    """The text that a musician should read; Preview Any of ComfyUI shows it."""
+    return io.String.Output(
+        display_name="report", tooltip="What was decided and done, in words. Connect Preview Any to read it."
+    )
+
+
+def chosen(value: str, options: Sequence[str], what: str) -> str:
+    """The value, if it is one of the options; older ComfyUI does not check this, and options change."""
+    if value not in options:
+        raise InvalidInputError(
+            f"There is no {what} {value!r} here.",
+            f"Choose one of: {', '.join(options[:12]) or 'nothing is installed'}.",
+        )
+    return value

@@ -1,0 +1,102 @@
+"""What travels on our own sockets, and the sockets."""
+
+from dataclasses import dataclass
+
+from comfy_api.latest import io
+from torch import Tensor
+
+from ...acestep_core.checkpoints.variants import Variant
+from ...acestep_core.networks.config import ModelConfig
+from ...acestep_core.planner.planner import Scribe
+from ...acestep_core.sampling.dcw import WaveletCorrection
+from ...acestep_core.sampling.noise import NoisePlan
+from ...acestep_core.sampling.velocity import Filters
+from ...acestep_core.silence import Silence
+from ...acestep_core.text.conditions import Condition, ConditionWriter
+from ..host.runtime import Managed
+
+Model = io.Custom("ACEGRAPH_MODEL")
+TextEncoder = io.Custom("ACEGRAPH_TEXT_ENCODER")
+Vae = io.Custom("ACEGRAPH_VAE")
+Conditions = io.Custom("ACEGRAPH_CONDITIONS")
+Codes = io.Custom("ACEGRAPH_CODES")
+Planner = io.Custom("ACEGRAPH_PLANNER")
+Noise = io.Custom("ACEGRAPH_NOISE")
+Extras = io.Custom("ACEGRAPH_EXTRAS")
+
+
+@dataclass(frozen=True, eq=False)
+class ModelHandle:
+    """What `Model` carries: the transformer, the semantic codec, and what belongs to both."""
+
+    transformer: Managed
+    codec: Managed | None  # None: the checkpoint brings none
+    config: ModelConfig
+    variant: Variant
+    silence: Silence
+    name: str
+
+    def __repr__(self) -> str:
+        return f"<ACE-Step {self.variant.value} {self.name}>"
+
+
+@dataclass(frozen=True, eq=False)
+class TextHandle:
+    """What `TextEncoder` carries: Qwen3 and the condition encoder in one network, and what writes conditions with them."""
+
+    encoders: Managed
+    writer: ConditionWriter
+
+    def __repr__(self) -> str:
+        return f"<ACE-Step text encoder {self.encoders}>"
+
+
+@dataclass(frozen=True, eq=False)
+class VaeHandle:
+    """What `Vae` carries."""
+
+    vae: Managed
+
+    def __repr__(self) -> str:
+        return f"<ACE-Step VAE {self.vae}>"
+
+
+@dataclass(frozen=True, eq=False)
+class PlannerHandle:
+    """What `Planner` carries: the language model, and what reads and writes with it."""
+
+    managed: Managed
+    scribe: Scribe
+    name: str
+
+    def __repr__(self) -> str:
+        return f"<ACE-Step planner {self.name} {self.managed}>"
+
+
+ConditionList = tuple[Condition, ...]  # what `Conditions` carries: one item per song
+
+
+@dataclass(frozen=True, eq=False)
+class CodeList:
+    """What `Codes` carries: audio codes, one tensor [N] per song."""
+
+    items: tuple[Tensor, ...]
+
+    def __repr__(self) -> str:
+        return f"<audio codes {[len(item) for item in self.items]}>"
+
+
+@dataclass(frozen=True)
+class NoiseChoice:
+    """What `Noise` carries: which noise each song starts from."""
+
+    plan: NoisePlan
+
+
+@dataclass(frozen=True)
+class ExtraSettings:
+    """What `Extras` carries: the sampler's rarely used settings."""
+
+    filters: Filters
+    wavelet: WaveletCorrection | None
+    bf16_schedule: bool

@@ -1,0 +1,82 @@
+"""The estimate of a run's memory grows with all that really takes memory."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from acestep_core.networks.costs import WORKSPACE, encoding_bytes, planning_bytes, sampling_bytes
+from acestep_core.networks.qwen3 import Qwen3Sizes
+from acestep_core.planner.generation import compose_codes
+from acestep_core.planner.token_sampling import Choice
+from support.comfyui.live_memory import LiveMemory
+from support.reference.oracle import SMALL
+from support.reference.planner import pair
+
+RUN = {"songs": 2, "frames": 500, "tokens": 300, "steps": 8, "guided": False, "itemsize": 2}
+
+
+def beyond_the_workspace(**changed) -> int:
+    return sampling_bytes(SMALL, **{**RUN, **changed}) - WORKSPACE
+
+
+@pytest.mark.parametrize(
+    "more", [{"songs": 3}, {"frames": 502}, {"tokens": 301}, {"steps": 9}, {"guided": True}, {"itemsize": 4}]
+)
+def test_whatever_is_more_takes_more(more):
+    assert beyond_the_workspace(**more) > beyond_the_workspace()
+
+
+def test_guidance_takes_as_much_again_as_the_networks_rows_do():
+    long, short = (
+        beyond_the_workspace(frames=frames, tokens=0, steps=0, guided=False) for frames in (1_000, 500)
+    )
+    rows_and_state = long - short  # of 500 frames
+    guided = beyond_the_workspace(tokens=0, steps=0, guided=True) - short
+    assert 0.5 * rows_and_state < guided < rows_and_state
+
+
+def test_twice_the_songs_take_twice_the_memory_but_for_the_steps_tables():
+    one, two = (beyond_the_workspace(songs=songs, steps=0) for songs in (1, 2))
+    assert two == pytest.approx(2 * one, abs=2)
+
+
+def test_an_encoder_takes_memory_per_token():
+    one, two = (encoding_bytes(SMALL.encoder_stack, tokens, 4) - WORKSPACE for tokens in (750, 1_500))
+    assert two == pytest.approx(2 * one, abs=2)
+
+
+def test_a_stack_without_window_writes_no_blocks_out():
+    stack = replace(SMALL.encoder_stack, mlp_width=1)
+    assert encoding_bytes(replace(stack, window=None), 750, 4) < encoding_bytes(stack, 750, 4)
+
+
+PLANNER = Qwen3Sizes(70_000, 128, 384, 4, 4, 2, 64, 1e-6, 1e6)
+
+
+@pytest.mark.parametrize(("rows", "tokens"), [(4, 20_000), (2, 30_000), (9, 40_000)])
+def test_a_planner_remembers_every_token_of_every_row(rows, tokens):
+    told = [planning_bytes(PLANNER, number, tokens, torch.bfloat16) for number in (rows - 1, rows)]
+    itemsize, heads = 2, 2 * PLANNER.num_hidden_layers * PLANNER.num_key_value_heads
+    assert told[1] - told[0] > itemsize * heads * PLANNER.head_dim * tokens
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(("songs", "negative"), [(1, False), (1, True), (4, True)])
+def test_composing_takes_no_more_than_was_told_and_more_than_half_of_it(songs, negative, dtype):
+    planner = pair(PLANNER)[1].to(dtype)
+    prompt, count = list(range(900)), 20
+    told = planning_bytes(PLANNER, songs * (1 + negative), len(prompt) + count, dtype, 0) - WORKSPACE
+    with LiveMemory(torch.device("cpu"), planner.parameters()) as live:
+        compose_codes(
+            planner,
+            prompt,
+            prompt[:500] if negative else None,
+            range(1_000, 65_000),
+            999,
+            count,
+            list(range(songs)),
+            Choice(),
+            may_stop=True,
+        )
+    assert 0.5 * told < live.peak < told

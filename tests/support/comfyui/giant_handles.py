@@ -1,0 +1,96 @@
+"""What Load ACE-Step outputs for checkpoints of published size, out of tensors that hold nothing (see `fake_gpu`)."""
+
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import torch
+
+from support.comfyui.handles import core
+from support.tiny.shapes import (
+    FULL_QWEN,
+    FULL_SIZE,
+    FULL_SIZE_XL,
+    FULL_VAE,
+    Shapes,
+    model_shapes,
+    qwen_shapes,
+    vae_shapes,
+)
+
+CONFIGS = {"2B": FULL_SIZE, "XL": FULL_SIZE_XL}
+
+
+class Giant(NamedTuple):
+    """The sockets of one checkpoint."""
+
+    model: Any
+    text: Any
+    vae: Any
+
+
+class EmptyFile:
+    """A file of any size without content."""
+
+    path, mapped = Path("giant.safetensors"), None
+
+    def open(self) -> None:
+        return None
+
+
+@dataclass(frozen=True)
+class EmptyEntry:
+    """A tensor of such a file, as `Weights` reads it."""
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    file: EmptyFile
+    nbytes: int = 0
+
+    def copies(self, dtype: torch.dtype | None) -> bool:
+        return False
+
+    def read(self, mapped: None, dtype: torch.dtype | None = None) -> torch.Tensor:
+        return torch.empty(self.shape, dtype=dtype or self.dtype)
+
+
+def giant_handles(
+    pack: ModuleType, tokenizer: Path, size: str = "2B", variant: str = "TURBO", weights: str = "bf16"
+) -> Giant:
+    """To be called inside of `fake_gpu`. tokenizer: a folder with a tokenizer.json; weights: as the loader's picker."""
+    load, runtime, sockets = (
+        import_module(f"{pack.__name__}.nodes.{name}") for name in ("load", "host.runtime", "wires.sockets")
+    )
+    config, sizes, parts, oobleck = (
+        core(pack, name) for name in ("config", "text_encoder", "checkpoint", "load")
+    )
+
+    def empty(shapes: Shapes) -> Any:
+        entries = {
+            key: EmptyEntry(tuple(shape), torch.bfloat16, EmptyFile()) for key, shape in shapes.items()
+        }
+        return core(pack, "checkpoints.weights").Weights(entries)
+
+    checkpoint = parts.Checkpoint(
+        parts.ModelFiles(
+            empty(model_shapes(CONFIGS[size])),
+            config.ModelConfig.from_json(CONFIGS[size]),
+            core(pack, "checkpoints.variants").Variant[variant],
+            None,
+        ),
+        parts.TextFiles(empty(qwen_shapes(FULL_QWEN)), sizes.Qwen3Sizes.from_json(FULL_QWEN), tokenizer),
+        parts.VaeFiles(empty(vae_shapes(FULL_VAE)), config.VaeConfig.from_json(FULL_VAE)),
+    )
+    silence, wanted = (
+        core(pack, "silence").Silence(torch.empty(1, 15_000, 64)),
+        runtime.WEIGHT_DTYPES[weights],
+    )
+    computing = runtime.compute_dtype(runtime.Role.VAE, wanted)
+    vae = runtime.Managed(oobleck.load_vae(checkpoint, computing), runtime.Role.VAE, computing, whole=True)
+    return Giant(
+        load.model_handle(checkpoint, silence, wanted, size),
+        load.text_handle(checkpoint, silence, wanted),
+        sockets.VaeHandle(vae),
+    )

@@ -1,0 +1,219 @@
+"""A real ComfyUI inside this process: started once, in folders of its own, with graphs run by its own executor."""
+
+import asyncio
+import importlib
+import itertools
+import logging
+import sys
+import uuid
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from support.comfyui.graphs import Graph, Info, Node, Prompt
+
+PACK = Path(__file__).resolve().parents[3]
+BUILTIN = "comfy_extras"
+
+
+class Progress(NamedTuple):
+    """One move of a node's progress bar."""
+
+    node: str
+    value: float
+    total: float
+    preview: Any
+
+
+class Log(logging.Handler):
+    """Keeps what is logged."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+
+
+@dataclass
+class Host:
+    """The running ComfyUI. Its modules are looked up by name, for importing them early would start it."""
+
+    base: Path
+    server: Any
+    events: list[tuple[str, dict[str, Any]]]
+
+    def module(self, name: str) -> Any:
+        return importlib.import_module(name)
+
+    def info(self, class_type: str) -> Info:
+        """What /object_info says of a node."""
+        node = self.module("nodes").NODE_CLASS_MAPPINGS[class_type]
+        if hasattr(node, "GET_NODE_INFO_V1"):
+            return node.GET_NODE_INFO_V1()
+        outputs = node.RETURN_TYPES
+        return {
+            "input": node.INPUT_TYPES(),
+            "output": outputs,
+            "output_name": getattr(node, "RETURN_NAMES", outputs),
+        }
+
+    def graph(self) -> Graph:
+        return Graph(self.info)
+
+    def interrupt(self) -> None:
+        """Press Stop."""
+        self.module("comfy.model_management").interrupt_current_processing(True)
+
+    def close(self) -> None:
+        self.server.loop.close()
+
+
+def start(comfyui: Path, base: Path) -> Host:
+    """Import ComfyUI in the one order that works; `base` holds the sub-folders that it expects."""
+    sys.path.insert(0, str(comfyui))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        args = importlib.import_module("comfy.cli_args").args
+        args.cpu, args.base_directory, args.disable_api_nodes = True, str(base), True
+        importlib.import_module("utils.extra_config")  # once nodes.py is imported, `utils` is another module
+        nodes = importlib.import_module("nodes")
+        importlib.import_module("execution")
+        server = importlib.import_module("server")
+        asyncio.run(nodes.init_public_apis())
+        prompt_server = server.PromptServer(asyncio.new_event_loop())
+        failed = asyncio.run(nodes.init_builtin_extra_nodes())
+    assert not failed, f"ComfyUI's own nodes cannot be imported: {failed}"
+    events: list[tuple[str, dict[str, Any]]] = []
+    prompt_server.send_sync = lambda event, data, sid=None: events.append((event, data))
+    return Host(base, prompt_server, events)
+
+
+def load_pack(host: Host, name: str = "acestep-graph") -> ModuleType:
+    """Load the pack as ComfyUI does; what ComfyUI would only log is an error here."""
+    nodes, folder, log = host.module("nodes"), str(host.base / "custom_nodes" / name), Log()
+    logging.getLogger().addHandler(log)
+    try:
+        loaded = asyncio.run(nodes.load_custom_node(folder))
+    finally:
+        logging.getLogger().removeHandler(log)
+    if not loaded:
+        told = "\n".join(logging.Formatter().format(record) for record in log.records)
+        raise ImportError(f"ComfyUI cannot load the pack:\n{told}")
+    return sys.modules[folder.replace(".", "_x_")]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What became of a prompt."""
+
+    refused: str  # why validation let nothing run; empty if something ran
+    node_errors: Mapping[str, Any]  # of validation
+    success: bool = False
+    interrupted: bool = False
+    failure: Mapping[str, Any] | None = (
+        None  # node_id, node_type, exception_type, exception_message, traceback
+    )
+    outputs: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    ui: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    ran: tuple[str, ...] = ()
+    cached: tuple[str, ...] = ()
+    progress: tuple[Progress, ...] = ()
+    base: Path = Path()
+
+    def __getitem__(self, link: Sequence[Any]) -> Any:
+        """The value of an output: run[decode["audio"]]."""
+        node, slot = link
+        return self.outputs[node][slot]
+
+    @property
+    def error(self) -> str:
+        """The sentence that the failing node shows."""
+        return self.failure["exception_message"].strip() if self.failure else ""
+
+    def files(self, node: Node) -> list[Path]:
+        """The files that an output node lists, in its order."""
+        listed = itertools.chain.from_iterable(
+            v for v in self.ui[node.id].values() if isinstance(v, list | tuple)
+        )
+        entries = [entry for entry in listed if isinstance(entry, Mapping) and "filename" in entry]
+        return [self.base / entry["type"] / entry["subfolder"] / entry["filename"] for entry in entries]
+
+
+class Runner:
+    """Runs prompts one after the other; results stay cached between them as they do on a server."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._execution = host.module("execution")
+        self.executor = self._execution.PromptExecutor(
+            host.server, cache_type=self._execution.CacheType.CLASSIC, cache_args={"lru": 0, "ram": 0}
+        )
+
+    def __call__(self, graph: Graph | Prompt, stop_at: tuple[Node, float] | None = None) -> Run:
+        """stop_at: press Stop when that node's progress bar reaches that value; 0 is when the node starts."""
+        prompt = graph.prompt if isinstance(graph, Graph) else graph
+        key = uuid.uuid4().hex
+        valid, error, outputs, node_errors = asyncio.run(self._execution.validate_prompt(key, prompt, None))
+        if not valid:
+            return Run(refused=f"{error['message']} {error['details']}".strip(), node_errors=node_errors)
+        progress = self._execute(prompt, key, outputs, stop_at)
+        return self._result(prompt, node_errors, progress)
+
+    def _execute(
+        self, prompt: Prompt, key: str, outputs: Any, stop_at: tuple[Node, float] | None
+    ) -> list[Progress]:
+        moves: list[Progress] = []
+        stop_node, stop_value = (stop_at[0].id, stop_at[1]) if stop_at else (None, 0)
+        context = self._host.module("comfy_execution.utils").get_executing_context
+        state = self._host.module("comfy_execution.progress").get_progress_state
+        utils = self._host.module("comfy.utils")
+        throw = self._host.module("comfy.model_management").throw_exception_if_processing_interrupted
+        events = self._host.events
+
+        def moved(
+            value: float, total: float, preview: Any, prompt_id: Any = None, node_id: Any = None
+        ) -> None:
+            node = node_id or context().node_id
+            moves.append(Progress(node, value, total, preview))
+            state().update_progress(node, value, total, preview)
+            if node == stop_node and stop_value and value >= stop_value:
+                self._host.interrupt()
+            throw()
+
+        def sent(event: str, data: Any, sid: Any = None) -> None:
+            events.append((event, data))
+            if event == "executing" and data["node"] == stop_node and not stop_value:
+                self._host.interrupt()
+
+        events.clear()
+        self._host.server.send_sync = sent
+        utils.set_progress_bar_global_hook(moved)
+        try:
+            self.executor.execute(prompt, key, {"client_id": "tests"}, outputs)
+        finally:
+            utils.set_progress_bar_global_hook(None)
+        return moves
+
+    def _result(self, prompt: Prompt, node_errors: Mapping[str, Any], progress: Sequence[Progress]) -> Run:
+        messages = dict(self.executor.status_messages)
+        kept = {node: self.executor.caches.outputs.get(node) for node in prompt}
+        return Run(
+            refused="",
+            node_errors=node_errors,
+            success="execution_success" in messages,
+            interrupted="execution_interrupted" in messages,
+            failure=messages.get("execution_error"),
+            outputs={node: [slot[0] for slot in entry.outputs] for node, entry in kept.items() if entry},
+            ui=self.executor.history_result["outputs"],
+            ran=tuple(
+                data["node"] for event, data in self._host.events if event == "executing" and data["node"]
+            ),
+            cached=tuple(messages["execution_cached"]["nodes"]),
+            progress=tuple(progress),
+            base=self._host.base,
+        )

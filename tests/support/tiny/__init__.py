@@ -1,0 +1,1 @@
+"""Tiny checkpoints with random weights, in every layout."""

@@ -1,0 +1,1 @@
+"""What nodes are called in every language, and what shared workflows rely on."""

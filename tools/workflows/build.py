@@ -1,0 +1,126 @@
+"""Writes example_workflows/*.json and their pictures with the real editor.
+
+    python -m tools.workflows.build            all of them
+    python -m tools.workflows.build cover      some
+
+Needs what `python tests/support/comfyui/fetch.py --env --browser` fetches.
+"""
+
+import io
+import json
+import sys
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import tomllib
+from PIL import Image
+
+from support.comfyui import fetch
+from support.comfyui import host as comfy_host
+from support.comfyui import models as comfy_models
+from support.comfyui.editor import BUILDER, Editor, browser
+from support.comfyui.server import Server
+from tools.workflows import edits as workflow_edits
+from tools.workflows import plans as workflow_plans
+from tools.workflows import recording
+from tools.workflows import songs as workflow_songs
+from tools.workflows import stems as workflow_stems
+from tools.workflows.page import Page, places, view_of
+
+FOLDER = comfy_host.PACK / "example_workflows"
+PAGES = (
+    *(workflow_songs.text2music, workflow_songs.instrumental, workflow_songs.reference_timbre),
+    *(workflow_edits.cover, workflow_edits.cover_strengths, workflow_edits.codes),
+    *(workflow_edits.repaint, workflow_edits.extend),
+    *(workflow_stems.extract, workflow_stems.lego, workflow_stems.complete, workflow_stems.stems),
+    *(workflow_songs.retake, workflow_songs.custom_schedule),
+    *(workflow_plans.plan, workflow_plans.compose, workflow_plans.four_songs),
+    *(workflow_plans.inspire, workflow_plans.understand),
+)
+NAMESPACE = uuid.UUID("6f0f8a52-5f6e-4c5c-9a55-0ace57e90000")
+PICTURE_WIDTH, PICTURE_QUALITY = 960, 80
+ONLY_THE_GRAPH = """
+  body * { visibility: hidden; }
+  #graph-canvas, .dom-widget, .dom-widget * { visibility: visible; }
+"""
+
+
+def version() -> str:
+    """Of the pack."""
+    with (comfy_host.PACK / "pyproject.toml").open("rb") as opened:
+        return tomllib.load(opened)["project"]["version"]
+
+
+def prepared(folder: Path) -> Path:
+    """A base directory with the pack, the tiny models under the published names, and the demo recording."""
+    base = comfy_models.make_base(folder / "base", comfy_host.PACK)
+    comfy_models.link(comfy_models.build(folder / "tiny"), base / "models")
+    recording.write(base / "input")
+    return base
+
+
+@contextmanager
+def running_editor() -> Iterator[Editor]:
+    """An editor with the frontend that ComfyUI 0.3.75 brings; it ends with the block."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        server = stack.enter_context(Server(fetch.comfyui_dir(), prepared(folder)))
+        yield Editor(stack.enter_context(browser()), server)
+
+
+def written(workflow: dict[str, Any]) -> str:
+    """A workflow as its file holds it."""
+    return json.dumps(workflow, indent=2, ensure_ascii=False) + "\n"
+
+
+def made(editor: Editor, page: Page) -> dict[str, Any]:
+    """The workflow, built in the editor and read back from it."""
+    items = page.specification(version())
+    sizes = editor.js(f"(items) => {BUILDER}.build(items)", items)
+    spots, groups = places(page, {int(key): size for key, size in sizes.items()})
+    collapsed = [item.id for item in page.items if item.look.get("collapsed")]
+    given = [{str(key): list(spot) for key, spot in spots.items()}, groups, view_of(groups), collapsed]
+    editor.js(f"([spots, groups, view, collapsed]) => {BUILDER}.place(spots, groups, view, collapsed)", given)
+    editor.page.wait_for_timeout(300)
+    workflow = json.loads(editor.js(f"() => {BUILDER}.text()"))
+    return {**workflow, "id": str(uuid.uuid5(NAMESPACE, page.name)), "extra": {"ds": view_of(groups)}}
+
+
+def picture(editor: Editor, workflow: dict[str, Any]) -> bytes:
+    """A JPEG of the whole graph, drawn large so that text is drawn too, and then reduced."""
+    frames = [group["bounding"] for group in workflow["groups"]]
+    width = round(max(x + w for x, _, w, _ in frames)) + 40
+    height = round(max(y + h for _, y, _, h in frames)) + 40
+    editor.page.set_viewport_size({"width": width, "height": height})
+    editor.js(
+        "() => { app.canvas.ds.scale = 1; app.canvas.ds.offset = [20, 20]; app.canvas.setDirty(true, true); }"
+    )
+    style = editor.page.add_style_tag(content=ONLY_THE_GRAPH)
+    editor.page.wait_for_timeout(600)
+    shot = Image.open(io.BytesIO(editor.page.screenshot())).convert("RGB")
+    style.evaluate("(element) => element.remove()")
+    shot = shot.resize((PICTURE_WIDTH, round(PICTURE_WIDTH * height / width)), Image.Resampling.LANCZOS)
+    kept = io.BytesIO()
+    shot.save(kept, "JPEG", quality=PICTURE_QUALITY, optimize=True)
+    return kept.getvalue()
+
+
+def main() -> None:
+    """Write the workflows that are asked for."""
+    wanted = [make() for make in PAGES if not sys.argv[1:] or make.__name__ in sys.argv[1:]]
+    FOLDER.mkdir(exist_ok=True)
+    with running_editor() as editor:
+        editor.js("() => app.extensionManager.setting.set('Comfy.Graph.CanvasInfo', false)")
+        for page in wanted:
+            workflow = made(editor, page)
+            (FOLDER / f"{page.name}.json").write_text(written(workflow), encoding="utf-8")
+            (FOLDER / f"{page.name}.jpg").write_bytes(picture(editor, workflow))
+            print(page.name)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,162 @@
+"""What several example workflows have in common: the model files, the loader, a song made on the spot, the way out."""
+
+from typing import Any
+
+from tools.workflows import recording
+from tools.workflows.page import BLUE, GREY, VIOLET, Item, Page, Wire
+
+FILES = "https://huggingface.co/Comfy-Org/ace_step_1.5_ComfyUI_files/resolve/main/split_files"
+TURBO_FILE, BASE_FILE = "acestep_v1.5_turbo.safetensors", "acestep_v1.5_base.safetensors"
+TEXT_FILE, VAE_FILE = "qwen_0.6b_ace15.safetensors", "ace_1.5_vae.safetensors"
+FIXED = {"control_after_generate": "fixed"}
+SAMPLER_HEIGHT = 660  # with its picture
+CAPTION = (
+    "warm indie pop, female lead vocal, fingerpicked acoustic guitar, brushed drums, upright bass, "
+    "soft backing vocals in the chorus, intimate and hopeful"
+)
+LYRICS = """[Verse]
+The kettle sings before the sun
+My coat still smells of rain
+I count the windows one by one
+From this slow morning train
+
+[Chorus]
+Carry me over the river
+Carry me over the snow
+If home is the light you leave burning
+Then home is the way that I go
+
+[Outro]
+The way that I go"""
+
+
+def model(name: str, folder: str) -> dict[str, str]:
+    """What the editor needs to offer a missing file for download."""
+    return {"name": name, "url": f"{FILES}/{folder}/{name}", "directory": folder}
+
+
+def model_lines(file: str) -> str:
+    """Where to get the files, for a note."""
+    parts = (
+        model(file, "diffusion_models"),
+        model(TEXT_FILE, "text_encoders"),
+        model(VAE_FILE, "vae"),
+    )
+    return "\n".join(f"- [{part['name']}]({part['url']}) in models/{part['directory']}" for part in parts)
+
+
+def opening(
+    page: Page, what: str, first: list[str], file: str = TURBO_FILE, height: int = 0, more: str = ""
+) -> Item:
+    """The left end of every page: a note, and the loader. more: further files."""
+    page.group("Start here", BLUE)
+    steps = "\n".join(f"{place}. {step}" for place, step in enumerate(first, start=1))
+    text = f"# {page.title}\n{what}\n\n## Change first\n{steps}\n\n## Files\n{model_lines(file)}{more}"
+    page.note("Read me", text, height=height)
+    return loader(page, file)
+
+
+def loader(page: Page, file: str = TURBO_FILE) -> Item:
+    """The loader, which also knows where its files come from."""
+    parts = [(file, "diffusion_models"), (TEXT_FILE, "text_encoders"), (VAE_FILE, "vae")]
+    look = {"width": 400, "models": [model(*part) for part in parts]}
+    return page.add("AceGraphLoad", look, model=file, text_encoder=TEXT_FILE, vae=VAE_FILE)
+
+
+def words(page: Page, load: Item, title: str = "Words", **fields: Any) -> Item:
+    """Caption, lyrics and the rest."""
+    look = {"title": title, "width": fields.pop("width", 400), "height": fields.pop("height", 560)}
+    return page.add("AceGraphEncodeConditions", look, text_encoder=load["text_encoder"], **fields)
+
+
+def text(page: Page, title: str, value: str, height: int) -> Wire:
+    """A text that several nodes read."""
+    look = {"title": title, "width": 340, "height": height}
+    return page.add("PrimitiveStringMultiline", look, value=value)["STRING"]
+
+
+def length_of(page: Page, load: Item, conditions: Item, seconds: float) -> Item:
+    """A silence of so many seconds, of which the words are told as well."""
+    silence = page.add("AceGraphSilenceLatent", {"width": 300}, model=load["model"], seconds=seconds)
+    conditions.wires["source"] = silence["latent"]
+    return silence
+
+
+def sampler(page: Page, load: Item, conditions: Item, source: Wire, title: str = "", **settings: Any) -> Item:
+    """The Sampler, with room for the picture it shows; the seed stays as it is unless asked for otherwise."""
+    look = {"height": SAMPLER_HEIGHT, **({"title": title} if title else {})}
+    fields = {**FIXED, "conditions": conditions["conditions"], "source": source, **settings}
+    return page.add("AceGraphSampler", {"width": 300, **look}, model=load["model"], **fields)
+
+
+def decoded(page: Page, load: Item, played: Item) -> Item:
+    return page.add("AceGraphOobleckDecode", {"width": 300}, vae=load["vae"], latent=played["latent"])
+
+
+def saved(
+    page: Page, audio: Wire, conditions: Item | None, name: str, title: str = "", **settings: str
+) -> Item:
+    """Save Audio, with the words as tags."""
+    look = {"width": 340, **({"title": title} if title else {})}
+    tags = {"conditions": conditions["conditions"]} if conditions else {}
+    return page.add(
+        "AceGraphSaveAudio", look, audio=audio, filename_prefix=f"audio/{name}", **tags, **settings
+    )
+
+
+def told(page: Page, report: Wire, title: str = "What was done") -> Item:
+    """A report, to be read after the run."""
+    return page.add("PreviewAny", {"title": title, "width": 340, "height": 170}, source=report)
+
+
+def finish(page: Page, load: Item, conditions: Item, played: Item, name: str) -> Item:
+    """The right end of a page: decoder, file, report."""
+    page.group("Listen", VIOLET)
+    save = saved(page, decoded(page, load, played)["audio"], conditions, name)
+    told(page, played["report"])
+    return save
+
+
+def upload(what: str = "a song of yours") -> str:
+    """The step of a note that a plain install needs first: ComfyUI runs nothing while a recording is missing."""
+    how = "*choose file to upload*, or the folder beside the name"
+    return f"*Your recording*: upload {what} ({how}); only the demo brings one along. The grey group can make a song instead."
+
+
+def recorded(page: Page) -> Item:
+    """Load Audio with the demo recording."""
+    return page.add("LoadAudio", {"title": "Your recording", "width": 300}, audio=recording.NAME)
+
+
+def made_here(page: Page, load: Item, audio: Item, under: str, seconds: float = 30.0) -> Wire:
+    """A group in the lower row that is off; switched on, its song takes the place of the recording.
+
+    Bypassed, the last two nodes hand the recording on. Otherwise the first puts the new song before it, and the second
+    cuts the recording off.
+    """
+    page.group(
+        "Off: a song made here. Upload any sound, Ctrl-drag over this, press Ctrl+B",
+        GREY,
+        under=under,
+        off=True,
+    )
+    fields = {"caption": "calm piano and strings, slow film score", "instrumental": True}
+    conditions = words(page, load, "Words", **fields)
+    silence = length_of(page, load, conditions, seconds)
+    played = sampler(page, load, conditions, silence["latent"], "Sampler")
+    song = decoded(page, load, played)
+    page.column()
+    join = {"title": "Put before the recording", "width": 300}
+    both = page.add("AudioConcat", join, audio1=audio["AUDIO"], audio2=song["audio"], direction="before")
+    page.column()
+    cut = {"title": "Cut the recording off", "width": 300}
+    alone = page.add("TrimAudioDuration", cut, audio=both["AUDIO"], start_index=0.0, duration=seconds)
+    silence.look["title"], song.look["title"] = "Length", "Decoder"
+    for item in (conditions, silence, played, song):
+        item.look["collapsed"] = True
+    return alone["AUDIO"]
+
+
+def listened(page: Page, load: Item, file: Wire) -> Item:
+    """The recording as a latent."""
+    return page.add("AceGraphOobleckEncode", {"width": 300}, vae=load["vae"], audio=file)
