@@ -218,7 +218,7 @@ def test_small_weights_stay_small_where_fp32_is_computed_and_sound_like_large_on
         monkeypatch.setattr(mm, "should_use_bf16", lambda *given, **more: False)
         small, small_sizes = made()
         monkeypatch.setattr(pack.nodes.load, "storage", lambda role, in_file, wanted, computing: computing)
-        monkeypatch.setattr(pack.nodes.load_planner, "storage", pack.nodes.runs.precision.storage)
+        monkeypatch.setattr(pack.nodes.load_planner, "storage", pack.nodes.load.storage)
         large, large_sizes = made()
     assert_same(small, large)
     assert set(small_sizes) == set(large_sizes) > {ENCODERS, TRANSFORMER, VAE}

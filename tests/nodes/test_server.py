@@ -199,7 +199,9 @@ def test_a_planner_shows_a_bar_and_a_line_of_text_under_its_node(server):
         ]
         lines = [text for node, text in done.captions if node == nodes[kind].id]
         assert moves == sorted(set(moves))
-        assert [int(line.split(" / ")[0]) for line in lines] == moves
+        assert [
+            int(re.match(r"\d+", line)[0]) for line in lines
+        ] == moves  # a slow machine shows a plan's tokens
     assert re.fullmatch(r"50 / 50 codes for each of 2 songs at [\d.]+ per second", lines[-1])
 
 

@@ -64,7 +64,8 @@ def giant_handles(
         import_module(f"{pack.__name__}.nodes.{name}") for name in ("load", "host.runtime", "wires.sockets")
     )
     config, sizes, parts, oobleck = (
-        core(pack, name) for name in ("config", "text_encoder", "checkpoint", "load")
+        core(pack, name)
+        for name in ("networks.config", "networks.qwen3", "checkpoints.checkpoint", "checkpoints.load")
     )
 
     def empty(shapes: Shapes) -> Any:
