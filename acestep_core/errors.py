@@ -1,18 +1,21 @@
 """What a user of this package can get wrong, said in two sentences: the problem, then the remedy."""
 
+from typing import Any
+
 import torch
 
 
 class AceStepError(Exception):
     """Something the user can fix: what is wrong, then what to do about it."""
 
-    def __init_subclass__(cls) -> None:
-        cls.__module__ = "ACE-Step"  # hosts show it before the name; of a pack it would be a path on the disk
-
     def __init__(self, problem: str, remedy: str) -> None:
         super().__init__(f"{problem}\n{remedy}")
         self.problem = problem
         self.remedy = remedy
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copied and pickled by what it was made of; `args`, which Python would take, hold the joined text."""
+        return type(self), (self.problem, self.remedy)
 
 
 class UnsupportedCheckpointError(AceStepError):
@@ -24,7 +27,11 @@ class InvalidInputError(AceStepError):
 
 
 class InvalidAudioError(AceStepError):
-    """Sound that cannot be read, written or used."""
+    """Sound that cannot be read or used."""
+
+
+class FileError(AceStepError):
+    """A file that cannot be written where it was to go."""
 
 
 class DeviceFullError(AceStepError, torch.OutOfMemoryError):

@@ -8,7 +8,7 @@ import secrets
 from pathlib import Path
 from typing import Any
 
-from .errors import InvalidAudioError, UnsupportedCheckpointError
+from .errors import FileError, UnsupportedCheckpointError
 
 
 def write_whole(path: Path, content: bytes | memoryview) -> None:
@@ -21,7 +21,7 @@ def write_whole(path: Path, content: bytes | memoryview) -> None:
             os.fsync(file.fileno())
         part.replace(path)
     except OSError as error:
-        raise InvalidAudioError(
+        raise FileError(
             f"{path.name} cannot be written to {path.parent}: {error.strerror}.",
             "Choose a shorter name."
             if error.errno == errno.ENAMETOOLONG

@@ -16,6 +16,7 @@ from ..acestep_core.sampling.context import fitted
 from ..acestep_core.text.code_text import MAX_FILE_BYTES, codes_to_json, format_songs, parse_songs, read_codes
 from ..acestep_core.timebase import FRAMES_PER_CODE, seconds_of
 from .host.folders import files_to_load, input_file
+from .host.node import Node
 from .host.output_files import Numbered
 from .host.runtime import Bar, Managed, rest_device, stop_if_asked
 from .wires.limits import refuse_too_long
@@ -27,7 +28,7 @@ EXTENSION, FOLDER = ".json", "codes"  # of what is saved
 NO_FILE = "save codes first"
 
 
-class AudioToCodes(io.ComfyNode):
+class AudioToCodes(Node):
     """A song's melody and rhythm."""
 
     @classmethod
@@ -77,7 +78,7 @@ class AudioToCodes(io.ComfyNode):
         return io.NodeOutput(CodeList(tuple(items)), "\n".join([*lengths(items), *filled]))
 
 
-class CodesToLatent(io.ComfyNode):
+class CodesToLatent(Node):
     """Codes as a source."""
 
     @classmethod
@@ -120,7 +121,7 @@ class CodesToLatent(io.ComfyNode):
         )
 
 
-class CodesFromText(io.ComfyNode):
+class CodesFromText(Node):
     """Codes that somebody wrote down."""
 
     @classmethod
@@ -154,7 +155,7 @@ class CodesFromText(io.ComfyNode):
         return io.NodeOutput(codes, "\n".join(lengths(codes.items)))
 
 
-class CodesToText(io.ComfyNode):
+class CodesToText(Node):
     """Codes to copy, edit or keep in a note."""
 
     @classmethod
@@ -176,7 +177,7 @@ class CodesToText(io.ComfyNode):
         return io.NodeOutput(format_songs(songs_of(codes)))
 
 
-class SaveCodes(io.ComfyNode):
+class SaveCodes(Node):
     """Codes into a small file."""
 
     @classmethod
@@ -211,7 +212,7 @@ class SaveCodes(io.ComfyNode):
         return io.NodeOutput(report, ui={"codes": [saved]})
 
 
-class LoadCodes(io.ComfyNode):
+class LoadCodes(Node):
     """Codes out of a file."""
 
     @classmethod

@@ -13,6 +13,7 @@ from ..acestep_core.planner.requests import Composition
 from ..acestep_core.planner.token_sampling import Choice
 from ..acestep_core.text.code_text import MAX_SONGS
 from ..acestep_core.timebase import seconds_of_codes
+from .host.node import Node
 from .host.runtime import AUTO, rest_device
 from .runs.planning import awake, bytes_for, meter_of
 from .wires.limits import within
@@ -31,7 +32,7 @@ from .wires.song_inputs import (
 PLANNED = "as in the plan"
 
 
-class ComposeCodes(io.ComfyNode):
+class ComposeCodes(Node):
     """Codes for a song, or for several at once."""
 
     @classmethod

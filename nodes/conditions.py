@@ -18,6 +18,7 @@ from ..acestep_core.text.prompts import (
 )
 from ..acestep_core.text.tasks import TASKS, Task
 from ..acestep_core.timebase import FRAMES_PER_CODE, MAX_SECONDS, TIMBRE_FRAMES, seconds_of
+from .host.node import Node
 from .host.runtime import AUTO, rest_device, stop_if_asked
 from .wires.schema import FRAME, advanced, chosen, report_output, schema
 from .wires.sockets import CodeList, Codes, ConditionList, Conditions, TextEncoder, TextHandle
@@ -27,7 +28,7 @@ from .wires.tensors import Latent, frames_of_latent
 DEFAULT_SECONDS = 30.0
 
 
-class EncodeConditions(io.ComfyNode):
+class EncodeConditions(Node):
     """Say what the song should be."""
 
     @classmethod
@@ -162,7 +163,7 @@ class EncodeConditions(io.ComfyNode):
         return io.NodeOutput((condition,), "\n".join((*lines, *unsung)))
 
 
-class BatchConditions(io.ComfyNode):
+class BatchConditions(Node):
     """Several songs in one batch."""
 
     @classmethod

@@ -8,6 +8,7 @@ from ..acestep_core.sampling.masks import chunk_mask, drawn_mask
 from ..acestep_core.sampling.noise import NoisePlan
 from ..acestep_core.text.code_text import MAX_SONGS
 from ..acestep_core.timebase import MAX_SECONDS, FrameSpan, frames_of
+from .host.node import Node
 from .wires.limits import places_of, refuse_too_long, within
 from .wires.schema import FRAME, SEED_MAX, schema
 from .wires.sockets import Model, ModelHandle, Noise, NoiseChoice
@@ -17,7 +18,7 @@ LONGEST_FADE = 60.0  # seconds
 ONE_SONG, EACH_SONG = "one song", "each song"
 
 
-class SilenceLatent(io.ComfyNode):
+class SilenceLatent(Node):
     """A song in which nothing plays yet."""
 
     @classmethod
@@ -61,7 +62,7 @@ class SilenceLatent(io.ComfyNode):
         return io.NodeOutput(latent_of(model.silence.frames(frames).repeat(songs, 1, 1)))
 
 
-class ChunkMask(io.ComfyNode):
+class ChunkMask(Node):
     """Mark the part of a song to generate."""
 
     @classmethod
@@ -132,7 +133,7 @@ class ChunkMask(io.ComfyNode):
         )
 
 
-class Extend(io.ComfyNode):
+class Extend(Node):
     """Make room before and after a song."""
 
     @classmethod
@@ -191,7 +192,7 @@ class Extend(io.ComfyNode):
         return io.NodeOutput({**latent_of(longer), **places_of(latent)}, mask_to_wire(mask[:1]))
 
 
-class Retake(io.ComfyNode):
+class Retake(Node):
     """Choose the noise that songs start from."""
 
     @classmethod

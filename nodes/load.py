@@ -28,6 +28,7 @@ from ..acestep_core.networks.text_encoder import TextEncoder as Qwen
 from ..acestep_core.silence import Silence
 from ..acestep_core.text.conditions import ConditionWriter
 from .host import folders, runtime
+from .host.node import Node
 from .host.runtime import AUTO, OPS, WEIGHT_DTYPES, Bar, Managed, Role
 from .runs.precision import dtype_of, instead, kept_in, storage
 from .wires.schema import advanced, report_output, schema
@@ -69,7 +70,7 @@ class Encoders(nn.Module):
         self.conditions = conditions
 
 
-class Load(io.ComfyNode):
+class Load(Node):
     """Open a checkpoint in any layout."""
 
     @classmethod

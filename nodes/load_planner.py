@@ -13,6 +13,7 @@ from ..acestep_core.checkpoints.planner_files import (
 from ..acestep_core.errors import InvalidInputError
 from ..acestep_core.planner.planner import Scribe
 from .host import folders, runtime
+from .host.node import Node
 from .host.runtime import AUTO, OPS, WEIGHT_DTYPES, Bar, Managed, Role
 from .runs.precision import dtype_of, instead, kept_in, storage
 from .wires.schema import advanced, report_output, schema
@@ -24,7 +25,7 @@ HINTS = ("5hz-lm", "1.7b", "4b")  # parts of the names that planners have
 PROBE = "layers.0.self_attn.q_proj.weight"  # tells the dtype of a file
 
 
-class LoadPlanner(io.ComfyNode):
+class LoadPlanner(Node):
     """Open a planner in any layout."""
 
     @classmethod

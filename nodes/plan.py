@@ -15,6 +15,7 @@ from ..acestep_core.planner.token_sampling import Choice
 from ..acestep_core.text.code_text import MAX_SONGS
 from ..acestep_core.text.prompts import LANGUAGES
 from ..acestep_core.timebase import MAX_SECONDS
+from .host.node import Node
 from .host.runtime import AUTO
 from .runs.planning import awake, meter_of
 from .wires.limits import within
@@ -36,7 +37,7 @@ from .wires.song_inputs import (
 UNIT = "tokens"
 
 
-class Plan(io.ComfyNode):
+class Plan(Node):
     """The figures of a song, thought out before it is played."""
 
     @classmethod
@@ -100,7 +101,7 @@ class Plan(io.ComfyNode):
         return answered(cls, planner, seed, choice, ask)
 
 
-class Understand(io.ComfyNode):
+class Understand(Node):
     """What a recording is."""
 
     @classmethod
@@ -148,7 +149,7 @@ class Understand(io.ComfyNode):
         return answered(cls, planner, seed, choice, partial(planning.understand, planner.scribe, heard))
 
 
-class Inspire(io.ComfyNode):
+class Inspire(Node):
     """A whole song out of one sentence."""
 
     @classmethod
@@ -205,7 +206,7 @@ class Inspire(io.ComfyNode):
         return answered(cls, planner, seed, choice, ask)
 
 
-class Format(io.ComfyNode):
+class Format(Node):
     """Rough words in the form that the model likes."""
 
     @classmethod

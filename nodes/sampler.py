@@ -11,6 +11,7 @@ from ..acestep_core.sampling.repaint import RepaintStrength
 from ..acestep_core.sampling.settings import SOLVERS, Settings
 from ..acestep_core.sampling.velocity import Filters
 from ..acestep_core.timebase import seconds_of
+from .host.node import Node
 from .host.runtime import AUTO
 from .runs.sampling import job_of, play, report, wired_mask
 from .wires.limits import within
@@ -32,7 +33,7 @@ MOST_TIMES = 1001  # by wire
 NO_EXTRAS = ExtraSettings(Filters(), None, bf16_schedule=False)
 
 
-class Sampler(io.ComfyNode):
+class Sampler(Node):
     """Play a task."""
 
     @classmethod

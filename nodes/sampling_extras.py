@@ -4,6 +4,7 @@ from comfy_api.latest import io
 
 from ..acestep_core.sampling.dcw import MODES, WaveletCorrection
 from ..acestep_core.sampling.velocity import Filters
+from .host.node import Node
 from .wires.limits import within
 from .wires.schema import chosen, schema
 from .wires.sockets import Extras, ExtraSettings
@@ -12,7 +13,7 @@ NO_CORRECTION = "none"
 MOST_CLAMP, MOST_EMA = 10.0, 0.95
 
 
-class SamplingExtras(io.ComfyNode):
+class SamplingExtras(Node):
     """Settings that few songs need."""
 
     @classmethod

@@ -15,6 +15,7 @@ from ..acestep_core.sound.levels import FULL_SCALE, LEVELS, fade, peak_of, requi
 from ..acestep_core.sound.resample import resample
 from ..acestep_core.timebase import MAX_SECONDS, SAMPLE_RATE
 from .host.audio_tags import brief_tags, has_room, tagged, workflow_tags
+from .host.node import Node
 from .host.output_files import Numbered, may_hold_metadata
 from .host.runtime import Bar
 from .wires.schema import advanced, chosen, report_output, schema
@@ -33,7 +34,7 @@ class Finish(NamedTuple):
     fade_out: float
 
 
-class SaveAudio(io.ComfyNode):
+class SaveAudio(Node):
     """Songs into the output folder."""
 
     @classmethod
@@ -85,7 +86,7 @@ class SaveAudio(io.ComfyNode):
         )
 
 
-class PreviewAudio(io.ComfyNode):
+class PreviewAudio(Node):
     """Songs to be heard, not kept."""
 
     @classmethod

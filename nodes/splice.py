@@ -7,6 +7,7 @@ from ..acestep_core.sampling.repaint import RepaintStrength
 from ..acestep_core.sound.audio_file import STEREO, Sound, to_model_rate
 from ..acestep_core.sound.splice import splice
 from ..acestep_core.timebase import MAX_SECONDS, SAMPLE_RATE, seconds_of
+from .host.node import Node
 from .wires.limits import within
 from .wires.schema import FRAME, report_output, schema
 from .wires.tensors import Audio, audio_of, mask_of_wire, raw_sound
@@ -14,7 +15,7 @@ from .wires.tensors import Audio, audio_of, mask_of_wire, raw_sound
 LONGEST_CROSSFADE = 10.0
 
 
-class Splice(io.ComfyNode):
+class Splice(Node):
     """New music inside the mask, the original's own samples outside."""
 
     @classmethod

@@ -14,6 +14,7 @@ from ..acestep_core.seeds import generator_of
 from ..acestep_core.sound.levels import peak_of
 from ..acestep_core.sound.reference_audio import timbre_excerpt
 from ..acestep_core.timebase import SAMPLE_RATE, frames_in, samples_of, seconds_of
+from .host.node import Node
 from .host.runtime import AUTO, free_bytes, is_full, stop_if_asked, tile_listener
 from .wires.limits import refuse_too_long
 from .wires.schema import FRAME, SEED_MAX, advanced, chosen, report_output, schema
@@ -26,7 +27,7 @@ EVEN, RANDOM = "even", "random"
 Result = TypeVar("Result")
 
 
-class OobleckEncode(io.ComfyNode):
+class OobleckEncode(Node):
     """Sound to latent."""
 
     @classmethod
@@ -89,7 +90,7 @@ class OobleckEncode(io.ComfyNode):
         return io.NodeOutput(latent_of(latents), "\n".join([size, *sentences(changes), *left, *tiles]))
 
 
-class OobleckDecode(io.ComfyNode):
+class OobleckDecode(Node):
     """Latent to sound."""
 
     @classmethod
@@ -132,7 +133,7 @@ class OobleckDecode(io.ComfyNode):
         return io.NodeOutput(audio_of(audio), "\n".join([f"{size}.", f"Peak: {peaks}.", *told]))
 
 
-class ReferenceTimbre(io.ComfyNode):
+class ReferenceTimbre(Node):
     """The sound of a recording, for a song to take on."""
 
     @classmethod

@@ -7,7 +7,7 @@ from pathlib import Path, PureWindowsPath
 import folder_paths
 from comfy.cli_args import args
 
-from ...acestep_core.errors import InvalidInputError
+from ...acestep_core.errors import FileError, InvalidInputError
 
 BATCH_NUMBER = "%batch_num%"
 FOLDERS = {"output": folder_paths.get_output_directory, "temp": folder_paths.get_temp_directory}
@@ -24,7 +24,7 @@ class Numbered:
                 inside(prefix), FOLDERS[kind]()
             )
         except OSError as error:
-            raise InvalidInputError(
+            raise FileError(
                 f"The folder of {prefix[:80]!r} cannot be made in the {kind} folder: {error.strerror}.",
                 "Choose another name, or a folder that is writable and has room.",
             ) from error

@@ -166,7 +166,7 @@ def test_a_full_disk_leaves_no_half_file(pack, codes, folders, monkeypatch):
 
 def test_a_folder_that_cannot_be_made_is_said(pack, codes, folders):
     (folders[1] / "taken").write_text("a file")
-    with pytest.raises(core(pack, "errors").InvalidInputError, match=r"cannot be made|cannot be written"):
+    with pytest.raises(core(pack, "errors").FileError, match=r"cannot be made|cannot be written"):
         codes.SaveCodes.execute(listed(codes, (1,)), "taken/song")
 
 

@@ -346,7 +346,7 @@ def test_a_full_disk_leaves_no_part_of_a_file(save, errors, output):
     (whole,) = save(audio(seconds=0.1)).files
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
     try:
-        with pytest.raises(errors.InvalidAudioError, match="cannot be written"):
+        with pytest.raises(errors.FileError, match="cannot be written"):
             save(audio(seconds=5))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
@@ -355,12 +355,12 @@ def test_a_full_disk_leaves_no_part_of_a_file(save, errors, output):
 
 def test_a_folder_that_cannot_be_made_is_told(save, errors, output):
     (output / "taken").write_text("a file")
-    with pytest.raises(errors.InvalidInputError, match="cannot be made"):
+    with pytest.raises(errors.FileError, match="cannot be made"):
         save(audio(), "taken/song")
 
 
 def test_a_name_that_is_too_long_is_told(save, errors, output):
-    with pytest.raises(errors.InvalidAudioError, match="cannot be written"):
+    with pytest.raises(errors.FileError, match="cannot be written"):
         save(audio(), "x" * 300)
     assert not left_over(output)
 

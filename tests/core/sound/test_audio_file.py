@@ -9,7 +9,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from acestep_core.errors import AceStepError, InvalidAudioError
+from acestep_core.errors import AceStepError, FileError, InvalidAudioError
 from acestep_core.sound.audio_file import (
     FORMATS,
     AudioFormat,
@@ -45,8 +45,8 @@ def grid(bits: int, samples: int = 5_000) -> torch.Tensor:
     return (steps.double() / full).float()
 
 
-def assert_refused(problem: str, call, *arguments) -> None:
-    with pytest.raises(InvalidAudioError, match=problem) as caught:
+def assert_refused(problem: str, call, *arguments, kind=InvalidAudioError) -> None:
+    with pytest.raises(kind, match=problem) as caught:
         call(*arguments)
     for sentence in (caught.value.problem, caught.value.remedy):
         assert re.fullmatch(r"[^\n]+\.", sentence)
@@ -282,7 +282,7 @@ def test_a_missing_file_is_refused_by_its_name(tmp_path):
 
 def test_a_folder_is_refused(tmp_path):
     assert_refused("cannot be read", read_audio, tmp_path)
-    assert_refused("cannot be written", write_audio, *folder_target(tmp_path))
+    assert_refused("cannot be written", write_audio, *folder_target(tmp_path), kind=FileError)
 
 
 def folder_target(tmp_path):
@@ -414,14 +414,15 @@ def test_a_written_file_has_the_rights_of_any_new_file(tmp_path):
 def test_a_missing_folder_is_refused_and_not_made(tmp_path):
     path = tmp_path / "nowhere" / "song.wav"
 
-    assert_refused("No such file", write_audio, path, tone(0.1), 48_000, WAV16)
+    assert_refused("No such file", write_audio, path, tone(0.1), 48_000, WAV16, kind=FileError)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_where_a_folder_should_be_is_refused(tmp_path):
     (tmp_path / "file").write_bytes(b"kept")
 
-    assert_refused("cannot be written", write_audio, tmp_path / "file" / "song.wav", tone(0.1), 48_000, WAV16)
+    target = tmp_path / "file" / "song.wav"
+    assert_refused("cannot be written", write_audio, target, tone(0.1), 48_000, WAV16, kind=FileError)
     assert (tmp_path / "file").read_bytes() == b"kept"
 
 

@@ -12,7 +12,7 @@ from tools.words import snapshot as node_snapshot
 
 NODES = json.loads(node_snapshot.FILE.read_text(encoding="utf-8"))
 CODES_FILE = "codes.json"
-ERRORS = {"UnsupportedCheckpointError", "InvalidInputError", "InvalidAudioError"}
+ERRORS = {"UnsupportedCheckpointError", "InvalidInputError", "InvalidAudioError", "FileError"}
 
 
 def sockets(*types: str) -> list[tuple[str, str]]:

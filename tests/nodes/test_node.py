@@ -1,0 +1,65 @@
+"""What ComfyUI shows of an error, and what is left of it for those who catch it."""
+
+import pickle
+import traceback
+
+import pytest
+
+
+@pytest.fixture
+def errors(pack):
+    return pack.acestep_core.errors
+
+
+@pytest.fixture
+def failing(pack):
+    from comfy_api.latest import io  # there once the host has started
+
+    class Failing(pack.nodes.host.node.Node):
+        @classmethod
+        def define_schema(cls):
+            return io.Schema(node_id="Failing")
+
+        @classmethod
+        def execute(cls, kind):
+            try:
+                raise OSError("the reason")
+            except OSError as fault:
+                raise kind("The song is too long.", "Shorten it.") from fault
+
+    return Failing
+
+
+def test_every_node_fails_by_name(pack):
+    assert all(issubclass(node, pack.nodes.host.node.Node) for node in pack.nodes.NODES)
+
+
+def test_comfyui_shows_the_name_of_the_package(host, graph, run_graph):
+    node = graph.add("AceGraphCodesFromText", text="no codes")
+    graph.add("PreviewAny", source=node["report"])
+    failure = run_graph(graph).failure
+    assert failure["exception_type"] == "ACE-Step.InvalidInputError"
+    assert "codes.py" in "".join(failure["traceback"])
+
+
+@pytest.mark.parametrize("name", ["InvalidInputError", "FileError", "DeviceFullError"])
+def test_what_is_shown_is_the_error_itself_and_pickles_as_it(failing, errors, name):
+    kind = getattr(errors, name)
+    with pytest.raises(kind) as caught:
+        failing.PREPARE_CLASS_CLONE(None).execute(kind)
+    shown = caught.value
+    assert (type(shown).__module__, type(shown).__qualname__) == ("ACE-Step", name)
+    assert (shown.problem, shown.remedy) == ("The song is too long.", "Shorten it.")
+    assert str(shown.__cause__) == "the reason"
+    log = "".join(traceback.format_exception(shown))
+    assert f"ACE-Step.{name}: The song is too long." in log
+    assert f"errors.{name}" not in log
+    kept = pickle.loads(pickle.dumps(shown))  # noqa: S301
+    assert type(kept) is kind
+    assert kept.remedy == shown.remedy
+
+
+def test_an_error_that_is_none_of_ours_comes_as_it_is(failing):
+    with pytest.raises(ZeroDivisionError) as caught:
+        failing.execute(lambda *_: 1 / 0)
+    assert type(caught.value) is ZeroDivisionError
