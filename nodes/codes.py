@@ -1,8 +1,6 @@
 """Audio codes: melody and rhythm of a song in five numbers a second, to keep, to edit and to build on."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
-from typing import cast
 
 import torch
 from comfy_api.latest import io
@@ -10,15 +8,14 @@ from torch import Tensor
 
 from ..acestep_core.errors import InvalidInputError, UnsupportedCheckpointError
 from ..acestep_core.files import write_whole
-from ..acestep_core.networks.audio_codes import AudioCodec
 from ..acestep_core.networks.costs import encoding_bytes
 from ..acestep_core.sampling.context import fitted
 from ..acestep_core.text.code_text import MAX_FILE_BYTES, codes_to_json, format_songs, parse_songs, read_codes
 from ..acestep_core.timebase import FRAMES_PER_CODE, seconds_of
 from .host.folders import files_to_load, input_file
 from .host.node import Node
-from .host.output_files import Numbered
-from .host.runtime import Bar, Managed, rest_device, stop_if_asked
+from .host.output_files import FreeNames
+from .host.runtime import Bar, Managed, rest_device
 from .wires.limits import refuse_too_long
 from .wires.schema import report_output, schema
 from .wires.sockets import CodeList, Codes, Model, ModelHandle
@@ -62,20 +59,19 @@ class AudioToCodes(Node):
         frames = source_of_latent(latent, "latent", model.silence)
         refuse_too_long(frames.shape[1], "latent")
         count = -(-frames.shape[1] // FRAMES_PER_CODE)
-        codec = made_ready(model, managed, count)
         silence = model.silence.frames(FRAMES_PER_CODE).to(managed.device, managed.dtype)
-        bar = Bar(len(frames))
-        items = []
-        for song in frames:
-            shown = song[None].to(managed.device, managed.dtype)
-            with managed.told_if_full():
+        bar, items = Bar(len(frames)), list[Tensor]()
+        with managed.at_work(coding_bytes(model, managed, count)) as codec:
+            for song in frames:
+                shown = song[None].to(managed.device, managed.dtype)
                 items.append(codec.encode(shown, silence)[0].to(rest_device()))
-            bar.move(len(items), len(frames))
+                bar.move(len(items), len(frames))
         missing = count * FRAMES_PER_CODE - frames.shape[1]
         filled = (
             [f"The last code was filled up with {seconds_of(missing):g} s of silence."] if missing else []
         )
-        return io.NodeOutput(CodeList(tuple(items)), "\n".join([*lengths(items), *filled]))
+        codes = CodeList(tuple(items))
+        return io.NodeOutput(codes, "\n".join([*codes.lengths(), *filled]))
 
 
 class CodesToLatent(Node):
@@ -105,19 +101,16 @@ class CodesToLatent(Node):
     @classmethod
     def execute(cls, model: ModelHandle, codes: CodeList) -> io.NodeOutput:
         managed = codec_of(model)
-        longest = max(len(item) for item in codes.items)
-        codec = made_ready(model, managed, longest)
-        bar = Bar(len(codes.items))
-        songs: list[Tensor] = []
-        for item in codes.items:
-            with managed.told_if_full():
+        bar, songs = Bar(len(codes.items)), list[Tensor]()
+        with managed.at_work(coding_bytes(model, managed, codes.longest)) as codec:
+            for item in codes.items:
                 hints = codec.hints(item[None].to(managed.device), managed.dtype)
-            songs.append(fitted(hints.float(), longest * FRAMES_PER_CODE, model.silence))
-            bar.move(len(songs), len(codes.items))
-        padded = [place for place, item in enumerate(codes.items, start=1) if len(item) < longest]
+                songs.append(fitted(hints.float(), codes.longest * FRAMES_PER_CODE, model.silence))
+                bar.move(len(songs), len(codes.items))
+        padded = [number for number, item in enumerate(codes.items, start=1) if len(item) < codes.longest]
         what = f"Filled up with silence to the longest: song {', '.join(map(str, padded))}."
         return io.NodeOutput(
-            latent_of(torch.cat(songs)), "\n".join([*lengths(codes.items), *([what] if padded else [])])
+            latent_of(torch.cat(songs)), "\n".join([*codes.lengths(), *([what] if padded else [])])
         )
 
 
@@ -151,8 +144,8 @@ class CodesFromText(Node):
 
     @classmethod
     def execute(cls, text: str) -> io.NodeOutput:
-        codes = list_of(parse_songs(text))
-        return io.NodeOutput(codes, "\n".join(lengths(codes.items)))
+        codes = CodeList.of(parse_songs(text))
+        return io.NodeOutput(codes, "\n".join(codes.lengths()))
 
 
 class CodesToText(Node):
@@ -174,7 +167,7 @@ class CodesToText(Node):
 
     @classmethod
     def execute(cls, codes: CodeList) -> io.NodeOutput:
-        return io.NodeOutput(format_songs(songs_of(codes)))
+        return io.NodeOutput(format_songs(codes.numbers()))
 
 
 class SaveCodes(Node):
@@ -203,12 +196,12 @@ class SaveCodes(Node):
 
     @classmethod
     def execute(cls, codes: CodeList, filename_prefix: str) -> io.NodeOutput:
-        content = codes_to_json(songs_of(codes)).encode()
-        place = Numbered(filename_prefix)
-        (path,) = place.take(0, EXTENSION)
+        content = codes_to_json(codes.numbers()).encode()
+        names = FreeNames(filename_prefix)
+        (path,) = names.next(0, EXTENSION)
         write_whole(path, content)
-        report = "\n".join([f"Saved as {path.name}.", *lengths(codes.items)])
-        saved = {"filename": path.name, "subfolder": place.subfolder, "type": place.kind}
+        report = "\n".join([f"Saved as {path.name}.", *codes.lengths()])
+        saved = {"filename": path.name, "subfolder": names.subfolder, "type": names.kind}
         return io.NodeOutput(report, ui={"codes": [saved]})
 
 
@@ -250,8 +243,8 @@ class LoadCodes(Node):
             raise InvalidInputError(
                 "No file of codes is chosen.", "Run Save Codes, press R, and choose its file in the list."
             )
-        codes = list_of(read_codes(input_file(file)))
-        return io.NodeOutput(codes, "\n".join(lengths(codes.items)))
+        codes = CodeList.of(read_codes(input_file(file)))
+        return io.NodeOutput(codes, "\n".join(codes.lengths()))
 
 
 def codec_of(model: ModelHandle) -> Managed:
@@ -264,30 +257,7 @@ def codec_of(model: ModelHandle) -> Managed:
     return model.codec
 
 
-def made_ready(model: ModelHandle, managed: Managed, codes: int) -> AudioCodec:
-    """Bring the codec's weights in, with room for a song of so many codes."""
-    stop_if_asked()
+def coding_bytes(model: ModelHandle, managed: Managed, codes: int) -> int:
+    """What the codec takes beside its weights for a song of so many codes."""
     tokens = codes * (FRAMES_PER_CODE + 1)  # each group of frames and its question
-    return cast(
-        AudioCodec, managed.loaded(encoding_bytes(model.config.encoder_stack, tokens, managed.dtype.itemsize))
-    )
-
-
-def list_of(songs: Iterable[Sequence[int]]) -> CodeList:
-    """Numbers as the wire carries them."""
-    return CodeList(tuple(torch.tensor(song, device=rest_device()) for song in songs))
-
-
-def songs_of(codes: CodeList) -> list[list[int]]:
-    """What the wire carries as numbers."""
-    return [item.tolist() for item in codes.items]
-
-
-def lengths(items: Sequence[Tensor]) -> list[str]:
-    """How long the songs are, in codes and in seconds."""
-    sizes = [f"{len(item)} codes, {seconds_of(len(item) * FRAMES_PER_CODE):g} s" for item in items]
-    return (
-        [f"{sizes[0]}."]
-        if len(sizes) == 1
-        else [f"Song {place}: {size}." for place, size in enumerate(sizes, start=1)]
-    )
+    return encoding_bytes(model.config.encoder_stack, tokens, managed.dtype.itemsize)

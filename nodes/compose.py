@@ -6,6 +6,7 @@ from dataclasses import replace
 from comfy_api.latest import io
 from torch import Tensor
 
+from ..acestep_core.interface import AUTO
 from ..acestep_core.planner import requests as planning
 from ..acestep_core.planner.chain_of_thought import Thought, read
 from ..acestep_core.planner.generation import Listener, compose_codes, prompts_of
@@ -14,8 +15,8 @@ from ..acestep_core.planner.token_sampling import Choice
 from ..acestep_core.text.code_text import MAX_SONGS
 from ..acestep_core.timebase import seconds_of_codes
 from .host.node import Node
-from .host.runtime import AUTO, rest_device
-from .runs.planning import awake, bytes_for, meter_of
+from .host.runtime import rest_device
+from .runs.planning import at_work, bytes_for, meter_of
 from .wires.limits import within
 from .wires.planner_inputs import PLAIN, freedom_inputs, guidance_inputs, planner_input, seed_input
 from .wires.schema import advanced, report_output, schema
@@ -172,8 +173,7 @@ def composed(
 ) -> list[Tensor]:
     """One batch of songs."""
     scribe, (rows, tokens) = planner.scribe, size_of(wanted, choice)
-    like = awake(planner, rows * len(seeds), tokens, len(scribe.code_ids))
     words = (wanted.prompt, wanted.negative, scribe.code_ids, scribe.end, wanted.count)
-    how = (seeds, choice, listener, may_stop, like, scribe.records)
-    with planner.managed.told_if_full():
+    with at_work(planner, rows * len(seeds), tokens, len(scribe.code_ids)) as like:
+        how = (seeds, choice, listener, may_stop, like, scribe.records)
         return compose_codes(scribe.planner, *words, *how)

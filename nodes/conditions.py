@@ -5,6 +5,7 @@ from dataclasses import replace
 from comfy_api.latest import io
 
 from ..acestep_core.errors import InvalidInputError
+from ..acestep_core.interface import AUTO
 from ..acestep_core.networks.costs import encoding_bytes
 from ..acestep_core.text.conditions import LYRIC_TOKENS, Condition
 from ..acestep_core.text.prompts import (
@@ -16,11 +17,11 @@ from ..acestep_core.text.prompts import (
     Brief,
     StemControl,
 )
-from ..acestep_core.text.tasks import TASKS, Task
-from ..acestep_core.timebase import FRAMES_PER_CODE, MAX_SECONDS, TIMBRE_FRAMES, seconds_of
+from ..acestep_core.text.tasks import TASKS, Task, task_named
+from ..acestep_core.timebase import MAX_SECONDS, TIMBRE_FRAMES, seconds_of, seconds_of_codes
 from .host.node import Node
-from .host.runtime import AUTO, rest_device, stop_if_asked
-from .wires.schema import FRAME, advanced, chosen, report_output, schema
+from .host.runtime import rest_device
+from .wires.schema import FRAME, advanced, report_output, schema
 from .wires.sockets import CodeList, Codes, ConditionList, Conditions, TextEncoder, TextHandle
 from .wires.song_inputs import brief_of
 from .wires.tensors import Latent, frames_of_latent
@@ -148,15 +149,13 @@ class EncodeConditions(Node):
         timbre: Latent | None = None,
         global_caption: str = "",
     ) -> io.NodeOutput:
-        stop_if_asked()
         seconds = duration or implied_seconds(source, codes)
         brief = replace(
             brief_of(caption, lyrics, instrumental, language, bpm, key, time_signature, seconds),
-            tracks=named(tracks),
+            tracks=tracks_named(tracks),
             stem=StemControl(global_caption, explicit_mask=False) if global_caption.strip() else None,
         )
-        asked = TASKS[chosen(task, list(TASKS), "task")]
-        condition, lines = write(text_encoder, brief, asked, timbre, codes is not None)
+        condition, lines = encode(text_encoder, brief, task_named(task), timbre, codes is not None)
         unsung = (
             ("instrumental is on, so the lyrics are not sung.",) if instrumental and lyrics.strip() else ()
         )
@@ -196,7 +195,7 @@ class BatchConditions(Node):
         return io.NodeOutput((*first, *(second or ()), *(third or ()), *(fourth or ())))
 
 
-def write(
+def encode(
     handle: TextHandle, brief: Brief, task: Task, timbre: Latent | None, has_codes: bool
 ) -> tuple[Condition, tuple[str, ...]]:
     """The condition of one song, encoded on the text encoder's device but waiting elsewhere, and the report on it."""
@@ -207,8 +206,7 @@ def write(
     )
     encoders, stack = handle.encoders, handle.writer.condition_encoder.lyric_encoder.stack
     heard = TIMBRE_FRAMES * (1 if references is None else len(references))
-    encoders.loaded(encoding_bytes(stack, max(LYRIC_TOKENS, heard), encoders.dtype.itemsize))
-    with encoders.told_if_full():
+    with encoders.at_work(encoding_bytes(stack, max(LYRIC_TOKENS, heard), encoders.dtype.itemsize)):
         condition, report = handle.writer.write(
             brief, task, references, has_codes, device=encoders.device, dtype=encoders.dtype
         )
@@ -220,11 +218,11 @@ def implied_seconds(source: Latent | None, codes: CodeList | None) -> float:
     if source is not None:
         return seconds_of(frames_of_latent(source, "source").shape[1])
     if codes is not None:
-        return seconds_of(FRAMES_PER_CODE * max(len(item) for item in codes.items))
+        return seconds_of_codes(codes.longest)
     return DEFAULT_SECONDS
 
 
-def named(tracks: str) -> tuple[str, ...]:
+def tracks_named(tracks: str) -> tuple[str, ...]:
     """Track names from what was typed: any case, separated by commas or bars, spaces as underscores."""
     names = tuple(
         name.strip().lower().replace(" ", "_") for name in tracks.replace("|", ",").split(",") if name.strip()

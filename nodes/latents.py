@@ -9,7 +9,7 @@ from ..acestep_core.sampling.noise import NoisePlan
 from ..acestep_core.text.code_text import MAX_SONGS
 from ..acestep_core.timebase import MAX_SECONDS, FrameSpan, frames_of
 from .host.node import Node
-from .wires.limits import places_of, refuse_too_long, within
+from .wires.limits import batch_indices, refuse_too_long, within
 from .wires.schema import FRAME, SEED_MAX, schema
 from .wires.sockets import Model, ModelHandle, Noise, NoiseChoice
 from .wires.tensors import Latent, frames_of_latent, latent_of, mask_to_wire, source_of_latent
@@ -189,7 +189,7 @@ class Extend(Node):
         )
         refuse_too_long(left + frames.shape[1] + right, "extended song")
         longer, mask = extended(frames, left, right, model.silence)
-        return io.NodeOutput({**latent_of(longer), **places_of(latent)}, mask_to_wire(mask[:1]))
+        return io.NodeOutput({**latent_of(longer), **batch_indices(latent)}, mask_to_wire(mask[:1]))
 
 
 class Retake(Node):
@@ -264,10 +264,10 @@ class Retake(Node):
         each_song: bool,
         latent: Latent | None = None,
     ) -> io.NodeOutput:
-        places = range(int(within(songs, 1, MAX_SONGS, "number of songs")))
+        numbers = range(int(within(songs, 1, MAX_SONGS, "number of songs")))
         if latent is not None:
             count = len(frames_of_latent(latent, "latent"))
-            places = places_of(latent).get("batch_index", range(count))
-        seeds = tuple(seed + place if each_song else seed for place in places)
-        retakes = tuple(retake_seed + place for place in places)
+            numbers = batch_indices(latent).get("batch_index", range(count))
+        seeds = tuple(seed + number if each_song else seed for number in numbers)
+        retakes = tuple(retake_seed + number for number in numbers)
         return io.NodeOutput(NoiseChoice(NoisePlan(seeds, retakes, variation)))

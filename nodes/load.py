@@ -1,6 +1,6 @@
 """Load ACE-Step: files from ComfyUI's folders become model, text encoder and VAE."""
 
-from dataclasses import replace
+from functools import partial
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
@@ -8,8 +8,9 @@ import torch
 from comfy_api.latest import io
 from torch import nn
 
-from ..acestep_core.checkpoints.checkpoint import Checkpoint
-from ..acestep_core.checkpoints.layouts import open_checkpoint, open_text_encoder, open_vae
+from ..acestep_core.checkpoints.checkpoint import VAE_FILE, Checkpoint
+from ..acestep_core.checkpoints.kinds import Kind, kind_of
+from ..acestep_core.checkpoints.layouts import open_checkpoint
 from ..acestep_core.checkpoints.load import (
     load_codec,
     load_condition_encoder,
@@ -22,38 +23,29 @@ from ..acestep_core.checkpoints.load import (
 )
 from ..acestep_core.checkpoints.variants import Variant
 from ..acestep_core.errors import InvalidInputError
+from ..acestep_core.interface import AUTO
 from ..acestep_core.networks.condition_encoder import ConditionEncoder
+from ..acestep_core.networks.oobleck import Oobleck
 from ..acestep_core.networks.qwen3 import TEXT_FILE, TEXT_FOLDER
 from ..acestep_core.networks.text_encoder import TextEncoder as Qwen
 from ..acestep_core.silence import Silence
 from ..acestep_core.text.conditions import ConditionWriter
 from .host import folders, runtime
 from .host.node import Node
-from .host.runtime import AUTO, OPS, WEIGHT_DTYPES, Bar, Managed, Role
-from .runs.precision import dtype_of, instead, kept_in, storage
+from .host.runtime import OPS, WEIGHT_DTYPES, Bar, Managed, Role
+from .runs.precision import dtype_of, fp16_remark, network
 from .wires.schema import advanced, report_output, schema
 from .wires.sockets import Model, ModelHandle, TextEncoder, TextHandle, Vae, VaeHandle
 
 NO_MODEL = "put a model into models/acestep"
 MODEL_KEYS = ("diffusion_models", "checkpoints")
-MODEL_KINDS, TEXT_KINDS, VAE_KINDS = (
-    ("acestep", "diffusers"),
-    ("qwen3",),
-    ("AutoencoderOobleck",),
-)  # of folders
-KINDS = {
-    "qwen3": "a Qwen3 text encoder",
-    folders.PLANNER: "a planner",
-    "AutoencoderOobleck": "an Oobleck VAE",
-    **dict.fromkeys(MODEL_KINDS, "a music model"),
-}
-VAE_FILE = "ace_1.5_vae.safetensors"
 TURBO_FOLDER, TURBO_FILE = "acestep-v15-turbo", "ace_step_1.5_turbo_aio.safetensors"
+PUBLISHED = {TEXT_FILE: ("text_encoders", "text encoder"), VAE_FILE: ("vae", "VAE")}
 PROBE = "decoder.layers.0.self_attn.q_proj.weight"  # tells the dtype of a file
 
 
-class Parts(NamedTuple):
-    """The pickers of the node."""
+class Selection(NamedTuple):
+    """What the pickers of the node say."""
 
     model: str
     text_encoder: str
@@ -64,10 +56,10 @@ class Parts(NamedTuple):
 class Encoders(nn.Module):
     """Text and condition encoder as one network, which ComfyUI loads and evicts as one."""
 
-    def __init__(self, text: Qwen, conditions: ConditionEncoder) -> None:
+    def __init__(self, text: Qwen, condition_encoder: ConditionEncoder) -> None:
         super().__init__()
         self.text = text
-        self.conditions = conditions
+        self.condition_encoder = condition_encoder
 
 
 class Load(Node):
@@ -76,9 +68,9 @@ class Load(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         folders.register_folder()
-        models = [*folders.folders_in(*MODEL_KINDS), *folders.files_in(*MODEL_KEYS)]
-        texts = [AUTO, *folders.folders_in(*TEXT_KINDS), *folders.files_in("text_encoders")]
-        vaes = [AUTO, *folders.folders_in(*VAE_KINDS), *folders.files_in("vae")]
+        models = [*folders.folders_in(Kind.MODEL), *folders.files_in(*MODEL_KEYS)]
+        texts = [AUTO, *folders.folders_in(Kind.TEXT_ENCODER), *folders.files_in("text_encoders")]
+        vaes = [AUTO, *folders.folders_in(Kind.VAE), *folders.files_in("vae")]
         return schema(
             "loaders",
             node_id="AceGraphLoad",
@@ -135,71 +127,59 @@ class Load(Node):
         cls, model: str, text_encoder: str, vae: str, weight_dtype: str, variant: str = AUTO
     ) -> io.NodeOutput:
         wanted = dtype_of(weight_dtype, Role.TRANSFORMER)
-        checkpoint = found(Parts(model, text_encoder, vae, variant))
+        checkpoint = open_selection(Selection(model, text_encoder, vae, variant))
         bar = Bar(5)
         oobleck = load_vae(checkpoint, runtime.compute_dtype(Role.VAE, wanted))
         bar.move(1, 5)
         exact = next(oobleck.parameters()).dtype == torch.float32  # as a silence must be, wherever it is made
         silence = load_silence(checkpoint, oobleck if exact else None)
         bar.move(2, 5)
-        handle = model_handle(checkpoint, silence, wanted, model)
+        music = model_handle(checkpoint, silence, wanted, model)
         bar.move(4, 5)
         text = text_handle(checkpoint, silence, wanted)
         bar.move(5, 5)
-        vae_dtype = next(oobleck.parameters()).dtype
-        boxed = VaeHandle(Managed(oobleck, Role.VAE, vae_dtype, whole=True))
-        said = report(checkpoint, handle, text, boxed)
-        return io.NodeOutput(
-            handle, text, boxed, "\n".join([said, *instead(wanted, handle.transformer.dtype)])
-        )
+        sound = vae_handle(oobleck)
+        report = opening_report(checkpoint, music, text, sound)
+        remark = fp16_remark(wanted, music.transformer.dtype)
+        return io.NodeOutput(music, text, sound, "\n".join([report, *remark]))
 
 
-def found(parts: Parts) -> Checkpoint:
-    """The checkpoint that the pickers name, with whatever auto stands for."""
-    if parts.model == NO_MODEL:
+def open_selection(selection: Selection) -> Checkpoint:
+    """The checkpoint that the pickers name."""
+    if selection.model == NO_MODEL:
         raise InvalidInputError(
             "No ACE-Step model is installed.",
             f"Put the folder {TURBO_FOLDER} (with vae and {TEXT_FOLDER} beside it) into models/acestep, "
             f"or {TURBO_FILE} into models/checkpoints, and press R to refresh.",
         )
     folders.register_folder()
-    model = picked(parts.model, "model", MODEL_KINDS, *MODEL_KEYS)
-    text = (
-        None
-        if parts.text_encoder == AUTO
-        else picked(parts.text_encoder, "text encoder", TEXT_KINDS, "text_encoders")
-    )
-    vae = None if parts.vae == AUTO else picked(parts.vae, "VAE", VAE_KINDS, "vae")
-    checkpoint = open_checkpoint(model, parts.variant, text, vae)
-    if checkpoint.text is None:
-        checkpoint = replaced(
-            checkpoint, text=open_text_encoder(usual(TEXT_FILE, "text_encoders", "text encoder"))
-        )
-    if checkpoint.vae is None:
-        checkpoint = replaced(checkpoint, vae=open_vae(usual(VAE_FILE, "vae", "VAE")))
-    return checkpoint
+    model = selected_path(selection.model, "model", Kind.MODEL, *MODEL_KEYS)
+    text = selected_part(selection.text_encoder, TEXT_FILE, Kind.TEXT_ENCODER)
+    vae = selected_part(selection.vae, VAE_FILE, Kind.VAE)
+    return open_checkpoint(model, selection.variant, text, vae, published_file)
 
 
-def picked(name: str, part: str, kinds: tuple[str, ...], *keys: str) -> Path:
+def selected_part(name: str, published: str, kind: Kind) -> Path | None:
+    """The file or folder of a part that has a published file of its own; None for auto."""
+    key, part = PUBLISHED[published]
+    return None if name == AUTO else selected_path(name, part, kind, key)
+
+
+def selected_path(name: str, part: str, kind: Kind, *keys: str) -> Path:
     """The file or folder that a picker names; a folder of another kind is refused before its files are read."""
     path = folders.path_of(name, *keys)
-    marked = path.is_dir() and any((path / mark).is_file() for mark in folders.FOLDER_MARKS)
-    kind = folders.kind_of_folder(path) if marked else "unreadable"
-    if kind not in (*kinds, "unreadable"):
+    found = kind_of(path) if path.is_dir() else None
+    if found not in (kind, None):
         raise InvalidInputError(
-            f"The folder {name} is no {part} but {KINDS.get(kind, 'something unknown')}.",
+            f"The folder {name} is no {part} but {found.value}.",
             f"Choose a {part} of ACE-Step 1.5 in this picker.",
         )
     return path
 
 
-def replaced(checkpoint: Checkpoint, **parts: object) -> Checkpoint:
-    """The checkpoint with other parts, checked to fit."""
-    return replace(checkpoint, **parts).checked()
-
-
-def usual(name: str, key: str, part: str) -> Path:
-    """The published single file of a part that the model's own files do not bring; it may lie in a subfolder."""
+def published_file(name: str) -> Path:
+    """A part that the model's own files do not bring, by the name it was published under; it may lie in a subfolder."""
+    key, part = PUBLISHED[name]
     found = [file for file in folders.files_in(key) if PurePath(file).name == name]
     if not found:
         raise InvalidInputError(
@@ -214,32 +194,34 @@ def model_handle(
 ) -> ModelHandle:
     """Transformer and semantic codec, each a network of its own for ComfyUI."""
     files = checkpoint.model_files()
-    computing = runtime.compute_dtype(Role.TRANSFORMER, wanted)
-    stored = storage(Role.TRANSFORMER, files.weights.dtype(PROBE), wanted, computing)
-    transformer = kept_in(load_transformer(checkpoint, OPS, stored), wanted)
+    in_file = files.weights.dtype(PROBE)
+    transformer = network(Role.TRANSFORMER, in_file, wanted, partial(load_transformer, checkpoint, OPS))
     has_codec = any(key.startswith("tokenizer.") for key in files.weights)
-    codec = Managed(load_codec(checkpoint, OPS, stored), Role.CODEC, computing) if has_codec else None
-    return ModelHandle(
-        Managed(transformer, Role.TRANSFORMER, computing), codec, files.config, files.variant, silence, name
-    )
+    codec = network(Role.CODEC, in_file, wanted, partial(load_codec, checkpoint, OPS)) if has_codec else None
+    return ModelHandle(transformer, codec, files.config, files.variant, silence, name)
 
 
 def text_handle(checkpoint: Checkpoint, silence: Silence, wanted: torch.dtype | None) -> TextHandle:
     """Text and condition encoder as one network, and the writer that uses them."""
     files = checkpoint.model_files()
-    computing = runtime.compute_dtype(Role.TEXT, wanted)
-    stored = storage(Role.TEXT, files.weights.dtype(PROBE), wanted, computing)
-    text, conditions = (
-        load_text_encoder(checkpoint, OPS, stored),
-        load_condition_encoder(checkpoint, OPS, stored),
-    )
+
+    def load(dtype: torch.dtype | None) -> Encoders:
+        text = load_text_encoder(checkpoint, OPS, dtype)
+        return Encoders(text, load_condition_encoder(checkpoint, OPS, dtype))
+
+    managed = network(Role.TEXT, files.weights.dtype(PROBE), wanted, load)
     tokenizer = load_tokenizer(checkpoint, folders.bundled_qwen())
-    encoders = kept_in(Encoders(text, conditions), wanted)
-    writer = ConditionWriter(tokenizer, text, conditions, silence, files.knows_stems)
-    return TextHandle(Managed(encoders, Role.TEXT, computing), writer)
+    encoders: Encoders = managed.network
+    writer = ConditionWriter(tokenizer, encoders.text, encoders.condition_encoder, silence, files.knows_stems)
+    return TextHandle(managed, writer)
 
 
-def report(checkpoint: Checkpoint, model: ModelHandle, text: TextHandle, vae: VaeHandle) -> str:
+def vae_handle(oobleck: Oobleck) -> VaeHandle:
+    """The VAE, whose layers cannot fetch their weights."""
+    return VaeHandle(Managed(oobleck, Role.VAE, next(oobleck.parameters()).dtype, whole=True))
+
+
+def opening_report(checkpoint: Checkpoint, model: ModelHandle, text: TextHandle, vae: VaeHandle) -> str:
     """What was opened and how it is kept."""
     codec = "" if model.codec else "; no semantic tokenizer, so no covers by codes"
     stored = "stored with the model" if checkpoint.model_files().silence is not None else "made by the VAE"

@@ -1,7 +1,10 @@
 """The planner under ComfyUI's memory management: loading it, waking it, and showing how fast it writes."""
 
+from functools import partial
+
 from comfy_api.latest import io
 
+from ..acestep_core.checkpoints.kinds import Kind
 from ..acestep_core.checkpoints.load import name_of
 from ..acestep_core.checkpoints.planner_files import (
     PLANNER_FILE,
@@ -11,11 +14,12 @@ from ..acestep_core.checkpoints.planner_files import (
     open_planner,
 )
 from ..acestep_core.errors import InvalidInputError
+from ..acestep_core.interface import AUTO
 from ..acestep_core.planner.planner import Scribe
-from .host import folders, runtime
+from .host import folders
 from .host.node import Node
-from .host.runtime import AUTO, OPS, WEIGHT_DTYPES, Bar, Managed, Role
-from .runs.precision import dtype_of, instead, kept_in, storage
+from .host.runtime import OPS, WEIGHT_DTYPES, Bar, Role
+from .runs.precision import dtype_of, fp16_remark, network
 from .wires.schema import advanced, report_output, schema
 from .wires.sockets import Planner, PlannerHandle
 
@@ -31,7 +35,7 @@ class LoadPlanner(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         folders.register_folder()
-        names = [*folders.folders_in(folders.PLANNER), *folders.files_in(*KEYS)]
+        names = [*folders.folders_in(Kind.PLANNER), *folders.files_in(*KEYS)]
         return schema(
             "loaders",
             node_id="AceGraphLoadPlanner",
@@ -79,18 +83,15 @@ class LoadPlanner(Node):
         folders.register_folder()
         files = open_planner(folders.path_of(planner, *KEYS))
         bar = Bar(2)
-        computing = runtime.compute_dtype(Role.PLANNER, wanted)
         probe = PROBE if PROBE in files.weights else next(iter(files.weights))
-        stored = storage(Role.PLANNER, files.weights.dtype(probe), wanted, computing)
-        network = kept_in(load_planner(files, OPS, stored), wanted)
+        managed = network(Role.PLANNER, files.weights.dtype(probe), wanted, partial(load_planner, files, OPS))
         bar.move(1, 2)
-        managed = Managed(network, Role.PLANNER, computing)
         tokenizer = load_planner_tokenizer(files, folders.bundled_qwen())
         scribe = Scribe.of(managed.network, tokenizer, record_steps)
         bar.move(2, 2)
-        said = f"{planner}: {managed} in {name_of(computing)} on {managed.device}"
+        said = f"{planner}: {managed} in {name_of(managed.dtype)} on {managed.device}"
         return io.NodeOutput(
-            PlannerHandle(managed, scribe, planner), "\n".join([said, *instead(wanted, computing)])
+            PlannerHandle(managed, scribe, planner), "\n".join([said, *fp16_remark(wanted, managed.dtype)])
         )
 
 

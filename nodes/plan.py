@@ -1,12 +1,14 @@
 """What the planner does with words: plan, understand, inspire, format."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 
 from comfy_api.latest import io
 
 from ..acestep_core.errors import InvalidInputError
+from ..acestep_core.interface import AUTO
 from ..acestep_core.planner import requests as planning
 from ..acestep_core.planner.chain_of_thought import Thought
 from ..acestep_core.planner.planner import Manner
@@ -16,8 +18,7 @@ from ..acestep_core.text.code_text import MAX_SONGS
 from ..acestep_core.text.prompts import LANGUAGES
 from ..acestep_core.timebase import MAX_SECONDS
 from .host.node import Node
-from .host.runtime import AUTO
-from .runs.planning import awake, meter_of
+from .runs.planning import at_work, meter_of
 from .wires.limits import within
 from .wires.planner_inputs import PLAIN, freedom_inputs, guidance_inputs, planner_input, seed_input
 from .wires.schema import chosen, schema
@@ -270,8 +271,8 @@ def answered(
 ) -> io.NodeOutput:
     """What the planner answers, on the sockets; its weights are brought in only if there is something to be written."""
     meter = meter_of(node, UNIT)
-    with planner.managed.told_if_full():
-        answer = ask(Manner(seed, choice, meter, partial(awake, planner)))
+    with ExitStack() as work:
+        answer = ask(Manner(seed, choice, meter, lambda *size: work.enter_context(at_work(planner, *size))))
     return io.NodeOutput(*brief_values(answer, meter.speed))
 
 

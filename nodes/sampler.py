@@ -6,13 +6,13 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..acestep_core.errors import InvalidInputError
+from ..acestep_core.interface import AUTO
 from ..acestep_core.sampling.guidance import GUIDANCE
 from ..acestep_core.sampling.repaint import RepaintStrength
 from ..acestep_core.sampling.settings import SOLVERS, Settings
 from ..acestep_core.sampling.velocity import Filters
 from ..acestep_core.timebase import seconds_of
 from .host.node import Node
-from .host.runtime import AUTO
 from .runs.sampling import job_of, play, report, wired_mask
 from .wires.limits import within
 from .wires.schema import SEED_MAX, advanced, chosen, report_output, schema

@@ -16,7 +16,7 @@ from ..acestep_core.sound.resample import resample
 from ..acestep_core.timebase import MAX_SECONDS, SAMPLE_RATE
 from .host.audio_tags import brief_tags, has_room, tagged, workflow_tags
 from .host.node import Node
-from .host.output_files import Numbered, may_hold_metadata
+from .host.output_files import FreeNames, may_hold_metadata
 from .host.runtime import Bar
 from .wires.schema import advanced, chosen, report_output, schema
 from .wires.sockets import ConditionList, Conditions
@@ -82,7 +82,7 @@ class SaveAudio(Node):
     ) -> io.NodeOutput:
         form = FORMATS[chosen(format, list(FORMATS), "format")]
         return stored(
-            cls, audio, conditions, Numbered(filename_prefix), form, Finish(level, fade_in, fade_out)
+            cls, audio, conditions, FreeNames(filename_prefix), form, Finish(level, fade_in, fade_out)
         )
 
 
@@ -124,8 +124,8 @@ class PreviewAudio(Node):
         conditions: ConditionList | None = None,
     ) -> io.NodeOutput:
         form = FORMATS[chosen(format, PREVIEW_FORMATS, "format")]
-        files = Numbered(f"acegraph_{secrets.token_hex(4)}", "temp")  # a new name each time: browsers cache
-        return stored(cls, audio, conditions, files, form, Finish(level, fade_in, fade_out))
+        names = FreeNames(f"acegraph_{secrets.token_hex(4)}", "temp")  # a new name each time: browsers cache
+        return stored(cls, audio, conditions, names, form, Finish(level, fade_in, fade_out))
 
 
 def audio_input() -> Any:
@@ -184,7 +184,7 @@ def stored(
     node: type[io.ComfyNode],
     audio: Audio,
     conditions: ConditionList | None,
-    files: Numbered,
+    names: FreeNames,
     form: AudioFormat,
     finish: Finish,
 ) -> io.NodeOutput:
@@ -199,7 +199,7 @@ def stored(
     for item, (song, brief) in enumerate(zip(songs, briefs, strict=True)):
         bar.move(item, len(songs))
         embeds = has_room(form.extension, {**workflow, **brief})
-        path, side = files.take(item, form.extension, SIDE_FILE)
+        path, side = names.next(item, form.extension, SIDE_FILE)
         content = encode_audio(song, rate, form)
         write_whole(path, tagged(content, form.extension, {**workflow, **brief} if embeds else brief))
         report.append(
@@ -210,7 +210,7 @@ def stored(
             report.append(
                 f"Its workflow is in {side.name}, for the frontend cannot read it out of this sound file."
             )
-        listed.append(ui.SavedResult(path.name, files.subfolder, io.FolderType(files.kind)))
+        listed.append(ui.SavedResult(path.name, names.subfolder, io.FolderType(names.kind)))
     bar.move(len(songs), len(songs))
     return io.NodeOutput(audio, "\n".join(report), ui=ui.SavedAudios(listed))
 

@@ -8,6 +8,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..acestep_core.errors import InvalidAudioError
+from ..acestep_core.interface import AUTO
 from ..acestep_core.networks.oobleck import Oobleck, Posterior
 from ..acestep_core.networks.tiling import TILE_LADDER, activation_bytes, decode_tiled, encode_tiled, tile_for
 from ..acestep_core.seeds import generator_of
@@ -15,7 +16,7 @@ from ..acestep_core.sound.levels import peak_of
 from ..acestep_core.sound.reference_audio import timbre_excerpt
 from ..acestep_core.timebase import SAMPLE_RATE, frames_in, samples_of, seconds_of
 from .host.node import Node
-from .host.runtime import AUTO, free_bytes, is_full, stop_if_asked, tile_listener
+from .host.runtime import free_bytes, is_full, tile_listener
 from .wires.limits import refuse_too_long
 from .wires.schema import FRAME, SEED_MAX, advanced, chosen, report_output, schema
 from .wires.sockets import Vae, VaeHandle
@@ -83,7 +84,7 @@ class OobleckEncode(Node):
             )
         refuse_too_long(frames, "audio")
         posterior, tiles = encoded(vae, samples, tile)
-        latents = drawn(posterior, seed) if sample else posterior.mean
+        latents = sampled(posterior, seed) if sample else posterior.mean
         rest = length - samples_of(frames)
         left = [f"The last {rest / SAMPLE_RATE:.3f} s make no whole frame and are left out."] if rest else []
         size = f"Encoded {len(latents)} x {seconds_of(frames):g} s{f', sampled with seed {seed}' if sample else ''}."
@@ -118,14 +119,13 @@ class OobleckDecode(Node):
         config = oobleck_of(vae).config
         frames = frames_of_latent(latent, "latent", config.decoder_input_channels).cpu()
         size = f"Decoded {len(frames)} x {seconds_of(frames.shape[1]):g} s"
-        empty = [place for place, song in enumerate(frames) if not song.any()]
+        empty = [item for item, song in enumerate(frames) if not song.any()]
         told = ["Songs of zeros only count as silence."] if empty else []
         if len(empty) == len(frames):
             audio = torch.zeros(len(frames), config.audio_channels, samples_of(frames.shape[1]))
         else:
-            oobleck, sizes = made_ready(vae, tile)
             audio, tiles = in_tiles(
-                vae, sizes, lambda tile: decode_tiled(oobleck, frames, tile, tile_listener())
+                vae, tile, lambda oobleck, size: decode_tiled(oobleck, frames, size, tile_listener())
             )
             audio[empty] = 0
             told += tiles
@@ -204,50 +204,40 @@ def oobleck_of(handle: VaeHandle) -> Oobleck:
     return cast(Oobleck, handle.vae.network)
 
 
-def made_ready(handle: VaeHandle, tile: str) -> tuple[Oobleck, tuple[int, ...]]:
-    """Bring the weights in; -> the network, and the tile size to try, followed by those to fall back on."""
-    stop_if_asked()
+def in_tiles(handle: VaeHandle, tile: str, run: Callable[[Oobleck, int], Result]) -> tuple[Result, list[str]]:
+    """What `run` makes with the largest tile that memory suffices for, and that tile in words. tile: a choice of TILES."""
     wanted = chosen(tile, TILES, "tile size")
     config, dtype = oobleck_of(handle).config, handle.vae.dtype
     first = TILE_LADDER[0] if wanted == AUTO else int(wanted)
-    oobleck = cast(Oobleck, handle.vae.loaded(activation_bytes(first, config, dtype)))
-    if wanted == AUTO:
-        first = tile_for(free_bytes(handle.vae.device), config, dtype)
-    return oobleck, tuple(size for size in TILE_LADDER if size <= first)
+    with handle.vae.at_work(activation_bytes(first, config, dtype)) as oobleck:
+        if wanted == AUTO:
+            first = tile_for(free_bytes(handle.vae.device), config, dtype)
+        *larger, smallest = [size for size in TILE_LADDER if size <= first]
+        for size in larger:
+            try:
+                return run(oobleck, size), tile_remark(first, size)
+            except RuntimeError as fault:  # what the failed tile held is free once this clause has ended
+                if not is_full(fault):
+                    raise
+        return run(oobleck, smallest), tile_remark(first, smallest)
 
 
-def in_tiles(
-    handle: VaeHandle, sizes: tuple[int, ...], run: Callable[[int], Result]
-) -> tuple[Result, list[str]]:
-    """What `run` makes with the first size that memory suffices for, and what to tell the user about it."""
-    *larger, smallest = sizes
-    for size in larger:
-        try:
-            return run(size), said(sizes, size)
-        except RuntimeError as fault:  # what the failed tile held is free once this clause has ended
-            if not is_full(fault):
-                raise
-    with handle.vae.told_if_full():
-        return run(smallest), said(sizes, smallest)
-
-
-def said(sizes: tuple[int, ...], used: int) -> list[str]:
+def tile_remark(first: int, used: int) -> list[str]:
     """The tile size in words."""
-    short = f"Memory was too short for tiles of {sizes[0]} frames. " if used != sizes[0] else ""
+    short = f"Memory was too short for tiles of {first} frames. " if used != first else ""
     return [f"{short}Tiles of {used} frames."]
 
 
 def encoded(handle: VaeHandle, samples: Tensor, tile: str) -> tuple[Posterior, list[str]]:
     """[B, 2, S] at 48 kHz through the encoder, and the tile size in words."""
-    oobleck, sizes = made_ready(handle, tile)
-    return in_tiles(handle, sizes, lambda size: encode_tiled(oobleck, samples, size, tile_listener()))
+    return in_tiles(handle, tile, lambda oobleck, size: encode_tiled(oobleck, samples, size, tile_listener()))
 
 
-def drawn(posterior: Posterior, seed: int) -> Tensor:
-    """Each song drawn alone, so that it does not depend on its neighbours."""
+def sampled(posterior: Posterior, seed: int) -> Tensor:
+    """A latent of each song, drawn alone, so that it does not depend on its neighbours."""
     songs = zip(posterior.mean, posterior.std, strict=True)
     return torch.stack(
-        [Posterior(*song).sample(generator_of(seed + place)) for place, song in enumerate(songs)]
+        [Posterior(*song).sample(generator_of(seed + item)) for item, song in enumerate(songs)]
     )
 
 

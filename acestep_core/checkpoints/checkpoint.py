@@ -12,7 +12,9 @@ from ..networks.qwen3 import TEXT_FILE, TEXT_FOLDER, Qwen3Sizes
 from .variants import Variant
 from .weights import Weights
 
+VAE_FILE = "ace_1.5_vae.safetensors"
 CHOOSE_TEXT_ENCODER = f"Choose {TEXT_FOLDER} ({TEXT_FILE}) as the text encoder."
+CHOOSE_VAE = f"Choose the VAE of ACE-Step 1.5 ({VAE_FILE})."
 
 Part = TypeVar("Part")
 
@@ -41,7 +43,7 @@ class TextFiles:
 class VaeFiles:
     """The Oobleck VAE."""
 
-    weights: Weights  # as they lie in the file; `oobleck.fold` understands every layout
+    weights: Weights  # as they lie in the file; `oobleck_keys.fold` understands every layout
     config: VaeConfig
 
 
@@ -67,7 +69,7 @@ class Checkpoint:
                 "The VAE's latents",
                 self.vae.config.decoder_input_channels,
                 self.model.config.audio_acoustic_hidden_dim,
-                "Choose the VAE of ACE-Step 1.5 (ace_1.5_vae.safetensors).",
+                CHOOSE_VAE,
             )
         return self
 

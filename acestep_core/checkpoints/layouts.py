@@ -1,6 +1,6 @@
 """Which files make a checkpoint: official folder, diffusers folder, one file for all, or a file for each part."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,54 +11,74 @@ from torch import Tensor
 
 from ..errors import UnsupportedCheckpointError
 from ..files import read_json
-from ..networks.config import AUDIO_CODES, TEXT_ROWS, ModelConfig, VaeConfig
+from ..interface import AUTO
+from ..networks.config import TEXT_ROWS, ModelConfig, VaeConfig
 from ..networks.oobleck import refuse_other_strides
-from ..networks.qwen3 import TEXT_FOLDER, Qwen3Sizes
+from ..networks.qwen3 import TEXT_FILE, TEXT_FOLDER, Qwen3Sizes
 from . import key_maps
-from .checkpoint import CHOOSE_TEXT_ENCODER, Checkpoint, ModelFiles, TextFiles, VaeFiles
+from .checkpoint import (
+    CHOOSE_TEXT_ENCODER,
+    CHOOSE_VAE,
+    VAE_FILE,
+    Checkpoint,
+    ModelFiles,
+    TextFiles,
+    VaeFiles,
+)
+from .kinds import (
+    CONFIG,
+    DIFFUSERS_INDEX,
+    is_whole,
+    knows_codes,
+    qwen_config,
+    qwen_folder,
+    require_tokenizer,
+)
 from .shapes import model_config_of, vae_config_of
+from .shards import open_folder
 from .tensor_file import few
-from .variants import AUTO, variant_of
+from .variants import variant_of
 from .weights import Weights
 
 MODEL_FOLDERS = "acestep-v15-*"
 VAE_FOLDER = "vae"
 SILENCE_FILE = "silence_latent.pt"
-CONFIG, DIFFUSERS_INDEX, TOKENIZER = "config.json", "model_index.json", "tokenizer.json"
 NATIVE_STEM, DIFFUSERS_STEM = "model", "diffusion_pytorch_model"
 
 
+def nowhere(_name: str) -> None:
+    """A host without files of their own for the parts."""
+
+
 def open_checkpoint(
-    path: Path, variant: str = AUTO, text_encoder: Path | None = None, vae: Path | None = None
+    path: Path,
+    variant: str = AUTO,
+    text_encoder: Path | None = None,
+    vae: Path | None = None,
+    published: Callable[[str], Path | None] = nowhere,
 ) -> Checkpoint:
-    """Whatever `path` holds, in any layout; `text_encoder` and `vae` take the place of what lies in or beside it."""
+    """Whatever `path` holds, in any layout, and the parts that belong to it.
+
+    text_encoder, vae: None is auto: what lies in or beside the model, else the published file of its own, wherever the
+    host has one of that name.
+    """
     found = open_any(path, variant)
+    if text_encoder is None and found.text is None:
+        text_encoder = published(TEXT_FILE)
     text = found.text if text_encoder is None else open_text_encoder(text_encoder)
+    if vae is None and found.vae is None:
+        vae = published(VAE_FILE)
     return replace(found, text=text, vae=found.vae if vae is None else open_vae(vae)).checked()
-
-
-def open_split(
-    model: Path | None, text_encoder: Path | None, vae: Path | None, variant: str = AUTO
-) -> Checkpoint:
-    """One file or folder for each part; what is None stays out unless the model's own files bring it."""
-    if model is not None:
-        return open_checkpoint(model, variant, text_encoder, vae)
-    return Checkpoint(
-        text=None if text_encoder is None else open_text_encoder(text_encoder),
-        vae=None if vae is None else open_vae(vae),
-    )
 
 
 def open_any(path: Path, variant: str) -> Checkpoint:
     """Tell the layouts apart by what lies in the folder, or by the names in the file."""
     if not path.is_dir():
         return open_one_file(path, variant)
-    if (path / DIFFUSERS_INDEX).is_file():
-        return open_diffusers(path, variant)
-    models = sorted(path.glob(MODEL_FOLDERS))  # of a whole download, whose top has a config.json as well
-    if (path / CONFIG).is_file() and (any(path.glob(f"{NATIVE_STEM}*.safetensors")) or not models):
-        return open_official(path, variant)
-    inside = [folder for folder in models if (folder / CONFIG).is_file()]
+    if is_whole(path):
+        diffusers = (path / DIFFUSERS_INDEX).is_file()
+        return open_diffusers(path, variant) if diffusers else open_official(path, variant)
+    inside = [folder for folder in sorted(path.glob(MODEL_FOLDERS)) if (folder / CONFIG).is_file()]
     if len(inside) != 1:
         found = f"several models ({few(folder.name for folder in inside)})" if inside else "no model"
         first = "an ACE-Step 1 checkpoint, and " if (path / "ace_step_transformer").is_dir() else ""
@@ -73,7 +93,7 @@ def open_official(folder: Path, variant: str) -> Checkpoint:
     """A model folder as published; VAE and text encoder are looked for in it, then beside it."""
     raw = read_json(folder / CONFIG)
     config = ModelConfig.from_json(raw)
-    weights = Weights.open_folder(folder, NATIVE_STEM)
+    weights = open_folder(folder, NATIVE_STEM)
     key_maps.refuse_foreign_model(weights, folder.name)
     silence = folder / SILENCE_FILE
     text = around(folder, TEXT_FOLDER, f"{NATIVE_STEM}*.safetensors")
@@ -97,7 +117,7 @@ def open_diffusers(folder: Path, variant: str) -> Checkpoint:
     weights = Weights({})
     for name in key_maps.DIFFUSERS_PARTS:
         if name not in key_maps.DIFFUSERS_CODEC or (folder / name).is_dir():
-            part = Weights.open_folder(folder / name, DIFFUSERS_STEM)
+            part = open_folder(folder / name, DIFFUSERS_STEM)
             weights = weights.joined(
                 part.renamed(lambda key, name=name: key_maps.official_model_name(name, key))
             )
@@ -109,7 +129,7 @@ def open_diffusers(folder: Path, variant: str) -> Checkpoint:
         read_json(folder / "condition_encoder" / CONFIG),
         read_json(codec) if codec.is_file() else None,
     )
-    encoder = Weights.open_folder(folder / "condition_encoder", DIFFUSERS_STEM)
+    encoder = open_folder(folder / "condition_encoder", DIFFUSERS_STEM)
     stored, beside = encoder.get(key_maps.DIFFUSERS_SILENCE), folder / SILENCE_FILE
     if stored is None and beside.is_file():
         stored = read_silence(beside, config.audio_acoustic_hidden_dim)
@@ -149,25 +169,18 @@ def open_one_file(path: Path, variant: str) -> Checkpoint:
 
 def open_text_encoder(path: Path) -> TextFiles:
     """A text encoder's folder, or its file; a file inside such a folder counts as the folder."""
-    folder = path if path.is_dir() else path.parent
-    if path.is_dir() or ((folder / CONFIG).is_file() and (folder / TOKENIZER).is_file()):
+    folder = qwen_folder(path)
+    if folder is not None:
         return open_text_folder(folder, folder)
     return text_files(Weights.open(path), path.name)
 
 
 def open_text_folder(folder: Path, tokenizer: Path) -> TextFiles:
     """A folder with config.json and weights, and the one with its tokenizer.json."""
-    raw = read_json(folder / CONFIG)
-    if "_class_name" in raw:
-        raise UnsupportedCheckpointError(
-            f"The folder {folder.name} is no text encoder but a {raw['_class_name']}.",
-            f"Choose the folder {TEXT_FOLDER} that belongs to ACE-Step 1.5.",
-        )
-    if not (tokenizer / TOKENIZER).is_file():
-        raise UnsupportedCheckpointError(
-            f"{tokenizer} has no {TOKENIZER}.", f"Download {TOKENIZER} into that folder as well."
-        )
-    weights = Weights.open_folder(folder, NATIVE_STEM).renamed(key_maps.qwen_name)
+    remedy = f"Choose the folder {TEXT_FOLDER} that belongs to ACE-Step 1.5."
+    raw = qwen_config(folder, "text encoder", remedy)
+    require_tokenizer(tokenizer)
+    weights = open_folder(folder, NATIVE_STEM).renamed(key_maps.qwen_name)
     refuse_planner(weights, folder.name)
     return TextFiles(weights, Qwen3Sizes.from_json(raw), tokenizer)
 
@@ -191,7 +204,7 @@ def refuse_planner(weights: Weights, origin: str) -> None:
     if not {"embed_tokens.weight", "layers.0.self_attn.q_norm.weight"} <= weights.keys():
         raise UnsupportedCheckpointError(f"{origin} is {key_maps.kind_of(weights)}, not a Qwen3.", remedy)
     rows = weights.shape("embed_tokens.weight")[0]
-    if rows >= TEXT_ROWS + AUDIO_CODES:
+    if knows_codes(rows):
         raise UnsupportedCheckpointError(
             f"{origin} is a planner: it knows {rows} tokens, audio codes among them.", remedy
         )
@@ -205,7 +218,7 @@ def open_vae(path: Path) -> VaeFiles:
     """A VAE's folder, or its file."""
     if not path.is_dir():
         return vae_files(Weights.open(path), path.name)
-    return vae_files(Weights.open_folder(path, DIFFUSERS_STEM), path.name, read_json(path / CONFIG))
+    return vae_files(open_folder(path, DIFFUSERS_STEM), path.name, read_json(path / CONFIG))
 
 
 def vae_files(weights: Weights, origin: str, raw: Mapping[str, Any] | None = None) -> VaeFiles:
@@ -213,7 +226,7 @@ def vae_files(weights: Weights, origin: str, raw: Mapping[str, Any] | None = Non
     if not any("decoder.layers.1.layers." in name or "decoder.conv1." in name for name in weights):
         raise UnsupportedCheckpointError(
             f"{origin} is {key_maps.kind_of(weights)}, not an Oobleck VAE.",
-            "Choose the VAE of ACE-Step 1.5 (ace_1.5_vae.safetensors).",
+            CHOOSE_VAE,
         )
     config = vae_config_of(weights.shapes()) if raw is None else VaeConfig.from_json(raw)
     refuse_other_strides(config.downsampling_ratios)
@@ -243,5 +256,5 @@ def read_silence(path: Path, channels: int) -> Tensor:
 
 def around(folder: Path, name: str, pattern: str) -> Path | None:
     """A part's folder in the model's folder or beside it; one without weights and config.json is something else."""
-    places = (folder / name, folder.parent / name)
-    return next((p for p in places if (p / CONFIG).is_file() and any(p.glob(pattern))), None)
+    candidates = (folder / name, folder.parent / name)
+    return next((part for part in candidates if (part / CONFIG).is_file() and any(part.glob(pattern))), None)

@@ -8,15 +8,16 @@ from pathlib import Path
 import torch
 
 from ..errors import UnsupportedCheckpointError
-from ..files import read_json
 from ..networks.config import AUDIO_CODES, TEXT_ROWS
 from ..networks.layers import LayerOps
 from ..networks.qwen3 import Qwen3Sizes
 from ..planner.network import Planner
 from ..text.tokenizer import TextTokenizer
 from . import key_maps
-from .layouts import CONFIG, NATIVE_STEM, TOKENIZER
+from .kinds import TOKENIZER, knows_codes, qwen_config, qwen_folder, require_tokenizer
+from .layouts import NATIVE_STEM
 from .load import PLAIN
+from .shards import open_folder
 from .weights import Weights, load_exactly
 
 PLANNER_FOLDER, PLANNER_FILE = "acestep-5Hz-lm-1.7B", "qwen_1.7b_ace15.safetensors"
@@ -39,8 +40,8 @@ class PlannerFiles:
 
 def open_planner(path: Path) -> PlannerFiles:
     """A planner's folder or file; a file inside such a folder counts as the folder."""
-    folder = path if path.is_dir() else path.parent
-    if path.is_dir() or ((folder / CONFIG).is_file() and (folder / TOKENIZER).is_file()):
+    folder = qwen_folder(path)
+    if folder is not None:
         return open_planner_folder(folder)
     weights = planner_weights(Weights.open(path), path.name)
     return PlannerFiles(
@@ -50,16 +51,9 @@ def open_planner(path: Path) -> PlannerFiles:
 
 def open_planner_folder(folder: Path) -> PlannerFiles:
     """A folder with config.json, weights and tokenizer.json."""
-    raw = read_json(folder / CONFIG)
-    if "_class_name" in raw:
-        raise UnsupportedCheckpointError(
-            f"The folder {folder.name} is no planner but a {raw['_class_name']}.", CHOOSE
-        )
-    weights = planner_weights(Weights.open_folder(folder, NATIVE_STEM), folder.name)
-    if not (folder / TOKENIZER).is_file():
-        raise UnsupportedCheckpointError(
-            f"{folder} has no {TOKENIZER}.", f"Download {TOKENIZER} into that folder as well."
-        )
+    raw = qwen_config(folder, "planner", CHOOSE)
+    weights = planner_weights(open_folder(folder, NATIVE_STEM), folder.name)
+    require_tokenizer(folder)
     return PlannerFiles(weights, Qwen3Sizes.from_json(raw, "planner", PLANNER_FOLDER), folder)
 
 
@@ -75,7 +69,7 @@ def planner_weights(whole: Weights, origin: str) -> Weights:
         raise UnsupportedCheckpointError(
             f"{origin} is the text encoder of ACE-Step 1.5, which writes nothing.", CHOOSE
         )
-    if rows < TEXT_ROWS + AUDIO_CODES:
+    if not knows_codes(rows):
         raise UnsupportedCheckpointError(
             f"{origin} is another Qwen3: it knows {rows} tokens, and no audio codes among them.", CHOOSE
         )

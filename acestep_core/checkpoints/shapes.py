@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from ..errors import UnsupportedCheckpointError
 from ..networks.config import PUBLISHED, ModelConfig, VaeConfig, alternating
+from .checkpoint import CHOOSE_VAE
 from .oobleck_keys import official_name
 
 
@@ -66,7 +67,7 @@ def vae_config_of(shapes: Mapping[str, Sequence[int]]) -> VaeConfig:
         if shape is None or len(shape) != 3:
             raise UnsupportedCheckpointError(
                 f"The file holds no Oobleck VAE: the convolution {name} is missing.",
-                "Choose the VAE of ACE-Step 1.5 (ace_1.5_vae.safetensors).",
+                CHOOSE_VAE,
             )
         return shape
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UnsupportedCheckpointError
+from ..interface import AUTO
 
-AUTO = "auto"
 NAMED = r"(?<![a-z])(turbo|base|sft)(?![a-z])"
 ACE_STEP = r"ace[-_ ]?step"
 REACH = 3  # folders above a file that may carry the model's name, as in a download cache

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import UnsupportedCheckpointError
-from ..files import read_json
-from .tensor_file import DOWNLOAD_AGAIN, Entry, TensorFile, few
+from .tensor_file import Entry, TensorFile, few
 
 STREAMED_BYTES = 1 << 28  # of a file may be in memory besides the copies made of it
 
@@ -28,35 +27,11 @@ class Weights(Mapping[str, Tensor]):
     @classmethod
     def open(cls, *paths: Path) -> "Weights":
         """All tensors of these files together; scales of fp8 weights vanish into the weights they belong to."""
-        return cls._of([TensorFile(path) for path in paths])
+        return cls.of([TensorFile(path) for path in paths])
 
     @classmethod
-    def open_folder(cls, folder: Path, stem: str) -> "Weights":
-        """The tensors of `<stem>.safetensors`, or of the shards that `<stem>.safetensors.index.json` names."""
-        whole, index = folder / f"{stem}.safetensors", folder / f"{stem}.safetensors.index.json"
-        if whole.is_file():
-            return cls.open(whole)
-        if not index.is_file():
-            raise UnsupportedCheckpointError(
-                f"{folder} holds neither {whole.name} nor {index.name}.",
-                "Download the folder's .safetensors files as well.",
-            )
-        placed = places_of(index)
-        shards = [TensorFile(folder / name) for name in sorted(set(placed.values()))]
-        if absent := [shard.path.name for shard in shards if not shard.path.is_file()]:
-            raise UnsupportedCheckpointError(
-                f"{folder} lacks {few(absent)} of its {len(shards)} shards.", "Download the missing shards."
-            )
-        held = {(name, shard.path.name) for shard in shards for name in shard.names}
-        if lost := set(placed.items()) - held:
-            raise UnsupportedCheckpointError(
-                f"{index.name} names {few(name for name, _ in lost)}, which the shards do not hold.",
-                "Download index and shards again; they are of different versions.",
-            )
-        return cls._of(shards)
-
-    @classmethod
-    def _of(cls, files: Iterable[TensorFile]) -> "Weights":
+    def of(cls, files: Iterable[TensorFile]) -> "Weights":
+        """All tensors of opened files together."""
         entries: dict[str, Entry] = {}
         metadata: dict[str, str] = {}
         for file in files:
@@ -201,12 +176,3 @@ def shapes_of(weights: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
     if isinstance(weights, Weights):
         return weights.shapes()
     return {key: tuple(value.shape) for key, value in weights.items()}
-
-
-def places_of(index: Path) -> dict[str, str]:
-    """Tensor name -> shard, as an index file says."""
-    placed = read_json(index).get("weight_map")
-    places = {str(key): str(name) for key, name in placed.items()} if isinstance(placed, dict) else {}
-    if not places or any(Path(name).name != name for name in places.values()):
-        raise UnsupportedCheckpointError(f"{index} does not say which shard holds what.", DOWNLOAD_AGAIN)
-    return places

@@ -7,6 +7,7 @@ from functools import partial
 import torch
 
 from ..errors import InvalidInputError
+from ..interface import AUTO
 from . import schedule
 from .dcw import WaveletCorrection
 from .guidance import GUIDANCE
@@ -16,7 +17,6 @@ from .solvers import Solver, euler, heun, sde
 from .velocity import Filters, Guided
 
 SOLVERS = ("euler", "heun", "sde")
-AUTO = "auto"
 NO_GUIDANCE = 1.0
 
 

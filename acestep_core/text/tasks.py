@@ -84,7 +84,7 @@ TEXT2MUSIC = TASKS["text2music"]
 def task_named(name: str) -> Task:
     """Look a task up by its name."""
     if name not in TASKS:
-        raise InvalidInputError(f"There is no task {name!r}.", f"Choose one of {', '.join(TASKS)}.")
+        raise InvalidInputError(f"There is no task {name!r} here.", f"Choose one of: {', '.join(TASKS)}.")
     return TASKS[name]
 
 

@@ -62,8 +62,8 @@ def tagged(content: Any, extension: str, tags: Mapping[str, str]) -> Any:
         av.open(copy, "w", format=CONTAINERS[extension], options={"fflags": "+bitexact"}) as target,
     ):
         stream = target.add_stream_from_template(source.streams.audio[0])
-        place = stream.metadata if extension == ".opus" else target.metadata
-        place.update({name_in(extension, name): text_in(extension, text) for name, text in tags.items()})
+        holder = stream.metadata if extension == ".opus" else target.metadata
+        holder.update({name_in(extension, name): text_in(extension, text) for name, text in tags.items()})
         for packet in source.demux(source.streams.audio[0]):
             if packet.size:  # the last one only says that there are no more
                 packet.stream = stream

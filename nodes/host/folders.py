@@ -1,18 +1,15 @@
 """Where ComfyUI keeps files: models of every kind, and what a user may load. Nothing outside of its folders is read."""
 
-import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
 import folder_paths
 
+from ...acestep_core.checkpoints.kinds import Kind, is_whole, kind_of
 from ...acestep_core.errors import InvalidInputError
-from ...acestep_core.networks.config import AUDIO_CODES, TEXT_ROWS
 
 FOLDER_KEY = "acestep"  # models/acestep: whole checkpoints in folders
-CONFIG_MARK, DIFFUSERS_MARK = FOLDER_MARKS = ("config.json", "model_index.json")
-PLANNER = "planner"  # a folder of a Qwen3 that knows audio codes
 FOLDER_DEPTH = 3
 QWEN_VOCABULARY = Path("comfy", "text_encoders", "qwen25_tokenizer")
 
@@ -29,39 +26,18 @@ def files_in(*keys: str) -> list[str]:
     return sorted(name for name in names if name.endswith((".safetensors", ".sft")))
 
 
-def folders_in(*kinds: str) -> list[str]:
-    """Names of the folders below models/acestep whose marking file says one of these kinds (see `kind_of_folder`)."""
+def folders_in(kind: Kind) -> list[str]:
+    """Names of the folders below models/acestep that say of themselves that they are of this kind."""
     found = []
     for root in map(Path, folder_paths.get_folder_paths(FOLDER_KEY)):
-        for place, inside, files in os.walk(root, followlinks=True):
-            folder = Path(place)
-            marked = folder != root and is_checkpoint(folder, inside, files)
-            if marked and kind_of_folder(folder) in kinds:
+        for path, inside, _ in os.walk(root, followlinks=True):
+            folder = Path(path)
+            whole = folder != root and is_whole(folder)
+            if whole and kind_of(folder) is kind:
                 found.append(folder.relative_to(root).as_posix())
-            if marked or len(folder.relative_to(root).parts) >= FOLDER_DEPTH:
+            if whole or len(folder.relative_to(root).parts) >= FOLDER_DEPTH:
                 inside.clear()
     return sorted(set(found))
-
-
-def is_checkpoint(folder: Path, inside: Iterable[str], files: Iterable[str]) -> bool:
-    """Whether a folder is marked as a checkpoint, and not merely the top of a download that holds several."""
-    if DIFFUSERS_MARK in files or CONFIG_MARK not in files:
-        return DIFFUSERS_MARK in files
-    weights = any(name.endswith(".safetensors") for name in files)
-    return weights or not any((folder / name / CONFIG_MARK).is_file() for name in inside)
-
-
-def kind_of_folder(folder: Path) -> str:
-    """What a marked folder holds, in the words of its own file: diffusers, acestep, qwen3, AutoencoderOobleck, ..."""
-    if (folder / DIFFUSERS_MARK).is_file():
-        return "diffusers"
-    try:
-        config = json.loads((folder / CONFIG_MARK).read_text(encoding="utf-8"))
-        if config.get("model_type") == "qwen3" and config.get("vocab_size", 0) >= TEXT_ROWS + AUDIO_CODES:
-            return PLANNER
-        return str(config.get("model_type") or config.get("_class_name"))
-    except (OSError, ValueError, AttributeError, TypeError):
-        return "unreadable"
 
 
 def path_of(name: str, *keys: str) -> Path:
@@ -74,9 +50,9 @@ def path_of(name: str, *keys: str) -> Path:
         path = folder_paths.get_full_path(key, name)
         if path is not None and is_inside(Path(path), folder_paths.get_folder_paths(key)):
             return Path(path)
-    places = ", ".join(f"models/{key}" for key in (FOLDER_KEY, *keys))
+    searched = ", ".join(f"models/{key}" for key in (FOLDER_KEY, *keys))
     raise InvalidInputError(
-        f"There is no {name!r} in {places}.", "Put it there and refresh, or choose another file."
+        f"There is no {name!r} in {searched}.", "Put it there and refresh, or choose another file."
     )
 
 

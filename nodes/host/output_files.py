@@ -13,7 +13,7 @@ BATCH_NUMBER = "%batch_num%"
 FOLDERS = {"output": folder_paths.get_output_directory, "temp": folder_paths.get_temp_directory}
 
 
-class Numbered:
+class FreeNames:
     """The free names of a prefix: `song_00001_.wav` and so on, counted over every extension as ComfyUI does."""
 
     def __init__(self, prefix: str, kind: str = "output") -> None:
@@ -30,7 +30,7 @@ class Numbered:
             ) from error
         self._folder = Path(folder)
 
-    def take(self, item: int, *extensions: str) -> list[Path]:
+    def next(self, item: int, *extensions: str) -> list[Path]:
         """Paths of the same new name for an item of a batch, one for each extension."""
         name = self._name.replace(BATCH_NUMBER, str(item))
         while True:

@@ -17,7 +17,6 @@ from ...acestep_core.errors import DeviceFullError
 
 log = logging.getLogger("acestep-graph")
 
-AUTO = "auto"
 WEIGHT_DTYPES = {
     "bf16": torch.bfloat16,
     "fp16": torch.float16,
@@ -103,12 +102,16 @@ class Managed:
 
     @property
     def network(self) -> Any:
-        """The network wherever its weights are, to ask about sizes; `loaded` is for computing."""
+        """The network wherever its weights are, to ask about sizes; `at_work` is for computing."""
         return self.patcher.model
 
     @property
     def room(self) -> int:
-        """Bytes that a run can have on the device once everything else has left it; half of it if need be."""
+        """Bytes that a run can have on the device once everything else has left it.
+
+        A network that leaves less than half of the device free is loaded in part, for ComfyUI fetches the rest of its
+        layers one by one: a run may have half of the device in any case.
+        """
         return max(self._most - self.patcher.model_size(), self._most // 2)
 
     def fits_beside(self, activation_bytes: int) -> bool:
@@ -119,19 +122,15 @@ class Managed:
     def _most(self) -> int:
         return int(mm.get_total_memory(self.device) - mm.extra_reserved_memory())
 
-    def loaded(self, activation_bytes: int) -> Any:
-        """Bring the weights in, with so much room left to compute; call at the start of every execution."""
-        with self.told_if_full():
-            mm.load_models_gpu([self.patcher], memory_required=activation_bytes, force_full_load=self._whole)
-            if self._whole:
-                self._complete()
-        return self.network
-
     @contextmanager
-    def told_if_full(self) -> Iterator[None]:
-        """What runs out of memory inside says so, and what helps; ComfyUI then unloads every network."""
+    def at_work(self, activation_bytes: int) -> Iterator[Any]:
+        """The network with its weights brought in and so much room left to compute, for every execution anew.
+
+        What runs out of memory inside says so, and what helps; ComfyUI then unloads every network.
+        """
+        stop_if_asked()
         try:
-            yield
+            yield self.loaded(activation_bytes)
         except DeviceFullError:
             raise
         except RuntimeError as fault:
@@ -142,6 +141,13 @@ class Managed:
                 f"{what} and its work do not fit into the memory that {self.device} has left.",
                 self._role.relief,
             ) from fault
+
+    def loaded(self, activation_bytes: int) -> Any:
+        """The network, brought in; whoever computes with it does so in `at_work`."""
+        mm.load_models_gpu([self.patcher], memory_required=activation_bytes, force_full_load=self._whole)
+        if self._whole:
+            self._complete()
+        return self.network
 
     def _complete(self) -> None:
         """With --novram ComfyUI leaves every weight behind, even of a network that was to come in whole."""

@@ -2,6 +2,8 @@
 
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from comfy_api.latest import io
@@ -17,18 +19,18 @@ from ..wires.sockets import PlannerHandle
 PAUSE = 0.1  # seconds between two moves of the bar
 
 
-def awake(handle: PlannerHandle, rows: int, tokens: int, candidates: int | None = None) -> Tensor:
-    """Bring the planner's weights in, with room for so many tokens in each row; a tensor that shows where to compute.
+@contextmanager
+def at_work(handle: PlannerHandle, rows: int, tokens: int, candidates: int | None = None) -> Iterator[Tensor]:
+    """The planner at work, with room for so many tokens in each row; a tensor that shows where to compute.
 
     candidates: as `planning_bytes` counts them; None: those of a text.
     """
-    runtime.stop_if_asked()
-    handle.managed.loaded(bytes_for(handle, rows, tokens, candidates))
-    return torch.empty(0, device=handle.managed.device, dtype=handle.managed.dtype)
+    with handle.managed.at_work(bytes_for(handle, rows, tokens, candidates)):
+        yield torch.empty(0, device=handle.managed.device, dtype=handle.managed.dtype)
 
 
 def bytes_for(handle: PlannerHandle, rows: int, tokens: int, candidates: int | None = None) -> int:
-    """What a run takes beside the weights, counted as `awake` does."""
+    """What a run takes beside the weights, counted as `at_work` does."""
     planner, managed = handle.scribe.planner, handle.managed
     fixed = (planner.sizes, rows, tokens, managed.dtype)
     plain = planning_bytes(*fixed, 0)

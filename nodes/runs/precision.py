@@ -1,12 +1,17 @@
-"""In which precision a network is kept and computes."""
+"""Networks as they are loaded: in which precision they are kept, and in which they compute."""
+
+from collections.abc import Callable
 
 import torch
 from torch import nn
 
 from ...acestep_core.errors import InvalidInputError
+from ...acestep_core.interface import AUTO
 from ..host import runtime
-from ..host.runtime import AUTO, WEIGHT_DTYPES, Role
+from ..host.runtime import WEIGHT_DTYPES, Managed, Role
 from ..wires.schema import chosen
+
+PRECISE = frozenset({Role.CODEC})  # small, and rounds to codes: never kept in fp8
 
 
 def dtype_of(name: str, role: Role) -> torch.dtype | None:
@@ -17,6 +22,21 @@ def dtype_of(name: str, role: Role) -> torch.dtype | None:
             f"The device {role.device} cannot hold {name} weights.", "Choose auto, fp16 or fp32."
         )
     return wanted
+
+
+def network(
+    role: Role,
+    in_file: torch.dtype,
+    wanted: torch.dtype | None,
+    load: Callable[[torch.dtype | None], nn.Module],
+) -> Managed:
+    """Load a network in the precision that the picker wants, None for auto.
+
+    in_file: the dtype of its weights in the file. load: reads them in a dtype, None for the file's own.
+    """
+    computing = runtime.compute_dtype(role, wanted)
+    module = load(storage(role, in_file, wanted, computing))
+    return Managed(module if role in PRECISE else linears_in(module, wanted), role, computing)
 
 
 def storage(
@@ -31,13 +51,13 @@ def storage(
     return None if wanted is None and smaller and short else computing
 
 
-def instead(wanted: torch.dtype | None, computing: torch.dtype) -> list[str]:
-    """What to tell about a dtype that was asked for in vain."""
-    vain = wanted is torch.float16 and computing is torch.float32
-    return ["fp16 was asked for, but is slow on CPUs: fp32 takes its place."] if vain else []
+def fp16_remark(wanted: torch.dtype | None, computing: torch.dtype) -> list[str]:
+    """What to tell where fp16 was asked for and the network computes in fp32."""
+    refused = wanted is torch.float16 and computing is torch.float32
+    return ["fp16 was asked for, but is slow on CPUs: fp32 takes its place."] if refused else []
 
 
-def kept_in(module: nn.Module, wanted: torch.dtype | None) -> nn.Module:
+def linears_in(module: nn.Module, wanted: torch.dtype | None) -> nn.Module:
     """With an fp8 dtype, the matrices of linear layers are kept in it; all else stays precise."""
     if wanted is None or wanted.itemsize > 1:
         return module

@@ -32,7 +32,7 @@ class Envelope:
             return None
         distance = distance_from(self._quiet, clean[:MOST_ROWS, : self._frames])
         self._since = time.perf_counter()
-        picture = drawn(distance)
+        picture = picture_of(distance)
         self._cost = time.perf_counter() - self._since
         return picture
 
@@ -42,7 +42,7 @@ def distance_from(quiet: Tensor, clean: Tensor) -> np.ndarray:
     return (clean - quiet.to(clean)).norm(dim=-1).cpu().numpy()
 
 
-def drawn(distance: np.ndarray) -> Picture:
+def picture_of(distance: np.ndarray) -> Picture:
     """The further a frame is from silence, the taller its bar. [B, T] -> one row of bars per song."""
     return "JPEG", Image.fromarray(np.concatenate([row_of(song) for song in distance])), WIDTH
 

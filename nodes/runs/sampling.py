@@ -10,8 +10,8 @@ from ...acestep_core.sampling.settings import Plan, Settings
 from ...acestep_core.sampling.solvers import OnStep, Progress
 from ...acestep_core.silence import Silence
 from ...acestep_core.timebase import MIN_FRAMES, seconds_of
-from ..host.runtime import Bar, stop_if_asked
-from ..wires.limits import places_of, refuse_too_long
+from ..host.runtime import Bar
+from ..wires.limits import batch_indices, refuse_too_long
 from ..wires.sockets import ConditionList, ModelHandle, NoiseChoice
 from ..wires.tensors import Latent, mask_of_wire, source_of_latent
 from .preview import Envelope
@@ -23,7 +23,7 @@ def job_of(
     """What is played, from what noise."""
     frames = source_of_latent(source, "source", model.silence)
     refuse_too_long(frames.shape[1], "source")
-    index = places_of(source).get("batch_index")
+    index = batch_indices(source).get("batch_index")
     plan = noise.plan if noise else NoisePlan.counting(seed, len(frames), index)
     return Job(conditions, frames, plan)
 
@@ -38,7 +38,6 @@ def wired_mask(mask: Tensor | None, source: Latent, frames: int) -> Tensor | Non
 
 def play(model: ModelHandle, job: Job, settings: Settings) -> Tensor:
     """Bring the transformer in, with room for this run, and sample."""
-    stop_if_asked()
     plan = settings.plan(model.variant.is_turbo)
     managed = model.transformer
     tokens = max((len(item.enc) for item in (*job.conditions, *job.second)), default=0)
@@ -51,9 +50,8 @@ def play(model: ModelHandle, job: Job, settings: Settings) -> Tensor:
         plan.guided is not None,
         managed.dtype.itemsize,
     )
-    transformer = managed.loaded(room)
-    player = Player(transformer, model.silence, model.variant.is_turbo, managed.dtype, managed.device)
-    with managed.told_if_full():
+    with managed.at_work(room) as transformer:
+        player = Player(transformer, model.silence, model.variant.is_turbo, managed.dtype, managed.device)
         return generate_song(player, job, settings, listener(plan, job.frames, model.silence))
 
 

@@ -25,7 +25,7 @@ def refuse_too_long(frames: int, what: str) -> None:
         )
 
 
-def places_of(latent: Latent) -> dict[str, Any]:
+def batch_indices(latent: Latent) -> dict[str, Any]:
     """Which songs of a larger batch these are, as ComfyUI's Latent From Batch notes it; empty if it is not noted."""
     index = latent.get("batch_index")
     if index is None:

@@ -1,7 +1,9 @@
 """What travels on our own sockets, and the sockets."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import torch
 from comfy_api.latest import io
 from torch import Tensor
 
@@ -13,7 +15,8 @@ from ...acestep_core.sampling.noise import NoisePlan
 from ...acestep_core.sampling.velocity import Filters
 from ...acestep_core.silence import Silence
 from ...acestep_core.text.conditions import Condition, ConditionWriter
-from ..host.runtime import Managed
+from ...acestep_core.timebase import seconds_of_codes
+from ..host.runtime import Managed, rest_device
 
 Model = io.Custom("ACEGRAPH_MODEL")
 TextEncoder = io.Custom("ACEGRAPH_TEXT_ENCODER")
@@ -82,8 +85,29 @@ class CodeList:
 
     items: tuple[Tensor, ...]
 
+    @classmethod
+    def of(cls, songs: Iterable[Sequence[int]]) -> "CodeList":
+        """Numbers as the wire carries them."""
+        return cls(tuple(torch.tensor(song, device=rest_device()) for song in songs))
+
     def __repr__(self) -> str:
         return f"<audio codes {[len(item) for item in self.items]}>"
+
+    @property
+    def longest(self) -> int:
+        """How many codes the longest song has."""
+        return max(len(item) for item in self.items)
+
+    def numbers(self) -> list[list[int]]:
+        """What the wire carries as numbers."""
+        return [item.tolist() for item in self.items]
+
+    def lengths(self) -> list[str]:
+        """How long the songs are, in codes and in seconds, a sentence each."""
+        sizes = [f"{len(item)} codes, {seconds_of_codes(len(item)):g} s" for item in self.items]
+        if len(sizes) == 1:
+            return [f"{sizes[0]}."]
+        return [f"Song {number}: {size}." for number, size in enumerate(sizes, start=1)]
 
 
 @dataclass(frozen=True)

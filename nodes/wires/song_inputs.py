@@ -4,11 +4,11 @@ from typing import Any
 
 from comfy_api.latest import io
 
+from ...acestep_core.interface import AUTO
 from ...acestep_core.planner.planner import Answer
 from ...acestep_core.planner.requests import UNKNOWN
 from ...acestep_core.text.prompts import BPM_RANGE, KEYS, LANGUAGES, TIME_SIGNATURES, Brief
 from ...acestep_core.timebase import MAX_SECONDS
-from ..host.runtime import AUTO
 from .limits import within
 from .schema import FRAME, chosen, report_output
 

@@ -48,11 +48,11 @@ def latent(frames=40, songs=1, seed=0):
 
 
 def listed(codes, *songs):
-    return codes.list_of(songs)
+    return codes.CodeList.of(songs)
 
 
 def numbers(codes, given):
-    return codes.songs_of(given)
+    return given.numbers()
 
 
 def test_codes_are_the_core_s_for_every_song(codes, handles):

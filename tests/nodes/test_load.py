@@ -188,10 +188,10 @@ BF16, FP32, FP8 = torch.bfloat16, torch.float32, torch.float8_e4m3fn
     ],
 )
 def test_a_card_without_bf16_keeps_small_weights_small(host, pack, in_file, wanted, on_card, on_cpu):
-    load, role = pack.nodes.load, pack.nodes.host.runtime.Role.TRANSFORMER
-    assert load.storage(role, in_file, wanted, FP32) == on_cpu
+    storage, role = pack.nodes.runs.precision.storage, pack.nodes.host.runtime.Role.TRANSFORMER
+    assert storage(role, in_file, wanted, FP32) == on_cpu
     with pretend_gpu(64):
-        assert load.storage(role, in_file, wanted, FP32) == on_card
+        assert storage(role, in_file, wanted, FP32) == on_card
 
 
 def test_what_a_device_cannot_cast_is_cast_beforehand(host, pack, monkeypatch):

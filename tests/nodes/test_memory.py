@@ -261,8 +261,11 @@ def test_a_vae_that_does_not_fit_says_so_and_takes_nothing(vae, pack, monkeypatc
 
         with monkeypatch.context() as patch:
             patch.setattr(torch.nn.Module, "to", to)
-            with pytest.raises(pack.acestep_core.errors.DeviceFullError, match="do not fit"):
-                managed.loaded(MB)
+            with (
+                pytest.raises(pack.acestep_core.errors.DeviceFullError, match="do not fit"),
+                managed.at_work(MB),
+            ):
+                pass
         assert resident(managed) == loaded_bytes(device) == 0
         managed.loaded(MB)
         assert resident(managed) == 1
@@ -286,7 +289,7 @@ FULL_AT = {  # node -> where its work runs out of memory
     "AceGraphSampler": ("nodes.runs.sampling", "generate_song"),
     "AceGraphCodesToLatent": ("acestep_core.networks.audio_codes.AudioCodec", "hints"),
     "AceGraphOobleckDecode": ("nodes.vae", "decode_tiled"),
-    "AceGraphPlan": ("acestep_core.planner.requests", "plan"),
+    "AceGraphPlan": ("acestep_core.planner.planner", "write_text"),
     "AceGraphComposeCodes": ("nodes.compose", "compose_codes"),
 }
 

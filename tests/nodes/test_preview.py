@@ -35,7 +35,7 @@ def clock(preview, monkeypatch):
 def test_loud_frames_stand_taller_than_quiet_ones(preview):
     distance = np.zeros((1, 512), dtype=np.float32)
     distance[0, 256:] = 1.0
-    kind, image, side = preview.drawn(distance)
+    kind, image, side = preview.picture_of(distance)
     bars = (np.asarray(image) == preview.BAR).all(-1).sum(0)
     assert (kind, side, image.size) == ("JPEG", preview.WIDTH, (preview.WIDTH, preview.ROW_HEIGHT))
     assert bars[:256].max() <= 2

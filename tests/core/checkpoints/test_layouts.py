@@ -9,9 +9,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from acestep_core.checkpoints import key_maps
+from acestep_core.checkpoints.checkpoint import Checkpoint
 from acestep_core.checkpoints.layouts import (
     open_checkpoint,
-    open_split,
     open_text_encoder,
     open_vae,
     read_silence,
@@ -33,6 +33,16 @@ def comfy_files(root: Path) -> tuple[Path, Path, Path]:
         model,
         root / "comfy" / "text_encoders" / "qwen_0.6b_ace15.safetensors",
         root / "comfy" / "vae" / VAE_FILES[0],
+    )
+
+
+def open_split(model: Path | None, text_encoder: Path | None, vae: Path | None) -> Checkpoint:
+    """One file for each part; what is None stays out unless the model's own files bring it."""
+    if model is not None:
+        return open_checkpoint(model, text_encoder=text_encoder, vae=vae)
+    return Checkpoint(
+        text=None if text_encoder is None else open_text_encoder(text_encoder),
+        vae=None if vae is None else open_vae(vae),
     )
 
 

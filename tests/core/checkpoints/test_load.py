@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from acestep_core.checkpoints import load
 from acestep_core.checkpoints.checkpoint import Checkpoint
-from acestep_core.checkpoints.layouts import open_checkpoint, open_split
+from acestep_core.checkpoints.layouts import open_checkpoint
 from acestep_core.errors import UnsupportedCheckpointError
 from acestep_core.networks.audio_codes import AudioCodec
 from acestep_core.networks.condition_encoder import ConditionEncoder
@@ -36,12 +36,12 @@ GOLDEN = Path(__file__).parents[2] / "fixtures" / "golden" / "tiny_official"
 def layouts(root: Path) -> dict[str, Checkpoint]:
     comfy = root / "comfy"
     files = (sorted((comfy / name).iterdir()) for name in ("diffusion_models", "text_encoders", "vae"))
-    split = [[path for path in found if path.name != PLANNER_FILE][-1] for found in files]
+    model, text, vae = ([path for path in found if path.name != PLANNER_FILE][-1] for found in files)
     official = open_checkpoint(root / "official")
     return {
         "official": official,
         "diffusers": open_checkpoint(root / "diffusers", official.model_files().variant.value),
-        "split": open_split(*split),
+        "split": open_checkpoint(model, text_encoder=text, vae=vae),
         "all in one": open_checkpoint(next((comfy / "checkpoints").iterdir())),
     }
 

@@ -1,6 +1,5 @@
 """Reading safetensors files, and filling modules with them."""
 
-import json
 import sys
 from pathlib import Path
 
@@ -12,7 +11,6 @@ from torch import Tensor, nn
 from acestep_core.checkpoints.tensor_file import TensorFile
 from acestep_core.checkpoints.weights import Weights, load_exactly
 from acestep_core.errors import UnsupportedCheckpointError
-from support.tiny.checkpoint import write_shards
 
 FP8 = (torch.float8_e4m3fn, torch.float8_e5m2)
 FLOATS = (torch.float32, torch.float16, torch.bfloat16, *FP8)
@@ -95,57 +93,6 @@ def test_two_tensors_cannot_get_one_name(tmp_path):
         weights.renamed(lambda _: "same")
 
 
-@pytest.mark.parametrize("shards", [1, 2, 3])
-def test_shards_together_are_the_whole(tmp_path, shards):
-    tensors = some_tensors()
-    write_shards(tensors, tmp_path, shards)
-    weights = Weights.open_folder(tmp_path, "model")
-
-    assert weights.keys() == tensors.keys()
-    assert all(torch.equal(weights[key], tensors[key]) for key in tensors)
-    assert {key: tensor.tolist() for key, tensor in weights.stream()} == {
-        k: t.tolist() for k, t in tensors.items()
-    }
-
-
-def test_a_missing_shard_is_named(tmp_path):
-    write_shards(some_tensors(), tmp_path, 3)
-    (tmp_path / "model-00002-of-00003.safetensors").unlink()
-
-    with pytest.raises(
-        UnsupportedCheckpointError, match=r"lacks model-00002-of-00003.safetensors of its 3 shards"
-    ):
-        Weights.open_folder(tmp_path, "model")
-
-
-def test_a_tensor_that_only_the_index_knows_is_named(tmp_path):
-    write_shards(some_tensors(), tmp_path, 2)
-    index = tmp_path / "model.safetensors.index.json"
-    content = json.loads(index.read_text())
-    content["weight_map"]["left.extra"] = "model-00001-of-00002.safetensors"
-    index.write_text(json.dumps(content))
-
-    with pytest.raises(UnsupportedCheckpointError, match=r"names left.extra, which the shards do not hold"):
-        Weights.open_folder(tmp_path, "model")
-
-
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        ("{", "cannot be read"),
-        ("[]", "is not a JSON object"),
-        ("{}", "does not say which shard"),
-        ('{"weight_map": {}}', "does not say which shard"),
-        ('{"weight_map": {"a": "../elsewhere.safetensors"}}', "does not say which shard"),
-    ],
-)
-def test_a_broken_index_is_refused(tmp_path, content, said):
-    (tmp_path / "model.safetensors.index.json").write_text(content)
-
-    with pytest.raises(UnsupportedCheckpointError, match=said):
-        Weights.open_folder(tmp_path, "model")
-
-
 def test_two_shards_may_not_hold_the_same_tensor(tmp_path):
     paths = [tmp_path / name for name in ("a.safetensors", "b.safetensors")]
     for path in paths:
@@ -155,13 +102,6 @@ def test_two_shards_may_not_hold_the_same_tensor(tmp_path):
         UnsupportedCheckpointError, match=r"b.safetensors holds same, which another shard holds too"
     ):
         Weights.open(*paths)
-
-
-def test_a_folder_without_weights_says_what_it_lacks(tmp_path):
-    with pytest.raises(
-        UnsupportedCheckpointError, match=r"neither model.safetensors nor model.safetensors.index"
-    ):
-        Weights.open_folder(tmp_path, "model")
 
 
 @pytest.mark.parametrize("stored", FLOATS)
