@@ -65,13 +65,15 @@ class AudioFormat:
         return {"compression_level": (320 - self.kbps) / (320 - 32), "bitrate_mode": "CONSTANT"}
 
 
-def _mp3_of(kbps: int) -> AudioFormat:
+def mp3_of(kbps: int) -> AudioFormat:
+    """MP3 of a constant bit rate."""
     return AudioFormat(
         f"MP3 {kbps} kbit/s", ".mp3", "MP3", "MPEG_LAYER_III", kbps=kbps, rates=(32_000, 44_100, SAMPLE_RATE)
     )
 
 
-def _opus_of(kbps: int) -> AudioFormat:
+def opus_of(kbps: int) -> AudioFormat:
+    """Opus, which knows one rate."""
     return AudioFormat(f"Opus {kbps} kbit/s", ".opus", "OGG", "OPUS", kbps=kbps, rates=(SAMPLE_RATE,))
 
 
@@ -84,8 +86,8 @@ FORMATS: Mapping[str, AudioFormat] = MappingProxyType(
             AudioFormat("WAV 16-bit", ".wav", "WAV", "PCM_16", bits=16),
             AudioFormat("WAV 24-bit", ".wav", "WAV", "PCM_24", bits=24),
             AudioFormat("WAV 32-bit float", ".wav", "WAV", "FLOAT"),
-            *map(_mp3_of, (128, 192, 256, 320)),
-            *map(_opus_of, (96, 128, 192, 256)),
+            *map(mp3_of, (128, 192, 256, 320)),
+            *map(opus_of, (96, 128, 192, 256)),
         )
     }
 )
@@ -103,8 +105,8 @@ def read_audio(path: Path | str) -> Sound:
         ) from error
     try:
         with soundfile.SoundFile(path) as file:
-            sound = Sound(_read_samples(file), file.samplerate)
-            cut = _is_cut(file, sound.samples.shape[-1])
+            sound = Sound(read_samples(file), file.samplerate)
+            cut = is_cut(file, sound.samples.shape[-1])
     except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: a headerless .raw file
         raise InvalidAudioError(
             f"{path.name} is not a whole sound file of a known kind.",
@@ -119,12 +121,13 @@ def read_audio(path: Path | str) -> Sound:
     return sound
 
 
-def _read_samples(file: soundfile.SoundFile) -> Tensor:
+def read_samples(file: soundfile.SoundFile) -> Tensor:
+    """[C, S] of an open file."""
     frames = file.read(dtype="float32", always_2d=True)
     return torch.from_numpy(np.ascontiguousarray(frames.T))
 
 
-def _is_cut(file: soundfile.SoundFile, frames_read: int) -> bool:
+def is_cut(file: soundfile.SoundFile, frames_read: int) -> bool:
     """Whether the file declares more than it holds, which libsndfile reads without complaint."""
     sizes = [(int(declared), int(there)) for declared, there in re.findall(DECLARED_BYTES, file.extra_info)]
     by_size = [
@@ -178,7 +181,7 @@ def encode_audio(samples: Tensor, sample_rate: int, format: AudioFormat) -> memo
     read is written back bit for bit. Opus files end with up to 20 ms of silence.
     """
     require_sound(samples, "The song")
-    _check_format(format, sample_rate)
+    check_format(format, sample_rate)
     if format.subtype == "OPUS":  # libsndfile garbles the end of a song whose last packet is not full
         samples = F.pad(samples, (0, -(samples.shape[-1] + OPUS_DELAY) % OPUS_PACKET))
     options = format.encoder_options(samples.shape[0])
@@ -188,7 +191,7 @@ def encode_audio(samples: Tensor, sample_rate: int, format: AudioFormat) -> memo
             buffer, "w", sample_rate, samples.shape[0], format.subtype, format=format.container, **options
         ) as file:
             for block in samples.detach().cpu().split(BLOCK_FRAMES, -1):
-                file.write(_to_grid(block, format.bits).T.contiguous().numpy())
+                file.write(to_grid(block, format.bits).T.contiguous().numpy())
     except soundfile.LibsndfileError as error:
         raise InvalidAudioError(
             f"{samples.shape[0]} channels at {sample_rate} Hz cannot be stored as {format.name}: {error.error_string}",
@@ -197,7 +200,7 @@ def encode_audio(samples: Tensor, sample_rate: int, format: AudioFormat) -> memo
     return buffer.getbuffer()
 
 
-def _to_grid(samples: Tensor, bits: int | None) -> Tensor:
+def to_grid(samples: Tensor, bits: int | None) -> Tensor:
     """Integers in the top bits of int16 or int32, as libsndfile stores them unchanged; floats without `bits`."""
     if bits is None:
         return samples.float()
@@ -206,7 +209,8 @@ def _to_grid(samples: Tensor, bits: int | None) -> Tensor:
     return steps.to(torch.int16) if bits == 16 else steps.to(torch.int32) << (32 - bits)
 
 
-def _check_format(format: AudioFormat, sample_rate: int) -> None:
+def check_format(format: AudioFormat, sample_rate: int) -> None:
+    """Refuse what libsndfile cannot write, or the format not hold."""
     controls_rate = hasattr(soundfile.SoundFile, "compression_level")  # soundfile 0.13
     if not soundfile.check_format(format.container, format.subtype) or (format.kbps and not controls_rate):
         raise InvalidAudioError(

@@ -33,33 +33,36 @@ def peak_of(samples: Tensor) -> Tensor:
     return torch.maximum(samples.amax((-2, -1), keepdim=True), -samples.amin((-2, -1), keepdim=True))
 
 
-def _gain_to_peak(samples: Tensor) -> Tensor:
+def gain_to_peak(samples: Tensor) -> Tensor:
     """The official rule. Its first step, dividing by a peak above 1, does not show in the result."""
     peak = peak_of(samples)
     return torch.where(peak < SILENT_PEAK, 1.0, PEAK_TARGET / peak.clamp_min(SILENT_PEAK))
 
 
-def _gain_of_comfyui(samples: Tensor) -> Tensor:
+def gain_of_comfyui(samples: Tensor) -> Tensor:
+    """ComfyUI's rule: quieter until five standard deviations fit, never louder."""
     freedom = min(1, samples[0].numel() - 1)  # the deviation of one single sample is 0, not undefined
     deviation = samples.std((-2, -1), correction=freedom, keepdim=True)
     return 1 / (COMFYUI_DEVIATIONS * deviation).clamp_min(1.0)
 
 
-def _gain_into_full_scale(samples: Tensor) -> Tensor:
+def gain_into_full_scale(samples: Tensor) -> Tensor:
+    """Quieter by the peak where that exceeds 1."""
     return 1 / peak_of(samples).clamp_min(1.0)
 
 
-def _unchanged(samples: Tensor) -> Tensor:
+def unchanged(samples: Tensor) -> Tensor:
+    """As it is."""
     return samples.new_ones(samples.shape[0], 1, 1)
 
 
-PEAK = Level("peak -1 dBFS", _gain_to_peak)
-NONE = Level("none", _unchanged)
-COMFYUI = Level("ComfyUI", _gain_of_comfyui)
+PEAK = Level("peak -1 dBFS", gain_to_peak)
+NONE = Level("none", unchanged)
+COMFYUI = Level("ComfyUI", gain_of_comfyui)
 LEVELS: Mapping[str, Level] = MappingProxyType({level.name: level for level in (PEAK, NONE, COMFYUI)})
 
 # What keeps integer formats from clipping when no level is asked for: only items that exceed 1 change.
-FULL_SCALE = Level("full scale", _gain_into_full_scale)
+FULL_SCALE = Level("full scale", gain_into_full_scale)
 
 
 def fade(samples: Tensor, seconds_in: float, seconds_out: float, sample_rate: int = SAMPLE_RATE) -> Tensor:

@@ -5,6 +5,7 @@ from einops import repeat
 from torch import Tensor
 
 from ..errors import InvalidAudioError
+from ..seeds import generator_of
 from ..timebase import TIMBRE_FRAMES, samples_of
 from .levels import SILENT_PEAK, peak_of, require_sound
 
@@ -26,24 +27,28 @@ def timbre_excerpt(samples: Tensor, seed: int | None) -> Tensor:
         raise InvalidAudioError(
             f"{which} is silent.", "Choose a recording that can be heard, or unplug it for no reference."
         )
-    return torch.stack([_excerpt(item, None if seed is None else seed + i) for i, item in enumerate(samples)])
+    return torch.stack(
+        [excerpt_of(item, None if seed is None else seed + i) for i, item in enumerate(samples)]
+    )
 
 
-def _excerpt(samples: Tensor, seed: int | None) -> Tensor:
+def excerpt_of(samples: Tensor, seed: int | None) -> Tensor:
     """[2, S] -> [2, 30 s]."""
     times = -(-PIECES * PIECE_SAMPLES // samples.shape[-1])
     long = repeat(samples, "c s -> c (n s)", n=times)
-    starts = _outermost(long.shape[-1]) if seed is None else _drawn(long.shape[-1], seed)
+    starts = outermost_starts(long.shape[-1]) if seed is None else random_starts(long.shape[-1], seed)
     return torch.cat([long[:, start : start + PIECE_SAMPLES] for start in starts], -1)
 
 
-def _outermost(total: int) -> tuple[int, int, int]:
+def outermost_starts(total: int) -> tuple[int, int, int]:
+    """The very start, the middle third's start, and so that the last piece ends with the recording."""
     return 0, total // PIECES, total - PIECE_SAMPLES
 
 
-def _drawn(total: int, seed: int) -> tuple[int, int, int]:
+def random_starts(total: int, seed: int) -> tuple[int, int, int]:
+    """Anywhere in each third where a whole piece fits."""
     third = total // PIECES
-    generator = torch.Generator().manual_seed(seed % 2**64)
+    generator = generator_of(seed)
 
     def offset(room: int) -> int:
         return int(torch.randint(room + 1, (), generator=generator))

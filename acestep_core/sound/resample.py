@@ -24,7 +24,7 @@ WINDOW_VALUES = 2**22  # input values laid out as windows at a time
 def resample(x: Tensor, source_rate: int, target_rate: int) -> Tensor:
     """x: [..., S] floating point -> [..., ceil(S * target / source)]; at equal rates x itself."""
     for rate in (source_rate, target_rate):
-        _check_rate(rate)
+        check_rate(rate)
     if source_rate == target_rate:
         return x
     common = math.gcd(source_rate, target_rate)
@@ -34,10 +34,10 @@ def resample(x: Tensor, source_rate: int, target_rate: int) -> Tensor:
     if x.numel() == 0:
         return x.new_zeros(*x.shape[:-1], length)
     sound = x.reshape(-1, x.shape[-1]).to(torch.promote_types(x.dtype, torch.float32))
-    return _convolve(sound, up, down, length).reshape(*x.shape[:-1], length).to(x.dtype)
+    return convolve(sound, up, down, length).reshape(*x.shape[:-1], length).to(x.dtype)
 
 
-def _convolve(sound: Tensor, up: int, down: int, length: int) -> Tensor:
+def convolve(sound: Tensor, up: int, down: int, length: int) -> Tensor:
     """sound: [N, S] -> [N, length]. Outputs one block apart share a kernel, neighbours in a block share a window."""
     repeats = -(-OUTPUTS_TOGETHER // up)
     block, hop = up * repeats, down * repeats  # so many outputs for so many inputs
@@ -49,7 +49,7 @@ def _convolve(sound: Tensor, up: int, down: int, length: int) -> Tensor:
     for first in range(0, min(block, length), OUTPUTS_TOGETHER):
         outputs = range(first, min(first + OUTPUTS_TOGETHER, block))
         start = first * down // up
-        kernel = _kernel(outputs, start, reach, up, down).to(sound)
+        kernel = kernel_of(outputs, start, reach, up, down).to(sound)
         windows = padded[:, start:].unfold(-1, kernel.shape[0], hop)
         rows = max(1, WINDOW_VALUES // (kernel.shape[0] * sound.shape[0]))
         for row in range(0, blocks, rows):
@@ -58,7 +58,7 @@ def _convolve(sound: Tensor, up: int, down: int, length: int) -> Tensor:
     return result.flatten(1)[:, :length]
 
 
-def _kernel(outputs: range, start: int, reach: int, up: int, down: int) -> Tensor:
+def kernel_of(outputs: range, start: int, reach: int, up: int, down: int) -> Tensor:
     """[taps, outputs] float64 weights of the inputs from `start - reach` on; every column sums to 1."""
     taps = torch.arange(start - reach, outputs[-1] * down // up + reach + 2)[:, None]
     apart = (torch.tensor(outputs) * down - taps * up).double() / max(
@@ -70,7 +70,8 @@ def _kernel(outputs: range, start: int, reach: int, up: int, down: int) -> Tenso
     return weights / weights.sum(0)
 
 
-def _check_rate(rate: int) -> None:
+def check_rate(rate: int) -> None:
+    """Refuse a rate that no recording has."""
     if not LOWEST_RATE <= rate <= HIGHEST_RATE:
         raise InvalidAudioError(
             f"A sample rate of {rate} Hz is outside of {LOWEST_RATE} to {HIGHEST_RATE} Hz.",

@@ -25,9 +25,9 @@ def splice(new: Tensor, original: Tensor, mask: Tensor, crossfade: float, offset
     require_sound(new, "The new song")
     require_sound(original, "The original")
     masks = torch.atleast_2d(mask > 0.5).cpu()
-    _check_match(new, original, masks)
+    check_match(new, original, masks)
 
-    shift = _samples_before(offset)
+    shift = samples_before(offset)
     if shift < 0:
         original, shift = original[..., -shift:], 0
     rest = shift + original.shape[-1] - new.shape[-1]
@@ -42,44 +42,44 @@ def splice(new: Tensor, original: Tensor, mask: Tensor, crossfade: float, offset
     ramp = int(crossfade * SAMPLE_RATE)
     originals = original.to(new).expand(new.shape[0], -1, -1)
     pairs = zip(new, originals, masks.expand(new.shape[0], -1), strict=True)
-    return torch.stack([_splice_one(song, kept, inside, ramp, shift) for song, kept, inside in pairs])
+    return torch.stack([splice_one(song, kept, inside, ramp, shift) for song, kept, inside in pairs])
 
 
-def _splice_one(new: Tensor, original: Tensor, mask: Tensor, ramp: int, shift: int) -> Tensor:
+def splice_one(new: Tensor, original: Tensor, mask: Tensor, ramp: int, shift: int) -> Tensor:
     """new: [2, S], original: [2, S0] from sample `shift` of the song on, mask: [T] bool -> [2, S]."""
     length = new.shape[-1]
     song = new.clone()
     covered = range(shift, min(shift + original.shape[-1], length))
 
-    for span in _runs(~mask):
-        start, stop = _samples(span, mask, length)
+    for span in runs_of(~mask):
+        start, stop = samples_in(span, mask, length)
         start, stop = max(start, covered.start), min(stop, covered.stop)
         if start < stop:
             song[:, start:stop] = original[:, start - shift : stop - shift]
 
-    for span in _runs(mask):
-        start, stop = _samples(span, mask, length)
+    for span in runs_of(mask):
+        start, stop = samples_in(span, mask, length)
         fades_in = start > 0 and start - 1 in covered
         fades_out = stop < length and stop in covered
         room = min(ramp, (stop - start) // max(1, fades_in + fades_out))
         if fades_in:
             rise = min(room, covered.stop - start)
             weight = torch.linspace(0, 1, rise + 1, device=new.device, dtype=new.dtype)[1:]
-            _blend(song, original, weight, start, shift)
+            blend_into(song, original, weight, start, shift)
         if fades_out:
             fall = min(room, stop - covered.start)
             weight = torch.linspace(1, 0, fall + 1, device=new.device, dtype=new.dtype)[1:]
-            _blend(song, original, weight, stop - fall, shift)
+            blend_into(song, original, weight, stop - fall, shift)
     return song
 
 
-def _blend(song: Tensor, original: Tensor, weight: Tensor, start: int, shift: int) -> None:
+def blend_into(song: Tensor, original: Tensor, weight: Tensor, start: int, shift: int) -> None:
     """Mix the original into `song` from `start` on, in place; weight 1 leaves the song as it is."""
     part = song[:, start : start + len(weight)]
     part.copy_(torch.lerp(original[:, start - shift :][:, : len(weight)], part, weight))
 
 
-def _samples_before(offset: float) -> int:
+def samples_before(offset: float) -> int:
     """Samples of the new song before the original's first, whole frames as an extension pads them."""
     if not math.isfinite(offset):
         raise InvalidInputError(
@@ -88,7 +88,7 @@ def _samples_before(offset: float) -> int:
     return samples_of(frames_of(offset))
 
 
-def _runs(inside: Tensor) -> Iterator[FrameSpan]:
+def runs_of(inside: Tensor) -> Iterator[FrameSpan]:
     """The spans of consecutive true frames of [T] bool."""
     outside = torch.zeros(1, dtype=torch.int8)
     steps = torch.diff(inside.to(torch.int8), prepend=outside, append=outside)
@@ -96,12 +96,12 @@ def _runs(inside: Tensor) -> Iterator[FrameSpan]:
     return (FrameSpan(start, stop) for start, stop in zip(starts, stops, strict=True))
 
 
-def _samples(span: FrameSpan, mask: Tensor, length: int) -> tuple[int, int]:
+def samples_in(span: FrameSpan, mask: Tensor, length: int) -> tuple[int, int]:
     """Where a span of frames lies in samples; the last frame reaches to the song's end."""
     return samples_of(span.start), length if span.stop == len(mask) else samples_of(span.stop)
 
 
-def _check_match(new: Tensor, original: Tensor, masks: Tensor) -> None:
+def check_match(new: Tensor, original: Tensor, masks: Tensor) -> None:
     """Refuse sounds and masks of different songs."""
     items, channels, length = new.shape
     if original.shape[0] not in (1, items) or masks.shape[0] not in (1, items):

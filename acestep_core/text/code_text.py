@@ -36,10 +36,10 @@ def parse_codes(text: str) -> tuple[int, ...]:
         refuse_broken(gap)
     if not tokens:
         raise InvalidInputError("The text holds no audio code.", REMEDY)
-    for place, gap in enumerate(gaps[1:-1], start=1):
+    for number, gap in enumerate(gaps[1:-1], start=1):
         if not re.fullmatch(SEPARATOR, gap):
             raise InvalidInputError(
-                f"Behind code {place} stands {gap.strip()[:40]!r}, which is no code.", REMEDY
+                f"Behind code {number} stands {gap.strip()[:40]!r}, which is no code.", REMEDY
             )
     return checked_song([number_of(token[1]) for token in tokens], "The text")
 
@@ -137,8 +137,8 @@ def checked_songs(songs: Sequence[Any], name: str) -> Songs:
         )
     several = len(songs) > 1
     return tuple(
-        checked_song(song, f"{name}, song {place}," if several else name)
-        for place, song in enumerate(songs, start=1)
+        checked_song(song, f"{name}, song {number}," if several else name)
+        for number, song in enumerate(songs, start=1)
     )
 
 
@@ -153,10 +153,10 @@ def checked_song(codes: Any, name: str) -> tuple[int, ...]:
             f"{name} holds {len(codes)} codes, which is {len(codes) / CODES_PER_SECOND:g} s.",
             f"Shorten it to {MAX_CODES} codes; a song lasts up to {MAX_SECONDS:g} s.",
         )
-    for place, code in enumerate(codes, start=1):
+    for number, code in enumerate(codes, start=1):
         if type(code) is not int or not 0 <= code < AUDIO_CODES:
             raise InvalidInputError(
-                f"{name} holds {shown(code)} as code {place}.",
+                f"{name} holds {shown(code)} as code {number}.",
                 f"Use whole numbers from 0 to {AUDIO_CODES - 1}.",
             )
     return tuple(codes)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 QWEN_SPLIT = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 COMFYUI_FILES = ("vocab.json", "merges.txt", "tokenizer_config.json")
-# ComfyUI bundles the vocabulary of Qwen2.5; these four places mean something else in Qwen3.
+# ComfyUI bundles the vocabulary of Qwen2.5; these four ids mean something else in Qwen3.
 COMFYUI_RENAMES = MappingProxyType(
     {151665: "<tool_response>", 151666: "</tool_response>", 151667: "<think>", 151668: "</think>"}
 )

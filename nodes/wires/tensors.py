@@ -1,4 +1,4 @@
-"""Latents, audio and masks of ComfyUI to tensors of the core and back; the only place that knows both layouts."""
+"""Latents, audio and masks of ComfyUI to tensors of the core and back; the only module that knows both layouts."""
 
 import logging
 from typing import Any, SupportsFloat
@@ -10,12 +10,11 @@ from torch import Tensor
 from ...acestep_core.errors import InvalidAudioError, InvalidInputError
 from ...acestep_core.silence import Silence
 from ...acestep_core.sound.audio_file import Sound, to_model_rate
+from ...acestep_core.sound.resample import HIGHEST_RATE, LOWEST_RATE
 from ...acestep_core.timebase import SAMPLE_RATE
 from ..host.runtime import rest_device
 
 log = logging.getLogger("acestep-graph")
-
-LOWEST_RATE, HIGHEST_RATE = 1_000, 1_000_000  # Hz that can be converted
 
 Latent = dict[str, Any]  # {"samples": [B, 64, T], "type": "audio", ...}
 Audio = dict[str, Any]  # {"waveform": [B, C, S], "sample_rate": int}

@@ -64,7 +64,7 @@ def test_pictures_take_at_most_their_share_of_the_run(preview, silence, clock, m
         drawn.append(clock.now)
         return "JPEG", None, 1
 
-    monkeypatch.setattr(preview, "drawn", slow)
+    monkeypatch.setattr(preview, "picture_of", slow)
     envelope = preview.Envelope(silence, 20)
     for _ in range(2_000):
         clock.now += step
