@@ -9,7 +9,7 @@ from comfy_api.latest import io
 from torch import nn
 
 from ..acestep_core.checkpoints.checkpoint import VAE_FILE, Checkpoint
-from ..acestep_core.checkpoints.kinds import Kind, kind_of
+from ..acestep_core.checkpoints.kinds import Kind, kind_of_folder
 from ..acestep_core.checkpoints.layouts import open_checkpoint
 from ..acestep_core.checkpoints.load import (
     load_codec,
@@ -168,7 +168,7 @@ def selected_part(name: str, published: str, kind: Kind) -> Path | None:
 def selected_path(name: str, part: str, kind: Kind, *keys: str) -> Path:
     """The file or folder that a picker names; a folder of another kind is refused before its files are read."""
     path = folders.path_of(name, *keys)
-    found = kind_of(path) if path.is_dir() else None
+    found = kind_of_folder(path) if path.is_dir() else None
     if found not in (kind, None):
         raise InvalidInputError(
             f"The folder {name} is no {part} but {found.value}.",

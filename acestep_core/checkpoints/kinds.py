@@ -21,7 +21,7 @@ class Kind(Enum):
     OTHER = "something unknown"
 
 
-def kind_of(folder: Path) -> Kind | None:
+def kind_of_folder(folder: Path) -> Kind | None:
     """What a folder says of itself; None where it says nothing that can be read."""
     if (folder / DIFFUSERS_INDEX).is_file():
         return Kind.MODEL

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import folder_paths
 
-from ...acestep_core.checkpoints.kinds import Kind, is_whole, kind_of
+from ...acestep_core.checkpoints.kinds import Kind, is_whole, kind_of_folder
 from ...acestep_core.errors import InvalidInputError
 
 FOLDER_KEY = "acestep"  # models/acestep: whole checkpoints in folders
@@ -33,7 +33,7 @@ def folders_in(kind: Kind) -> list[str]:
         for path, inside, _ in os.walk(root, followlinks=True):
             folder = Path(path)
             whole = folder != root and is_whole(folder)
-            if whole and kind_of(folder) is kind:
+            if whole and kind_of_folder(folder) is kind:
                 found.append(folder.relative_to(root).as_posix())
             if whole or len(folder.relative_to(root).parts) >= FOLDER_DEPTH:
                 inside.clear()

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from acestep_core.checkpoints.kinds import Kind, is_whole, kind_of, qwen_folder
+from acestep_core.checkpoints.kinds import Kind, is_whole, kind_of_folder, qwen_folder
 
 FIRST_PLANNER = 151_669 + 64_000  # rows of text and codes
 
@@ -29,30 +29,30 @@ def described(folder, **config):
     ],
 )
 def test_a_folder_is_what_its_config_says(tmp_path, config, kind):
-    assert kind_of(described(tmp_path / "folder", **config)) is kind
+    assert kind_of_folder(described(tmp_path / "folder", **config)) is kind
 
 
 @pytest.mark.parametrize("content", [b"{", b"[]", b"\xff", None])
 def test_a_folder_without_a_config_that_can_be_read_says_nothing(tmp_path, content):
     if content is not None:
         (tmp_path / "config.json").write_bytes(content)
-    assert kind_of(tmp_path) is None
+    assert kind_of_folder(tmp_path) is None
 
 
 def test_a_pipeline_is_a_model_whatever_its_config_says(tmp_path):
     folder = described(tmp_path / "folder", model_type="qwen3")
     (folder / "model_index.json").write_text("{}", encoding="utf-8")
-    assert kind_of(folder) is Kind.MODEL
+    assert kind_of_folder(folder) is Kind.MODEL
     assert is_whole(folder)
 
 
 def test_the_published_folders_are_known(tiny_turbo):
     official = tiny_turbo / "official"
-    kinds = {path.name: kind_of(path) for path in official.iterdir() if path.is_dir()}
+    kinds = {path.name: kind_of_folder(path) for path in official.iterdir() if path.is_dir()}
     assert kinds["vae"] is Kind.VAE
     assert kinds["Qwen3-Embedding-0.6B"] is Kind.TEXT_ENCODER
     assert kinds["acestep-v15-turbo"] is Kind.MODEL
-    assert kind_of(tiny_turbo / "diffusers") is Kind.MODEL
+    assert kind_of_folder(tiny_turbo / "diffusers") is Kind.MODEL
     assert all(is_whole(official / name) for name in kinds)
 
 
