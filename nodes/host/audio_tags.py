@@ -20,7 +20,7 @@ def brief_tags(condition: Condition) -> dict[str, str]:
     """The brief of one song under the names that players know; what was left to the model is left out."""
     brief = condition.brief
     caption = brief.caption.strip()
-    words = {
+    tags = {
         "title": caption.partition("\n")[0][:LONGEST_TITLE],
         "comment": caption,  # Vorbis comments call it DESCRIPTION
         "lyrics": brief.lyrics.strip(),
@@ -31,7 +31,7 @@ def brief_tags(condition: Condition) -> dict[str, str]:
         "tracks": ", ".join(brief.tracks),
         "task": condition.task.name,
     }
-    return {name: word.replace("\0", "")[:LONGEST_TEXT] for name, word in words.items() if word}
+    return {name: text.replace("\0", "")[:LONGEST_TEXT] for name, text in tags.items() if text}
 
 
 def workflow_tags(prompt: Any, extra: Mapping[str, Any] | None) -> dict[str, str]:

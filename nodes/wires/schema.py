@@ -1,4 +1,4 @@
-"""Schemas that every supported ComfyUI understands, and the words that many inputs share."""
+"""Schemas that every supported ComfyUI understands, and what many inputs share."""
 
 from collections.abc import Sequence
 from dataclasses import fields
@@ -14,10 +14,10 @@ SEED_MAX = 0xFFFFFFFFFFFFFFFF
 KNOWN = {field.name for field in fields(io.Schema)}
 
 
-def schema(group: str, **words: Any) -> io.Schema:
+def schema(group: str, **given: Any) -> io.Schema:
     """An io.Schema; keywords that the running ComfyUI does not know yet are left out."""
     return io.Schema(
-        category=f"{CATEGORY}/{group}", **{key: word for key, word in words.items() if key in KNOWN}
+        category=f"{CATEGORY}/{group}", **{name: value for name, value in given.items() if name in KNOWN}
     )
 
 
