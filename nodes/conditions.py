@@ -200,14 +200,12 @@ def encode(
 ) -> tuple[Condition, tuple[str, ...]]:
     """The condition of one song, encoded on the text encoder's device but waiting elsewhere, and the report on it."""
     references = (
-        None
-        if timbre is None
-        else frames_of_latent(timbre, "timbre", handle.writer.silence.frames(1).shape[-1])
+        None if timbre is None else frames_of_latent(timbre, "timbre", handle.conditioner.silence.channels)
     )
-    encoders, stack = handle.encoders, handle.writer.condition_encoder.lyric_encoder.stack
+    encoders, stack = handle.encoders, handle.conditioner.condition_encoder.lyric_encoder.stack
     heard = TIMBRE_FRAMES * (1 if references is None else len(references))
     with encoders.at_work(encoding_bytes(stack, max(LYRIC_TOKENS, heard), encoders.dtype.itemsize)):
-        condition, report = handle.writer.write(
+        condition, report = handle.conditioner.encode(
             brief, task, references, has_codes, device=encoders.device, dtype=encoders.dtype
         )
     return replace(condition, enc=condition.enc.to(rest_device())), report

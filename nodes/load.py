@@ -29,7 +29,7 @@ from ..acestep_core.networks.oobleck import Oobleck
 from ..acestep_core.networks.qwen3 import TEXT_FILE, TEXT_FOLDER
 from ..acestep_core.networks.text_encoder import TextEncoder as Qwen
 from ..acestep_core.silence import Silence
-from ..acestep_core.text.conditions import ConditionWriter
+from ..acestep_core.text.conditions import Conditioner
 from .host import folders, runtime
 from .host.node import Node
 from .host.runtime import OPS, WEIGHT_DTYPES, Bar, Managed, Role
@@ -202,7 +202,7 @@ def model_handle(
 
 
 def text_handle(checkpoint: Checkpoint, silence: Silence, wanted: torch.dtype | None) -> TextHandle:
-    """Text and condition encoder as one network, and the writer that uses them."""
+    """Text and condition encoder as one network, and the conditioner that uses them."""
     files = checkpoint.model_files()
 
     def load(dtype: torch.dtype | None) -> Encoders:
@@ -212,8 +212,10 @@ def text_handle(checkpoint: Checkpoint, silence: Silence, wanted: torch.dtype | 
     managed = network(Role.TEXT, files.weights.dtype(PROBE), wanted, load)
     tokenizer = load_tokenizer(checkpoint, folders.bundled_qwen())
     encoders: Encoders = managed.network
-    writer = ConditionWriter(tokenizer, encoders.text, encoders.condition_encoder, silence, files.knows_stems)
-    return TextHandle(managed, writer)
+    conditioner = Conditioner(
+        tokenizer, encoders.text, encoders.condition_encoder, silence, files.knows_stems
+    )
+    return TextHandle(managed, conditioner)
 
 
 def vae_handle(oobleck: Oobleck) -> VaeHandle:

@@ -13,7 +13,7 @@ from ..acestep_core.sampling.settings import SOLVERS, Settings
 from ..acestep_core.sampling.velocity import Filters
 from ..acestep_core.timebase import seconds_of
 from .host.node import Node
-from .runs.sampling import job_of, play, report, wired_mask
+from .runs.sampling import job_of, report, sample, wired_mask
 from .wires.limits import within
 from .wires.schema import SEED_MAX, advanced, chosen, report_output, schema
 from .wires.sockets import (
@@ -218,11 +218,10 @@ class Sampler(Node):
             start_from=None if start_from is None else started(start_from, model, job.frames),
         )
         refuse_foreign(model, (*job.conditions, *job.second))
-        latents = play(model, job, settings)
+        resolved = settings.resolved(model.variant.is_turbo)
+        latents = sample(model, job, resolved)
         kept = {"batch_index": source["batch_index"]} if "batch_index" in source else {}
-        return io.NodeOutput(
-            {**latent_of(latents), **kept}, report(model, job, settings.plan(model.variant.is_turbo))
-        )
+        return io.NodeOutput({**latent_of(latents), **kept}, report(model, job, resolved))
 
 
 def started(start_from: Latent, model: ModelHandle, frames: int) -> Tensor:

@@ -14,7 +14,7 @@ from ...acestep_core.sampling.dcw import WaveletCorrection
 from ...acestep_core.sampling.noise import NoisePlan
 from ...acestep_core.sampling.velocity import Filters
 from ...acestep_core.silence import Silence
-from ...acestep_core.text.conditions import Condition, ConditionWriter
+from ...acestep_core.text.conditions import Condition, Conditioner
 from ...acestep_core.timebase import seconds_of_codes
 from ..host.runtime import Managed, rest_device
 
@@ -48,7 +48,7 @@ class TextHandle:
     """What `TextEncoder` carries: Qwen3 and the condition encoder in one network, and what writes conditions with them."""
 
     encoders: Managed
-    writer: ConditionWriter
+    conditioner: Conditioner
 
     def __repr__(self) -> str:
         return f"<ACE-Step text encoder {self.encoders}>"
