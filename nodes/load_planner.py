@@ -1,4 +1,4 @@
-"""The planner under ComfyUI's memory management: loading it, waking it, and showing how fast it writes."""
+"""Loading a planner."""
 
 from functools import partial
 
@@ -15,7 +15,7 @@ from ..acestep_core.checkpoints.planner_files import (
 )
 from ..acestep_core.errors import InvalidInputError
 from ..acestep_core.interface import AUTO
-from ..acestep_core.planner.planner import Scribe
+from ..acestep_core.planner import planner as core_planner
 from .host import folders
 from .host.node import Node
 from .host.runtime import OPS, WEIGHT_DTYPES, Bar, Role
@@ -87,11 +87,12 @@ class LoadPlanner(Node):
         managed = network(Role.PLANNER, files.weights.dtype(probe), wanted, partial(load_planner, files, OPS))
         bar.move(1, 2)
         tokenizer = load_planner_tokenizer(files, folders.bundled_qwen())
-        scribe = Scribe.of(managed.network, tokenizer, record_steps)
+        parts = core_planner.Planner.of(managed.network, tokenizer)
         bar.move(2, 2)
         said = f"{planner}: {managed} in {name_of(managed.dtype)} on {managed.device}"
         return io.NodeOutput(
-            PlannerHandle(managed, scribe, planner), "\n".join([said, *fp16_remark(wanted, managed.dtype)])
+            PlannerHandle(managed, parts, planner, record_steps),
+            "\n".join([said, *fp16_remark(wanted, managed.dtype)]),
         )
 
 

@@ -2,16 +2,16 @@
 
 import math
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 
-import torch
 from comfy_api.latest import io
-from torch import Tensor
 
+from ...acestep_core.interface import Listener
 from ...acestep_core.networks.config import TEXT_ROWS
 from ...acestep_core.networks.costs import planning_bytes
-from ...acestep_core.planner.generation import Listener
+from ...acestep_core.planner.generation import Options
+from ...acestep_core.planner.token_sampling import SamplingParams
 from ..host import runtime
 from ..host.runtime import Bar
 from ..wires.sockets import PlannerHandle
@@ -20,23 +20,34 @@ PAUSE = 0.1  # seconds between two moves of the bar
 
 
 @contextmanager
-def at_work(handle: PlannerHandle, rows: int, tokens: int, candidates: int | None = None) -> Iterator[Tensor]:
-    """The planner at work, with room for so many tokens in each row; a tensor that shows where to compute.
+def at_work(
+    handle: PlannerHandle,
+    params: SamplingParams,
+    seeds: Sequence[int],
+    on_token: Listener,
+    candidates: int | None = None,
+) -> Iterator[Options]:
+    """Options for a run where ComfyUI wants this planner to compute; it is brought in as soon as the run asks for it.
 
-    candidates: as `planning_bytes` counts them; None: those of a text.
+    candidates: as for `bytes_for`.
     """
-    with handle.managed.at_work(bytes_for(handle, rows, tokens, candidates)):
-        yield torch.empty(0, device=handle.managed.device, dtype=handle.managed.dtype)
+    managed = handle.managed
+    with ExitStack() as work:
+
+        def bring_in(rows: int, tokens: int) -> None:
+            work.enter_context(managed.at_work(bytes_for(handle, rows, tokens, candidates)))
+
+        yield Options(params, seeds, managed.device, managed.dtype, handle.record, on_token, bring_in)
 
 
 def bytes_for(handle: PlannerHandle, rows: int, tokens: int, candidates: int | None = None) -> int:
-    """What a run takes beside the weights, counted as `at_work` does."""
-    planner, managed = handle.scribe.planner, handle.managed
-    fixed = (planner.sizes, rows, tokens, managed.dtype)
-    plain = planning_bytes(*fixed, 0)
-    if planner.table.dtype == managed.dtype and (candidates is None or managed.fits_beside(plain)):
+    """What a run takes beside the weights. candidates: as `planning_bytes` counts them; None: those of a text."""
+    network, managed = handle.planner.network, handle.managed
+    plain = planning_bytes(network.sizes, rows, tokens, managed.dtype, 0)
+    if network.table.dtype == managed.dtype and (candidates is None or managed.fits_beside(plain)):
         return plain  # the table is read where it lies
-    return planning_bytes(*fixed, TEXT_ROWS if candidates is None else candidates)
+    rows_at_hand = TEXT_ROWS if candidates is None else candidates
+    return planning_bytes(network.sizes, rows, tokens, managed.dtype, rows_at_hand)
 
 
 class Meter:
@@ -59,9 +70,9 @@ class Meter:
             of = f" / {total}" if self._known_end else ""
             runtime.caption(self._node, f"{done}{of} {self.speed}".strip())
 
-    def part(self, place: int, parts: int) -> Listener:
-        """A listener for one of several equal parts of the work."""
-        return lambda done, total: self(place * total + done, parts * total)
+    def part(self, number: int, parts: int) -> Listener:
+        """A listener for one of several equal parts of the work; the first one is number 0."""
+        return lambda done, total: self(number * total + done, parts * total)
 
     @property
     def speed(self) -> str:

@@ -289,8 +289,8 @@ FULL_AT = {  # node -> where its work runs out of memory
     "AceGraphSampler": ("nodes.runs.sampling", "generate_song"),
     "AceGraphCodesToLatent": ("acestep_core.networks.audio_codes.AudioCodec", "hints"),
     "AceGraphOobleckDecode": ("nodes.vae", "decode_tiled"),
-    "AceGraphPlan": ("acestep_core.planner.planner", "write_text"),
-    "AceGraphComposeCodes": ("nodes.compose", "compose_codes"),
+    "AceGraphPlan": ("acestep_core.planner.generation", "Decoder"),
+    "AceGraphComposeCodes": ("acestep_core.planner.generation", "Decoder"),
 }
 
 
