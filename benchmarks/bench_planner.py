@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from transformers import DynamicCache, LogitsProcessor, LogitsProcessorList, Qwen3Config, Qwen3ForCausalLM
 
 from acestep_core.networks.qwen3 import Qwen3Sizes
-from acestep_core.planner.generation import compose_codes
-from acestep_core.planner.network import Planner
-from acestep_core.planner.token_sampling import Choice
+from acestep_core.planner.generation import CodeTokens, Options, Prompts, compose_codes
+from acestep_core.planner.network import PlannerNetwork
+from acestep_core.planner.token_sampling import SamplingParams
 from benchmarks.full_size import filled
 from benchmarks.harness import DTYPES, Row, device, race, seconds_of
 from support.tiny.shapes import FULL_QWEN
@@ -22,7 +22,7 @@ PROMPT, NEGATIVE = 200, 120  # tokens: a caption with lyrics, and the lyrics alo
 TOKENS, QUICK_TOKENS = 32, 4
 SONGS = 4
 ROWS = 217_204
-CODES, END = range(151_669, 215_669), 151_645
+CODES = range(151_669, 215_669)
 SIZES = Qwen3Sizes(**{**FULL_QWEN, "vocab_size": ROWS})
 SMALL = replace(SIZES, hidden_size=64, intermediate_size=96, num_hidden_layers=3, head_dim=16)
 LARGER = {
@@ -31,7 +31,7 @@ LARGER = {
         SIZES, hidden_size=2560, intermediate_size=9728, num_hidden_layers=36, num_attention_heads=32
     ),
 }
-PUBLISHED, GREEDY = Choice(), Choice(temperature=0)
+PUBLISHED, GREEDY = SamplingParams(), SamplingParams(temperature=0)
 
 
 class Item(NamedTuple):
@@ -40,7 +40,7 @@ class Item(NamedTuple):
     name: str
     songs: int
     theirs: Callable[..., object]
-    choice: Choice
+    params: SamplingParams
     gate: float | None
 
 
@@ -53,7 +53,7 @@ class CodesOnly(LogitsProcessor):
         return scores + allowed
 
 
-def planners(sizes: Qwen3Sizes, dtype: torch.dtype) -> tuple[Any, Planner]:
+def planners(sizes: Qwen3Sizes, dtype: torch.dtype) -> tuple[Any, PlannerNetwork]:
     """The one of transformers and ours on the same tensors."""
     rope = {"rope_type": "default", "rope_theta": sizes.rope_theta}
     config = Qwen3Config(**asdict(sizes), rope_parameters=rope, tie_word_embeddings=True)
@@ -67,7 +67,7 @@ def planners(sizes: Qwen3Sizes, dtype: torch.dtype) -> tuple[Any, Planner]:
     theirs.lm_head.register_forward_pre_hook(lambda _, given: (given[0].flatten().view(given[0].shape),))
     theirs.generation_config.update(eos_token_id=None, pad_token_id=0, bos_token_id=None)
     with torch.device("meta"):
-        ours = Planner(sizes, nn)
+        ours = PlannerNetwork(sizes, nn)
     state = {key.removeprefix("model."): weight for key, weight in theirs.state_dict().items()}
     ours.load_state_dict({key: state[key] for key in ours.state_dict()}, assign=True)
     return theirs, ours.requires_grad_(False)
@@ -79,22 +79,23 @@ def prompts() -> tuple[list[int], list[int]]:
     return words[:PROMPT].tolist(), words[PROMPT:].tolist()
 
 
-def composed(planner: Planner, songs: int, tokens: int, choice: Choice) -> list[Tensor]:
+def composed(network: PlannerNetwork, songs: int, tokens: int, params: SamplingParams) -> list[Tensor]:
     """Ours."""
-    return compose_codes(planner, *prompts(), CODES, END, tokens, list(range(songs)), choice)
+    options = Options(params, range(songs))
+    return compose_codes(network, Prompts(*prompts()), CodeTokens(CODES), tokens, options)
 
 
-def generated(model: Any, songs: int, tokens: int, choice: Choice, **more: Any) -> Tensor:
+def generated(model: Any, songs: int, tokens: int, params: SamplingParams, **more: Any) -> Tensor:
     """All songs in one call of `generate` -> tokens [songs, tokens]."""
     given, away = (torch.tensor([ids] * songs, device=device()) for ids in prompts())
-    how = {"do_sample": True, "temperature": choice.temperature, "top_p": choice.top_p, "top_k": 0}
-    drawn = how if choice.temperature else {"do_sample": False}
+    how = {"do_sample": True, "temperature": params.temperature, "top_p": params.top_p, "top_k": 0}
+    drawn = how if params.temperature else {"do_sample": False}
     found = model.generate(
         given,
         attention_mask=torch.ones_like(given),
         negative_prompt_ids=away,
         negative_prompt_attention_mask=torch.ones_like(away),
-        guidance_scale=choice.cfg,
+        guidance_scale=params.cfg,
         max_new_tokens=tokens,
         **drawn,
         **more,
@@ -102,13 +103,13 @@ def generated(model: Any, songs: int, tokens: int, choice: Choice, **more: Any) 
     return found[:, given.shape[1] :]
 
 
-def generated_in_turn(model: Any, songs: int, tokens: int, choice: Choice) -> None:
+def generated_in_turn(model: Any, songs: int, tokens: int, params: SamplingParams) -> None:
     """One call after the other."""
     for _ in range(songs):
-        generated(model, 1, tokens, choice)
+        generated(model, 1, tokens, params)
 
 
-def looped(model: Any, songs: int, tokens: int, choice: Choice) -> Tensor:
+def looped(model: Any, songs: int, tokens: int, params: SamplingParams) -> Tensor:
     """Both prompts padded into one batch, an attention mask that grows, logits of the whole vocabulary, a full sort."""
     given, away = prompts()
     pad = len(given) - len(away)
@@ -120,19 +121,19 @@ def looped(model: Any, songs: int, tokens: int, choice: Choice) -> Tensor:
         places = (mask.cumsum(-1) - 1).clamp_(min=0)[:, -ids.shape[1] :]
         answer = model(ids, mask, places, cache, use_cache=True, logits_to_keep=1)
         conditional, unconditional = answer.logits[:, -1].float().chunk(2)
-        scores = CodesOnly()(ids, unconditional + choice.cfg * (conditional - unconditional))
-        found.append(picked(scores, choice))
+        scores = CodesOnly()(ids, unconditional + params.cfg * (conditional - unconditional))
+        found.append(picked(scores, params))
         ids = found[-1].repeat(2, 1)
         mask = torch.cat((mask, mask.new_ones(len(mask), 1)), 1)
     return torch.cat(found, 1)
 
 
-def picked(scores: Tensor, choice: Choice) -> Tensor:
+def picked(scores: Tensor, params: SamplingParams) -> Tensor:
     """One token per row [R, 1] by top-p over everything that is sorted."""
-    if not choice.temperature:
+    if not params.temperature:
         return scores.argmax(-1, keepdim=True)
-    falling, order = (scores / choice.temperature).softmax(-1).sort(descending=True)
-    kept = falling.where(falling.cumsum(-1) - falling <= choice.top_p, 0)
+    falling, order = (scores / params.temperature).softmax(-1).sort(descending=True)
+    kept = falling.where(falling.cumsum(-1) - falling <= params.top_p, 0)
     return order.gather(1, torch.multinomial(kept, 1))
 
 
@@ -158,9 +159,9 @@ def assert_equal() -> None:
         assert torch.equal(answer, expected), "other codes"
 
 
-def measured(item: Item, theirs: Any, ours: Planner, tokens: int, quick: bool) -> Row:
+def measured(item: Item, theirs: Any, ours: PlannerNetwork, tokens: int, quick: bool) -> Row:
     """Race on the same number of codes."""
-    shape = (item.songs, tokens, item.choice)
+    shape = (item.songs, tokens, item.params)
     found = race(partial(composed, ours, *shape), partial(item.theirs, theirs, *shape), quick)
     rates = {"ours_per_s": found.ours.median, "theirs_per_s": found.theirs.median}
     rates = {name: item.songs * tokens / seconds for name, seconds in rates.items()}
@@ -176,7 +177,7 @@ def bandwidth() -> float:
 
 def share_of_limit(name: str, sizes: Qwen3Sizes, tokens: int) -> Row:
     """Codes per second over the bound that reading each weight once per code sets."""
-    ours = filled(lambda: Planner(sizes, nn), DTYPES["bf16"])
+    ours = filled(lambda: PlannerNetwork(sizes, nn), DTYPES["bf16"])
     body = sum(weight.nbytes for weight in ours.layers.parameters())
     limit = bandwidth() / (body + len(CODES) * sizes.hidden_size * 2)
     composed(ours, 1, tokens, PUBLISHED)

@@ -1,6 +1,5 @@
 """The planner writes a song's melody and rhythm as audio codes."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from comfy_api.latest import io
@@ -8,15 +7,15 @@ from torch import Tensor
 
 from ..acestep_core.planner import requests as planning
 from ..acestep_core.planner.chain_of_thought import Thought, read
-from ..acestep_core.planner.generation import Listener, compose_codes, prompts_of
-from ..acestep_core.planner.requests import Composition
-from ..acestep_core.planner.token_sampling import Choice
+from ..acestep_core.planner.generation import compose_codes
+from ..acestep_core.planner.requests import CodesRequest
+from ..acestep_core.planner.token_sampling import SamplingParams
 from ..acestep_core.text.code_text import MAX_SONGS
 from ..acestep_core.timebase import seconds_of_codes
 from .host.runtime import AUTO, rest_device
-from .runs.planning import awake, bytes_for, meter_of
+from .runs.planning import Meter, bytes_for, meter_of, options_of
 from .wires.limits import within
-from .wires.planner_inputs import PLAIN, freedom_inputs, guidance_inputs, planner_input, seed_input
+from .wires.planner_inputs import DEFAULTS, guidance_inputs, planner_input, sampling_inputs, seed_input
 from .wires.schema import advanced, report_output, schema
 from .wires.sockets import CodeList, Codes, PlannerHandle
 from .wires.song_inputs import (
@@ -69,7 +68,7 @@ class ComposeCodes(io.ComfyNode):
                 ),
                 seed_input(),
                 *guidance_inputs(),
-                *freedom_inputs(),
+                *sampling_inputs(),
                 advanced(
                     io.Boolean.Input(
                         "may_end_early",
@@ -101,50 +100,39 @@ class ComposeCodes(io.ComfyNode):
         duration: float,
         songs: int,
         seed: int,
-        guidance: float = PLAIN.cfg,
+        guidance: float = DEFAULTS.cfg,
         negative_prompt: str = "",
-        temperature: float = PLAIN.temperature,
-        top_p: float = PLAIN.top_p,
-        top_k: int = PLAIN.top_k,
-        min_p: float = PLAIN.min_p,
-        repetition_penalty: float = PLAIN.penalty,
+        temperature: float = DEFAULTS.temperature,
+        top_p: float = DEFAULTS.top_p,
+        top_k: int = DEFAULTS.top_k,
+        min_p: float = DEFAULTS.min_p,
+        repetition_penalty: float = DEFAULTS.penalty,
         may_end_early: bool = False,
         plan: str | None = None,
     ) -> io.NodeOutput:
-        choice = Choice(temperature, guidance, top_p, top_k, min_p, repetition_penalty)
+        params = SamplingParams(temperature, guidance, top_p, top_k, min_p, repetition_penalty)
         brief = brief_of(caption, lyrics, instrumental, language, bpm, key, time_signature, duration)
         thought = read(plan) if plan else Thought()
         if language != AUTO:
             thought = replace(thought, language=brief.language)
-        wanted = planning.compose(planner.scribe, brief, thought, negative_prompt, choice.cfg != 1)
+        wanted = planning.codes_request(planner.planner, brief, thought, negative_prompt, params.cfg != 1)
         count = int(within(songs, 1, MAX_SONGS, "number of songs"))
-        batches = batches_of(planner, wanted, choice, range(seed, seed + count))
+        batches = batches_of(planner, wanted, params, range(seed, seed + count))
         together = len(batches[0])
-        meter = meter_of(
-            cls, f"codes for each of {together} songs" if together > 1 else "codes", known_end=True
-        )
-        items = [
-            item
-            for done, seeds in enumerate(batches)
-            for item in composed(
-                planner, wanted, choice, seeds, may_end_early, meter.part(done, len(batches))
-            )
-        ]
-        short = [
-            f"Song {place} ended after {seconds_of_codes(len(item)):g} s."
-            for place, item in enumerate(items, start=1)
-            if len(item) < wanted.count
-        ]
-        speed = [f"Written: {meter.speed}."] if meter.speed else []
-        apart = [f"Memory is enough for {together} songs at a time."] if len(batches) > 1 else []
-        report = (*wanted.report, *apart, *speed, *short)
-        return io.NodeOutput(CodeList(tuple(item.to(rest_device()) for item in items)), "\n".join(report))
+        unit = f"codes for each of {together} songs" if together > 1 else "codes"
+        meter = meter_of(cls, unit, known_end=True)
+        items = composed(planner, wanted, params, batches, may_end_early, meter)
+        report = report_of(wanted, batches, items, meter.speed)
+        return io.NodeOutput(CodeList(tuple(item.to(rest_device()) for item in items)), report)
 
 
-def batches_of(planner: PlannerHandle, wanted: Composition, choice: Choice, seeds: range) -> list[range]:
+def batches_of(
+    planner: PlannerHandle, wanted: CodesRequest, params: SamplingParams, seeds: range
+) -> list[range]:
     """The songs in as few batches of one size as memory allows; one song is always tried."""
-    rows, tokens = size_of(wanted, choice)
-    candidates, room = len(planner.scribe.code_ids), planner.managed.room
+    prompts = wanted.prompts.fed(params)
+    rows, tokens = len(prompts), max(map(len, prompts)) + wanted.count  # of each song
+    candidates, room = len(planner.planner.code_tokens().ids), planner.managed.room
     fewest = next(
         number
         for number in range(1, len(seeds) + 1)
@@ -155,24 +143,31 @@ def batches_of(planner: PlannerHandle, wanted: Composition, choice: Choice, seed
     return [seeds[first : first + size] for first in range(0, len(seeds), size)]
 
 
-def size_of(wanted: Composition, choice: Choice) -> tuple[int, int]:
-    """Rows for each song, and tokens in the longest of them."""
-    prompts = prompts_of(wanted.prompt, wanted.negative, choice)
-    return len(prompts), max(map(len, prompts)) + wanted.count
-
-
 def composed(
     planner: PlannerHandle,
-    wanted: Composition,
-    choice: Choice,
-    seeds: Sequence[int],
-    may_stop: bool,
-    listener: Listener,
+    wanted: CodesRequest,
+    params: SamplingParams,
+    batches: list[range],
+    may_end_early: bool,
+    meter: Meter,
 ) -> list[Tensor]:
-    """One batch of songs."""
-    scribe, (rows, tokens) = planner.scribe, size_of(wanted, choice)
-    like = awake(planner, rows * len(seeds), tokens, len(scribe.code_ids))
-    words = (wanted.prompt, wanted.negative, scribe.code_ids, scribe.end, wanted.count)
-    how = (seeds, choice, listener, may_stop, like, scribe.records)
-    with planner.managed.told_if_full():
-        return compose_codes(scribe.planner, *words, *how)
+    """The songs, batch after batch."""
+    network, tokens = planner.planner.network, planner.planner.code_tokens(may_end_early)
+    songs: list[Tensor] = []
+    for number, seeds in enumerate(batches):
+        listener = meter.part(number, len(batches))
+        options = options_of(planner, params, seeds, listener, candidates=len(tokens.ids))
+        with planner.managed.told_if_full():
+            songs += compose_codes(network, wanted.prompts, tokens, wanted.count, options)
+    return songs
+
+
+def report_of(wanted: CodesRequest, batches: list[range], items: list[Tensor], speed: str) -> str:
+    """What was composed, how fast, and what turned out otherwise than asked for."""
+    short = [
+        f"Song {number} ended after {seconds_of_codes(len(item)):g} s."
+        for number, item in enumerate(items, start=1)
+        if len(item) < wanted.count
+    ]
+    apart = [f"Memory is enough for {len(batches[0])} songs at a time."] if len(batches) > 1 else []
+    return "\n".join((*wanted.report, *apart, *([f"Written: {speed}."] if speed else []), *short))

@@ -1,4 +1,4 @@
-"""The planner under ComfyUI's memory management: loading it, waking it, and showing how fast it writes."""
+"""Loading a planner."""
 
 from comfy_api.latest import io
 
@@ -11,7 +11,7 @@ from ..acestep_core.checkpoints.planner_files import (
     open_planner,
 )
 from ..acestep_core.errors import InvalidInputError
-from ..acestep_core.planner.planner import Scribe
+from ..acestep_core.planner import planner as core_planner
 from .host import folders, runtime
 from .host.runtime import AUTO, OPS, WEIGHT_DTYPES, Bar, Managed, Role
 from .runs.precision import dtype_of, instead, kept_in, storage
@@ -85,11 +85,12 @@ class LoadPlanner(io.ComfyNode):
         bar.move(1, 2)
         managed = Managed(network, Role.PLANNER, computing)
         tokenizer = load_planner_tokenizer(files, folders.bundled_qwen())
-        scribe = Scribe.of(managed.network, tokenizer, record_steps)
+        parts = core_planner.Planner.of(managed.network, tokenizer)
         bar.move(2, 2)
         said = f"{planner}: {managed} in {name_of(computing)} on {managed.device}"
         return io.NodeOutput(
-            PlannerHandle(managed, scribe, planner), "\n".join([said, *instead(wanted, computing)])
+            PlannerHandle(managed, parts, planner, record_steps),
+            "\n".join([said, *instead(wanted, computing)]),
         )
 
 

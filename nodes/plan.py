@@ -1,4 +1,4 @@
-"""What the planner does with words: plan, understand, inspire, format."""
+"""What the planner makes of text, and text of codes: plan, understand, inspire, format."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,16 +9,16 @@ from comfy_api.latest import io
 from ..acestep_core.errors import InvalidInputError
 from ..acestep_core.planner import requests as planning
 from ..acestep_core.planner.chain_of_thought import Thought
-from ..acestep_core.planner.planner import Manner
+from ..acestep_core.planner.generation import Options
 from ..acestep_core.planner.requests import UNDERSTANDING
-from ..acestep_core.planner.token_sampling import Choice
+from ..acestep_core.planner.token_sampling import SamplingParams
 from ..acestep_core.text.code_text import MAX_SONGS
 from ..acestep_core.text.prompts import LANGUAGES
 from ..acestep_core.timebase import MAX_SECONDS
 from .host.runtime import AUTO
-from .runs.planning import awake, meter_of
+from .runs.planning import meter_of, options_of
 from .wires.limits import within
-from .wires.planner_inputs import PLAIN, freedom_inputs, guidance_inputs, planner_input, seed_input
+from .wires.planner_inputs import DEFAULTS, guidance_inputs, planner_input, sampling_inputs, seed_input
 from .wires.schema import chosen, schema
 from .wires.sockets import CodeList, Codes, PlannerHandle
 from .wires.song_inputs import (
@@ -63,7 +63,7 @@ class Plan(io.ComfyNode):
                 ),
                 seed_input(),
                 *guidance_inputs(),
-                *freedom_inputs(),
+                *sampling_inputs(),
             ],
             outputs=brief_outputs(),
         )
@@ -82,22 +82,22 @@ class Plan(io.ComfyNode):
         duration: float,
         enrich_caption: bool,
         seed: int,
-        guidance: float = PLAIN.cfg,
+        guidance: float = DEFAULTS.cfg,
         negative_prompt: str = "",
-        temperature: float = PLAIN.temperature,
-        top_p: float = PLAIN.top_p,
-        top_k: int = PLAIN.top_k,
-        min_p: float = PLAIN.min_p,
-        repetition_penalty: float = PLAIN.penalty,
+        temperature: float = DEFAULTS.temperature,
+        top_p: float = DEFAULTS.top_p,
+        top_k: int = DEFAULTS.top_k,
+        min_p: float = DEFAULTS.min_p,
+        repetition_penalty: float = DEFAULTS.penalty,
     ) -> io.NodeOutput:
-        choice = Choice(temperature, guidance, top_p, top_k, min_p, repetition_penalty)
+        params = SamplingParams(temperature, guidance, top_p, top_k, min_p, repetition_penalty)
         brief = brief_of(caption, lyrics, instrumental, language, bpm, key, time_signature, duration)
         free = language == AUTO
 
-        def ask(manner: Manner) -> planning.Answer:
-            return planning.plan(planner.scribe, brief, manner, negative_prompt, enrich_caption, free)
+        def ask(options: Options) -> planning.Answer:
+            return planning.plan(planner.planner, brief, options, negative_prompt, enrich_caption, free)
 
-        return answered(cls, planner, seed, choice, ask)
+        return answered(cls, planner, seed, params, ask)
 
 
 class Understand(io.ComfyNode):
@@ -120,7 +120,7 @@ class Understand(io.ComfyNode):
                     "song", default=1, min=1, max=MAX_SONGS, tooltip="Which song of the batch is described."
                 ),
                 seed_input(),
-                *freedom_inputs(UNDERSTANDING.temperature),
+                *sampling_inputs(UNDERSTANDING.temperature),
             ],
             outputs=brief_outputs(),
         )
@@ -133,19 +133,19 @@ class Understand(io.ComfyNode):
         song: int,
         seed: int,
         temperature: float = UNDERSTANDING.temperature,
-        top_p: float = PLAIN.top_p,
-        top_k: int = PLAIN.top_k,
-        min_p: float = PLAIN.min_p,
-        repetition_penalty: float = PLAIN.penalty,
+        top_p: float = DEFAULTS.top_p,
+        top_k: int = DEFAULTS.top_k,
+        min_p: float = DEFAULTS.min_p,
+        repetition_penalty: float = DEFAULTS.penalty,
     ) -> io.NodeOutput:
         if not 1 <= song <= len(codes.items):
             raise InvalidInputError(
                 f"There is no song {song} among {len(codes.items)}.",
                 "Choose the number of one that is there.",
             )
-        choice = Choice(temperature, 1.0, top_p, top_k, min_p, repetition_penalty)
+        params = SamplingParams(temperature, 1.0, top_p, top_k, min_p, repetition_penalty)
         heard = codes.items[song - 1].tolist()
-        return answered(cls, planner, seed, choice, partial(planning.understand, planner.scribe, heard))
+        return answered(cls, planner, seed, params, partial(planning.understand, planner.planner, heard))
 
 
 class Inspire(io.ComfyNode):
@@ -172,7 +172,7 @@ class Inspire(io.ComfyNode):
                 language_input(),
                 duration_input(),
                 seed_input(),
-                *freedom_inputs(),
+                *sampling_inputs(),
             ],
             outputs=brief_outputs(),
         )
@@ -186,23 +186,23 @@ class Inspire(io.ComfyNode):
         language: str,
         duration: float,
         seed: int,
-        temperature: float = PLAIN.temperature,
-        top_p: float = PLAIN.top_p,
-        top_k: int = PLAIN.top_k,
-        min_p: float = PLAIN.min_p,
-        repetition_penalty: float = PLAIN.penalty,
+        temperature: float = DEFAULTS.temperature,
+        top_p: float = DEFAULTS.top_p,
+        top_k: int = DEFAULTS.top_k,
+        min_p: float = DEFAULTS.min_p,
+        repetition_penalty: float = DEFAULTS.penalty,
     ) -> io.NodeOutput:
-        choice = Choice(temperature, 1.0, top_p, top_k, min_p, repetition_penalty)
+        params = SamplingParams(temperature, 1.0, top_p, top_k, min_p, repetition_penalty)
         chosen(language, [AUTO, *LANGUAGES], "language")
         seconds = within(duration, 0, MAX_SECONDS, "duration", " s")
         spoken = None if language == AUTO else language
         fixed = Thought(duration=max(1, int(seconds)) if seconds else None)
 
-        def ask(manner: Manner) -> planning.Answer:
-            answer = planning.inspire(planner.scribe, wish, manner, instrumental, spoken, fixed)
+        def ask(options: Options) -> planning.Answer:
+            answer = planning.inspire(planner.planner, wish, options, instrumental, spoken, fixed)
             return with_seconds(answer, seconds)
 
-        return answered(cls, planner, seed, choice, ask)
+        return answered(cls, planner, seed, params, ask)
 
 
 class Format(io.ComfyNode):
@@ -226,7 +226,7 @@ class Format(io.ComfyNode):
                 language_input(),
                 *figures_inputs(),
                 seed_input(),
-                *freedom_inputs(),
+                *sampling_inputs(),
             ],
             outputs=brief_outputs(),
         )
@@ -244,33 +244,33 @@ class Format(io.ComfyNode):
         time_signature: str,
         duration: float,
         seed: int,
-        temperature: float = PLAIN.temperature,
-        top_p: float = PLAIN.top_p,
-        top_k: int = PLAIN.top_k,
-        min_p: float = PLAIN.min_p,
-        repetition_penalty: float = PLAIN.penalty,
+        temperature: float = DEFAULTS.temperature,
+        top_p: float = DEFAULTS.top_p,
+        top_k: int = DEFAULTS.top_k,
+        min_p: float = DEFAULTS.min_p,
+        repetition_penalty: float = DEFAULTS.penalty,
     ) -> io.NodeOutput:
-        choice = Choice(temperature, 1.0, top_p, top_k, min_p, repetition_penalty)
+        params = SamplingParams(temperature, 1.0, top_p, top_k, min_p, repetition_penalty)
         brief = brief_of(caption, lyrics, instrumental, language, bpm, key, time_signature, duration)
         free = language == AUTO
 
-        def ask(manner: Manner) -> planning.Answer:
-            return planning.format_brief(planner.scribe, brief, manner, free)
+        def ask(options: Options) -> planning.Answer:
+            return planning.format_brief(planner.planner, brief, options, free)
 
-        return answered(cls, planner, seed, choice, ask)
+        return answered(cls, planner, seed, params, ask)
 
 
 def answered(
     node: type[io.ComfyNode],
     planner: PlannerHandle,
     seed: int,
-    choice: Choice,
-    ask: Callable[[Manner], planning.Answer],
+    params: SamplingParams,
+    ask: Callable[[Options], planning.Answer],
 ) -> io.NodeOutput:
-    """What the planner answers, on the sockets; its weights are brought in only if there is something to be written."""
+    """What the planner answers, on the sockets; its weights are brought in only if there is something to be generated."""
     meter = meter_of(node, UNIT)
     with planner.managed.told_if_full():
-        answer = ask(Manner(seed, choice, meter, partial(awake, planner)))
+        answer = ask(options_of(planner, params, (seed,), meter))
     return io.NodeOutput(*brief_values(answer, meter.speed))
 
 

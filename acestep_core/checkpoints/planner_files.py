@@ -12,7 +12,7 @@ from ..files import read_json
 from ..networks.config import AUDIO_CODES, TEXT_ROWS
 from ..networks.layers import LayerOps
 from ..networks.qwen3 import Qwen3Sizes
-from ..planner.network import Planner
+from ..planner.network import PlannerNetwork
 from ..text.tokenizer import TextTokenizer
 from . import key_maps
 from .layouts import CONFIG, NATIVE_STEM, TOKENIZER
@@ -22,7 +22,9 @@ from .weights import Weights, load_exactly
 PLANNER_FOLDER, PLANNER_FILE = "acestep-5Hz-lm-1.7B", "qwen_1.7b_ace15.safetensors"
 CHOOSE = f"Choose a planner of ACE-Step 1.5, such as {PLANNER_FOLDER} or {PLANNER_FILE}."
 TABLE = "embed_tokens.weight"
-TOKENIZERS = 1  # kept after they were read; with its grammar one takes 120 MB
+TOKENIZERS = (
+    1  # kept after they were read: seconds to read, the same for every planner, and nobody writes to one
+)
 LANDMARKS = frozenset({TABLE, "layers.0.self_attn.q_norm.weight"})
 
 ReadTokenizer = Callable[[Path], TextTokenizer]
@@ -91,10 +93,12 @@ def without_tied_head(weights: Weights) -> Weights:
     return weights.renamed(key_maps.qwen_name) if tied else weights
 
 
-def load_planner(files: PlannerFiles, ops: LayerOps = PLAIN, dtype: torch.dtype | None = None) -> Planner:
+def load_planner(
+    files: PlannerFiles, ops: LayerOps = PLAIN, dtype: torch.dtype | None = None
+) -> PlannerNetwork:
     """The network. dtype None: the file's own memory, nothing is copied."""
     tied = key_maps.QWEN_HEAD not in files.weights
-    return load_exactly(lambda: Planner(files.sizes, ops, tied), files.weights, dtype)
+    return load_exactly(lambda: PlannerNetwork(files.sizes, ops, tied), files.weights, dtype)
 
 
 def load_planner_tokenizer(files: PlannerFiles, bundled: Path | None = None) -> TextTokenizer:
@@ -129,5 +133,5 @@ def kept_tokenizer(
     folder: Path,
     stamp: tuple[tuple[str, int], ...],  # noqa: ARG001  (part of what is remembered)
 ) -> TextTokenizer:
-    """The tokenizer of a folder in the state that the stamp tells."""
+    """The tokenizer of a folder in the state that the stamp tells; the one cache of this package that outlives a run."""
     return read(folder)

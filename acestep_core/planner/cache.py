@@ -1,4 +1,4 @@
-"""What a planner remembers of the tokens that it has read, in room that is set aside once."""
+"""The key-value cache: what a planner keeps of the tokens that it has read, in room that is set aside once."""
 
 from typing import NamedTuple
 
@@ -13,34 +13,42 @@ from ..networks.qwen3 import Qwen3Sizes
 ALIGNED = 64  # attention is fast over a multiple of so many tokens
 
 
-class Span(NamedTuple):
+class Rows(NamedTuple):
     """Rows that have read equally much."""
 
-    rows: slice  # of the memory
-    own: slice  # of the tokens at hand
+    cached: slice  # which rows of the cache
+    new: slice  # which rows of the tokens at hand
     start: int  # tokens read before
 
 
-class Memory:
+class KeyValueCache:
     """Keys and values of one or two prompts and of what follows them, a row for each prompt and item.
 
     The rows of a prompt lie together and are equally long; another prompt's rows need not be, so nothing is padded.
     """
 
-    def __init__(self, sizes: Qwen3Sizes, prompts: int, items: int, capacity: int, like: Tensor) -> None:
+    def __init__(
+        self,
+        sizes: Qwen3Sizes,
+        prompts: int,
+        items: int,
+        capacity: int,
+        device: torch.device,
+        dtype: torch.dtype,
+    ) -> None:
         rows, capacity = prompts * items, -(-capacity // ALIGNED) * ALIGNED
         shape = (sizes.num_hidden_layers, rows, sizes.num_key_value_heads, capacity, sizes.head_dim)
         self.keys, self.values = (
-            torch.zeros(shape, dtype=like.dtype, device=like.device) for _ in range(2)
+            torch.zeros(shape, dtype=dtype, device=device) for _ in range(2)
         )  # zeros: what is masked is still multiplied
-        self.tables = Rotary.of(capacity, sizes.head_dim, sizes.rope_theta, like)
+        self.tables = Rotary.of(capacity, sizes.head_dim, sizes.rope_theta, self.keys)
         self.items, self.capacity = items, capacity
         self.lengths = [0] * prompts
 
-    def of_prompt(self, prompt: int, tokens: int) -> "Passage":
-        """Places of a prompt's tokens, which its first row reads for all of its items."""
+    def view_of_prompt(self, prompt: int, tokens: int) -> "EagerView":
+        """For a prompt's tokens, which its first row reads for all of its items."""
         first = prompt * self.items
-        return Passage(self, [Span(slice(first, first + 1), slice(0, 1), 0)], tokens)
+        return EagerView(self, [Rows(slice(first, first + 1), slice(0, 1), 0)], tokens)
 
     def share(self, prompt: int, tokens: int) -> None:
         """What the first row of a prompt has read becomes what all of its rows have read."""
@@ -49,14 +57,14 @@ class Memory:
             heads[:, first + 1 : stop, :, :tokens] = heads[:, first : first + 1, :, :tokens]
         self.lengths[prompt] = tokens
 
-    def following(self, tokens: int) -> "Passage":
-        """Places of the next tokens of every row."""
+    def view_of_next(self, tokens: int) -> "EagerView":
+        """For the next tokens of every row."""
         if len(set(self.lengths)) == 1:
             every = slice(0, len(self.lengths) * self.items)
-            return Passage(self, [Span(every, every, self.lengths[0])], tokens)
-        ranges = [slice(p * self.items, (p + 1) * self.items) for p in range(len(self.lengths))]
-        spans = [Span(rows, rows, start) for rows, start in zip(ranges, self.lengths, strict=True)]
-        return Passage(self, spans, tokens)
+            return EagerView(self, [Rows(every, every, self.lengths[0])], tokens)
+        slices = [slice(p * self.items, (p + 1) * self.items) for p in range(len(self.lengths))]
+        groups = [Rows(rows, rows, start) for rows, start in zip(slices, self.lengths, strict=True)]
+        return EagerView(self, groups, tokens)
 
     def advance(self, tokens: int) -> None:
         """So many tokens were read by every row."""
@@ -67,45 +75,49 @@ class Memory:
         return Rotary(self.tables.cos[positions], self.tables.sin[positions])
 
 
-class Passage:
-    """Any number of new tokens per row; attention goes over the filled part alone."""
+class EagerView:
+    """Any number of new tokens per row.
 
-    def __init__(self, memory: Memory, spans: list[Span], tokens: int) -> None:
-        self._memory, self._spans, self._tokens = memory, spans, tokens
-        new = torch.arange(tokens, device=memory.keys.device)  # nothing is sent to the device
-        positions = [(new + span.start).expand(span.own.stop - span.own.start, -1) for span in spans]
-        self.rotary = memory.rotary(torch.cat(positions))
-
-    def look_back(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """Store keys and values [R, N, G, D] of a layer; what queries [R, N, H, D] make of all so far."""
-        seen = []
-        for span in self._spans:
-            stop = span.start + self._tokens
-            keys, values = (heads[layer, span.rows] for heads in (self._memory.keys, self._memory.values))
-            keys[:, :, span.start : stop] = rearrange(k[span.own], "r n g d -> r g n d")
-            values[:, :, span.start : stop] = rearrange(v[span.own], "r n g d -> r g n d")
-            seen.append(causal(q[span.own], keys[:, :, :stop], values[:, :, :stop]))
-        return seen[0] if len(seen) == 1 else torch.cat(seen)
-
-
-class Slots:
-    """One new token per row at positions that are tensors: the same operators on the same memory at every step.
-
-    Attention goes over `reach` slots, of which those after a row's position are hidden. A captured graph replays it.
+    The cache is cut to the tokens that are in it, so shapes grow from step to step and nothing has to be masked.
     """
 
-    def __init__(self, memory: Memory, positions: Tensor, reach: int) -> None:
+    def __init__(self, cache: KeyValueCache, groups: list[Rows], tokens: int) -> None:
+        self._cache, self._groups, self._tokens = cache, groups, tokens
+        new = torch.arange(tokens, device=cache.keys.device)  # nothing is sent to the device
+        positions = [(new + rows.start).expand(rows.new.stop - rows.new.start, -1) for rows in groups]
+        self.rotary = cache.rotary(torch.cat(positions))
+
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Store keys and values [R, N, G, D] of a layer, then attention of queries [R, N, H, D] over all so far."""
+        out = []
+        for rows in self._groups:
+            stop = rows.start + self._tokens
+            keys, values = (heads[layer, rows.cached] for heads in (self._cache.keys, self._cache.values))
+            keys[:, :, rows.start : stop] = rearrange(k[rows.new], "r n g d -> r g n d")
+            values[:, :, rows.start : stop] = rearrange(v[rows.new], "r n g d -> r g n d")
+            out.append(causal(q[rows.new], keys[:, :, :stop], values[:, :, :stop]))
+        return out[0] if len(out) == 1 else torch.cat(out)
+
+
+class StaticView:
+    """One new token per row at positions that are tensors: the same operators on the same tensors at every step.
+
+    Attention goes over the first `reach` tokens of the cache, those after a row's position masked: shapes never change
+    and no value is read on the host, which is what a CUDA graph needs to be replayed.
+    """
+
+    def __init__(self, cache: KeyValueCache, positions: Tensor, reach: int) -> None:
         """positions: [R], each below `reach`."""
-        self._memory, self._positions, self._reach = memory, positions, reach
+        self._cache, self._positions, self._reach = cache, positions, reach
         self._rows = torch.arange(len(positions), device=positions.device)
         hidden = torch.arange(reach, device=positions.device) > positions[:, None]
-        bias = torch.zeros(hidden.shape, dtype=memory.keys.dtype, device=positions.device)
+        bias = torch.zeros(hidden.shape, dtype=cache.keys.dtype, device=positions.device)
         self._bias = bias.masked_fill_(hidden, float("-inf"))[:, None, None]
-        self.rotary = memory.rotary(positions[:, None])
+        self.rotary = cache.rotary(positions[:, None])
 
-    def look_back(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """Store keys and values [R, 1, G, D] of a layer; what queries [R, 1, H, D] make of all so far."""
-        keys, values = self._memory.keys[layer], self._memory.values[layer]
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Store keys and values [R, 1, G, D] of a layer, then attention of queries [R, 1, H, D] over all so far."""
+        keys, values = self._cache.keys[layer], self._cache.values[layer]
         keys[self._rows, :, self._positions] = k[:, 0]
         values[self._rows, :, self._positions] = v[:, 0]
         return grouped(q, keys[:, :, : self._reach], values[:, :, : self._reach], self._bias)

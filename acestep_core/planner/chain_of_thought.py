@@ -8,14 +8,10 @@ from typing import Any
 from ..text.code_text import THOUGHT_TAGS, TOKEN
 from ..text.prompts import SPELT_TIME_SIGNATURES, UNSAID, Brief, said
 
-YAML_FIELDS = (
-    "bpm",
-    "caption",
-    "duration",
-    "keyscale",
-    "language",
-    "timesignature",
-)  # genres are never repeated
+YAML_NAMES = MappingProxyType(
+    {"key": "keyscale", "time_signature": "timesignature"}
+)  # as the planner was taught
+UNREPEATED = "genres"  # never stand in a thought that codes are composed by
 NUMBERS = ("bpm", "duration")
 PLAIN_TIME_SIGNATURES = MappingProxyType({spelt: plain for plain, spelt in SPELT_TIME_SIGNATURES.items()})
 LYRIC_HEADING = r"(?i)#[ \t]*lyrics?[ \t]*(?:\n|$)"
@@ -32,35 +28,44 @@ class Thought:
     caption: str | None = None
     duration: int | None = None  # seconds
     genres: str | None = None
-    keyscale: str | None = None
+    key: str | None = None
     language: str | None = None
-    timesignature: str | None = None
+    time_signature: str | None = None
 
-    def items(self) -> dict[str, int | str]:
+    def as_dict(self) -> dict[str, int | str]:
         """The fields that say something, in the order in which the planner writes them."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
+    def yaml_fields(self) -> dict[str, int | str]:
+        """The same by the names and in the spelling that the planner was taught."""
+        return {yaml_name(name): yaml_value(name, value) for name, value in self.as_dict().items()}
+
     def overruled_by(self, given: "Thought") -> "Thought":
         """The same thought where `given` is silent, and `given` where it is not."""
-        return replace(self, **given.items())
+        return replace(self, **given.as_dict())
 
-    def besides(self, given: "Thought") -> "Thought":
+    def without(self, given: "Thought") -> "Thought":
         """What this thought says where `given` is silent."""
-        return replace(self, **dict.fromkeys(given.items()))
+        return replace(self, **dict.fromkeys(given.as_dict()))
 
     def to_yaml(self) -> str:
         """The text that stands between the think tags when codes are composed."""
         import yaml  # noqa: PLC0415  only those who plan pay for the import
 
-        items = {name: yaml_value(name, value) for name, value in self.items().items() if name in YAML_FIELDS}
+        items = {name: value for name, value in self.yaml_fields().items() if name != UNREPEATED}
         return yaml.dump(items, allow_unicode=True, sort_keys=True).strip() if items else ""
+
+
+def yaml_name(name: str) -> str:
+    """What the planner was taught to call a field."""
+    return YAML_NAMES.get(name, name)
 
 
 def yaml_value(name: str, value: int | str) -> int | str:
     """A value as it was taught: plain time signatures, and digits as a number, which YAML leaves unquoted."""
     if isinstance(value, int):
         return value
-    plain = plain_time_signature(value) if name == "timesignature" else value
+    plain = plain_time_signature(value) if name == "time_signature" else value
     return int(plain) if is_number(plain) else plain
 
 
@@ -92,8 +97,10 @@ def read(text: str) -> Thought:
 def read_fields(block: str) -> Thought:
     """The thought without its tags; what cannot be a value counts as unsaid, and unknown fields are left out."""
     lines = lines_of_fields(block)
-    known = {field.name for field in fields(Thought)}
-    values: dict[str, Any] = {name: read_value(name, lines[name]) for name in known & lines.keys()}
+    taught = {field.name: yaml_name(field.name) for field in fields(Thought)}
+    values: dict[str, Any] = {
+        own: read_value(own, lines[name]) for own, name in taught.items() if name in lines
+    }
     return Thought(**values)
 
 
@@ -132,22 +139,22 @@ def unquoted(text: str) -> str:
     return said
 
 
-def without_heading(words: str) -> str:
+def without_heading(lyrics: str) -> str:
     """Lyrics without the heading that the planner puts above them."""
-    words = words.strip()
-    found = re.match(LYRIC_HEADING, words)
-    return words[found.end() :].strip() if found else words
+    lyrics = lyrics.strip()
+    found = re.match(LYRIC_HEADING, lyrics)
+    return lyrics[found.end() :].strip() if found else lyrics
 
 
-def thought_of(brief: Brief, language: bool = False) -> Thought:
+def thought_of(brief: Brief, with_language: bool = False) -> Thought:
     """What a musician fixed; the language only if asked for, as a brief always names one."""
     signature = spoken(brief.time_signature)
     return Thought(
         bpm=brief.bpm or None,
         duration=max(1, int(brief.duration)) if brief.duration else None,
-        keyscale=spoken(brief.key),
-        language=brief.language if language else None,
-        timesignature=signature and plain_time_signature(signature),
+        key=spoken(brief.key),
+        language=brief.language if with_language else None,
+        time_signature=signature and plain_time_signature(signature),
     )
 
 
@@ -156,14 +163,16 @@ def spoken(word: str | None) -> str | None:
     return None if said(word) == UNSAID else word
 
 
-def completed(brief: Brief, thought: Thought, caption: bool = False, language: bool = False) -> Brief:
+def completed(
+    brief: Brief, thought: Thought, write_caption: bool = False, choose_language: bool = False
+) -> Brief:
     """The brief with the gaps filled; caption and language, which have no gap, change only where asked for."""
     return replace(
         brief,
-        caption=thought.caption or brief.caption if caption else brief.caption,
-        language=thought.language or brief.language if language else brief.language,
+        caption=thought.caption or brief.caption if write_caption else brief.caption,
+        language=thought.language or brief.language if choose_language else brief.language,
         bpm=brief.bpm or thought.bpm,
-        key=spoken(brief.key) or thought.keyscale,
-        time_signature=spoken(brief.time_signature) or thought.timesignature,
+        key=spoken(brief.key) or thought.key,
+        time_signature=spoken(brief.time_signature) or thought.time_signature,
         duration=brief.duration if brief.duration is not None else thought.duration,
     )

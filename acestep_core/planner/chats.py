@@ -77,8 +77,8 @@ def inspire_prompt(wish: str, instrumental: bool) -> Prompt:
 def format_prompt(caption: str, lyrics: str) -> Prompt:
     """A rough caption and rough lyrics, to be put into the form that the model likes."""
     said = caption if caption.strip() else NOTHING_SAID
-    words = lyrics if lyrics.strip() else INSTRUMENTAL
-    return opened(FORMAT, f"# Caption\n{said}\n\n# Lyric\n{words}")
+    sung = lyrics if lyrics.strip() else INSTRUMENTAL
+    return opened(FORMAT, f"# Caption\n{said}\n\n# Lyric\n{sung}")
 
 
 def injection_remarks(tokenizer: TextTokenizer, texts: Mapping[str, str]) -> tuple[str, ...]:
@@ -88,14 +88,14 @@ def injection_remarks(tokenizer: TextTokenizer, texts: Mapping[str, str]) -> tup
     it reads like ours; it is left as written, for taking words out of somebody's song would be worse.
     """
     lines = []
-    for place, text in texts.items():
+    for name, text in texts.items():
         if names := tokenizer.special_names_in(text):
             lines.append(
-                f"In the {place}, {' '.join(names)} is read as ordinary text, not as a control token."
+                f"In the {name}, {' '.join(names)} is read as ordinary text, not as a control token."
             )
         if found := headings_in(text):
             lines.append(
-                f"In the {place}, the line {found[0]!r} looks like a heading of the prompt; "
+                f"In the {name}, the line {found[0]!r} looks like a heading of the prompt; "
                 "the planner may take what follows for another part."
             )
     return tuple(lines)

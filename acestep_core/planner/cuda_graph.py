@@ -1,4 +1,4 @@
-"""Steps that an NVIDIA card runs as one recording; nothing else here names CUDA."""
+"""A decode step captured as a CUDA graph, which an NVIDIA card replays as one; nothing else here names CUDA."""
 
 import logging
 from collections.abc import Callable
@@ -10,15 +10,17 @@ from torch import nn
 log = logging.getLogger("acestep-graph")
 
 WARM_UPS = 2  # so that libraries have their workspaces on the stream that is recorded
-REFUSED: set[torch.device] = set()  # what cannot record is not asked again in this process
+REFUSED: set[torch.device] = (
+    set()
+)  # a fact about the machine: what cannot record is not asked again in this process
 
-Step = Callable[[], object]  # takes and gives its tensors in place; running it again changes nothing
+TensorStep = Callable[[], object]  # takes and gives its tensors in place; running it again changes nothing
 
 
 def can_capture(network: nn.Module, device: torch.device) -> bool:
-    """Whether a network computes on an NVIDIA card where all of its weights lie already, and nothing speaks against it.
+    """Whether steps of a network may be captured: all of its weights lie on an NVIDIA card, which has not refused before.
 
-    Deterministic algorithms wait for the card inside of a step.
+    Deterministic algorithms wait for the card inside of a step, which a CUDA graph cannot.
     """
     nvidia = device.type == "cuda" and torch.version.hip is None
     return (
@@ -29,8 +31,8 @@ def can_capture(network: nn.Module, device: torch.device) -> bool:
     )
 
 
-def recorded(step: Step) -> Step | None:
-    """The same step as a recording, or None where the device refuses."""
+def recorded(step: TensorStep) -> TensorStep | None:
+    """The step as a CUDA graph, or None where the device refuses."""
     current = torch.cuda.current_stream()
     try:
         return recording(step)
@@ -42,8 +44,12 @@ def recorded(step: Step) -> Step | None:
         return None
 
 
-def recording(step: Step) -> Step:
-    """Replays what the step did to the memory that it found. At most one recording may be alive at a time."""
+def recording(step: TensorStep) -> TensorStep:
+    """Capture the step as a CUDA graph; calling that launches the same kernels on the same addresses.
+
+    So it reads whatever the step's tensors hold by then, and writes where the step wrote. One recording may be alive
+    at a time.
+    """
     current = torch.cuda.current_stream()
     aside = side_stream(current.device)
     aside.wait_stream(current)

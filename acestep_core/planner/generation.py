@@ -1,6 +1,7 @@
 """The planner's two loops: a text under a grammar, and audio codes for several songs at once."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import count as counted
 from itertools import islice
 from typing import Protocol
@@ -10,39 +11,64 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import InvalidInputError
+from ..interface import Listener, ignore
 from ..networks.config import TEXT_ROWS
-from .decoding import Reader
-from .network import Planner
-from .token_sampling import Choice, Dice, choose, guided, penalised, refuse_broken, sound
+from .decoding import Decoder
+from .grammar import ChoicePoint
+from .network import PlannerNetwork
+from .token_sampling import Dice, SamplingParams, choose, guided, or_broken, penalised, refuse_broken
 
 SPARSE = 4  # rows are gathered where fewer than one in so many of a range are allowed
 
-Listener = Callable[[int, int], None]
+BringIn = Callable[[int, int], object]  # rows, and tokens in each
 
 
-def nobody(done: int, total: int) -> None:
-    """A listener that does not care."""
+def already_there(rows: int, tokens: int) -> None:
+    """Nothing has to be brought in: the network computes where its weights are."""
 
 
-class Walk(Protocol):
-    """A way through a grammar, one token after another."""
+@dataclass(frozen=True, slots=True)
+class Prompts:
+    """What the network is fed before it answers."""
+
+    ids: Sequence[int]
+    negative: Sequence[int] | None = None  # what guidance leads away from; None: no guidance
+
+    def fed(self, params: SamplingParams) -> list[Sequence[int]]:
+        """One or both: without guidance the negative one is left out."""
+        prompts = [self.ids] if self.negative is None or params.cfg == 1 else [self.ids, self.negative]
+        if not all(len(ids) for ids in prompts):
+            raise InvalidInputError("A prompt of the planner is empty.", "Write a caption.")
+        return prompts
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How tokens are generated, whatever they are."""
+
+    params: SamplingParams = field(default_factory=SamplingParams)
+    seeds: Sequence[int] = (0,)  # one per item; a text is one item
+    device: torch.device | None = None  # to compute on; None: that of the weights
+    dtype: torch.dtype | None = None  # to compute in; None: that of the weights
+    record: bool = True  # whether steps may be captured as a CUDA graph
+    on_token: Listener = ignore
+    bring_in: BringIn = already_there  # asked right before the work, and not at all where there is none
+
+
+class Guide(Protocol):
+    """What leads a text through a grammar, one token after another."""
 
     @property
     def done(self) -> bool:
         """Whether the text is complete."""
         ...
 
-    @property
-    def greedy(self) -> bool:
-        """Whether the likeliest token is taken here instead of a drawn one."""
-        ...
-
-    def forced(self) -> tuple[int, ...]:
+    def forced(self) -> Sequence[int]:
         """Tokens that come now whatever the logits; empty where there is a choice."""
         ...
 
-    def allowed(self) -> Tensor:
-        """Where there is a choice: sorted int64 ids; the same object whenever the grammar is in the same state."""
+    def choice(self) -> ChoicePoint:
+        """Where there is one; the same object whenever the grammar is in the same state."""
         ...
 
     def take(self, token: int) -> None:
@@ -50,162 +76,150 @@ class Walk(Protocol):
         ...
 
 
-@torch.no_grad()
-def write_text(  # noqa: PLR0913  (a run has that many independent parts)
-    planner: Planner,
-    prompt_ids: Sequence[int],
-    negative_ids: Sequence[int] | None,
-    walk: Walk,
-    choice: Choice,
-    seed: int,
-    limit: int,
-    listener: Listener = nobody,
-    like: Tensor | None = None,
-    record: bool = True,
-) -> list[int]:
-    """At most `limit` tokens, forced ones included.
+def decoder_of(network: PlannerNetwork, prompts: Prompts, room: int, options: Options) -> Decoder:
+    """The network, brought in and fed with the prompts, for at most `room` tokens of each item."""
+    fed, items = prompts.fed(options.params), len(options.seeds)
+    options.bring_in(len(fed) * items, max(map(len, fed)) + room)
+    return Decoder(network, fed, items, room, options.device, options.dtype, options.record)
 
-    like: a tensor where, and in the dtype in which, to compute. record: whether steps may be recorded and replayed.
-    """
-    like = weight_of(planner) if like is None else like
-    reader = Reader(planner, prompts_of(prompt_ids, negative_ids, choice), 1, limit, like, record)
-    pen = Pen(reader, choice, seed)
+
+@torch.no_grad()
+def generate_text(
+    network: PlannerNetwork, prompts: Prompts, guide: Guide, limit: int, options: Options
+) -> list[int]:
+    """At most `limit` tokens, forced ones included."""
+    sampler = TextSampler(decoder_of(network, prompts, limit, options), options)
     text: list[int] = []
-    while not walk.done and len(text) < limit:
-        tokens = walk.forced() or (pen.next_token(text, walk.allowed(), walk.greedy),)
+    while not guide.done and len(text) < limit:
+        tokens = guide.forced() or (sampler.next_token(text, guide.choice()),)
         for token in tokens[: limit - len(text)]:
-            walk.take(token)
+            guide.take(token)
             text.append(token)
-            listener(len(text), limit)
+            options.on_token(len(text), limit)
     return text
 
 
-class Pen:
-    """Chooses the tokens of one text; tokens that need no choice wait until the next one does, and are read at once."""
+class TextSampler:
+    """Samples the tokens of one text.
 
-    def __init__(self, reader: Reader, choice: Choice, seed: int) -> None:
-        self._reader, self._choice, self._dice = reader, choice, Dice([seed])
-        self._candidates = Candidates(reader.planner, reader.hidden)
-        self._written = torch.zeros(1, reader.planner.sizes.vocab_size, dtype=torch.bool)
-        self._read = 0  # tokens of the text
+    A forced token needs no logits, so it is not fed on its own: the next choice feeds all that came since the last one
+    in a single forward, as a prefill does.
+    """
 
-    def next_token(self, text: Sequence[int], ids: Tensor, greedy: bool) -> int:
-        """One of the sorted `ids`, after all of `text`."""
-        if unread := text[self._read :]:
-            self._reader.read(torch.tensor([unread], device=self._reader.hidden.device))
-            self._written[0, torch.tensor(unread)] = True
-            self._read = len(text)
-        logits = guided(self._candidates.logits(self._reader.hidden, ids), 1, self._choice.cfg)
-        if self._choice.penalty != 1:
-            logits = penalised(logits, self._written[:, ids.cpu()].to(logits.device), self._choice.penalty)
-        best = logits.argmax(-1) if greedy else choose(logits, self._choice, self._dice.roll(logits))
-        place = int(sound(best, logits))
-        refuse_broken([place])
-        return int(ids[place])
+    def __init__(self, decoder: Decoder, options: Options) -> None:
+        (seed,) = options.seeds
+        self._decoder, self._params, self._dice = decoder, options.params, Dice([seed])
+        self._logits = AllowedLogits(decoder.network, decoder.hidden.device, decoder.hidden.dtype)
+        self._seen = torch.zeros(1, decoder.network.sizes.vocab_size, dtype=torch.bool)
+        self._fed = 0  # tokens of the text
+
+    def next_token(self, text: Sequence[int], point: ChoicePoint) -> int:
+        """One of the tokens that are allowed after all of `text`."""
+        if unfed := text[self._fed :]:
+            self._decoder.feed(torch.tensor([unfed], device=self._decoder.hidden.device))
+            self._seen[0, torch.tensor(unfed)] = True
+            self._fed = len(text)
+        params = self._params
+        logits = guided(self._logits(self._decoder.hidden, point), 1, params.cfg)
+        if params.penalty != 1:
+            seen = self._seen[:, point.allowed.cpu()].to(logits.device)
+            logits = penalised(logits, seen, params.penalty)
+        best = logits.argmax(-1) if point.greedy else choose(logits, params, self._dice.roll(logits))
+        index = int(or_broken(best, logits))
+        refuse_broken([index])
+        return int(point.allowed[index])
 
 
-class Candidates:
-    """Logits of the tokens that a grammar allows, with what they need kept per grammar state."""
+class AllowedLogits:
+    """Logits of the tokens that a grammar allows, with what they need kept for each of its choice points."""
 
-    def __init__(self, planner: Planner, like: Tensor) -> None:
-        self._planner, self._like = planner, like
-        self._known: dict[int, tuple[Tensor, Tensor, Tensor | None]] = {}  # id -> ids, head rows, places
-        self._cast = planner.table[:0]
+    def __init__(self, network: PlannerNetwork, device: torch.device, dtype: torch.dtype) -> None:
+        self._network, self._device, self._dtype = network, device, dtype
+        self._known: dict[ChoicePoint, tuple[Tensor, Tensor | None]] = {}  # head rows; indices among them
+        self._cast = network.table[:0]
 
-    def logits(self, hidden: Tensor, ids: Tensor) -> Tensor:
-        """hidden: [R, W] -> [R, V], V sorted ids."""
-        if id(ids) not in self._known:
-            self._known[id(ids)] = self._prepared(ids)  # holds `ids`, so that no other tensor gets its name
-        _, rows, places = self._known[id(ids)]
+    def __call__(self, hidden: Tensor, point: ChoicePoint) -> Tensor:
+        """hidden: [R, W] -> [R, V] for the V allowed tokens."""
+        if point not in self._known:
+            self._known[point] = self._prepared(point.allowed)
+        rows, indices = self._known[point]
         logits = F.linear(hidden.to(rows.device), rows)
-        return (logits if places is None else logits[:, places]).to(hidden.device)
+        return (logits if indices is None else logits[:, indices]).to(hidden.device)
 
-    def _prepared(self, ids: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+    def _prepared(self, ids: Tensor) -> tuple[Tensor, Tensor | None]:
         first, last = int(ids[0]), int(ids[-1])
         if len(ids) * SPARSE < last + 1 - first:
-            return ids, self._planner.rows(ids, self._like), None
+            return self._network.rows(ids, self._device, self._dtype), None
         rows = self._table(last + 1)[first:]  # too many to be moved
-        return ids, rows, None if len(ids) == len(rows) else (ids - first).to(rows.device)
+        return rows, None if len(ids) == len(rows) else (ids - first).to(rows.device)
 
     def _table(self, stop: int) -> Tensor:
         """The first rows of the table in the dtype to compute in; if they have to be cast, all sets share the copy."""
-        table = self._planner.table
-        if table.dtype != self._like.dtype and len(self._cast) < stop:
-            self._cast = table[: max(stop, TEXT_ROWS)].to(self._like.dtype)
-        return (table if table.dtype == self._like.dtype else self._cast)[:stop]
+        table = self._network.table
+        if table.dtype != self._dtype and len(self._cast) < stop:
+            self._cast = table[: max(stop, TEXT_ROWS)].to(self._dtype)
+        return (table if table.dtype == self._dtype else self._cast)[:stop]
+
+
+@dataclass(frozen=True, slots=True)
+class CodeTokens:
+    """The tokens that songs are composed of."""
+
+    ids: range  # of the codes, in their order
+    end: int | None = None  # ends a song before its time; None: no song may end early
 
 
 @torch.no_grad()
-def compose_codes(  # noqa: PLR0913  (a run has that many independent parts)
-    planner: Planner,
-    prompt_ids: Sequence[int],
-    negative_ids: Sequence[int] | None,
-    codes: range,
-    end: int,
-    count: int,
-    seeds: Sequence[int],
-    choice: Choice,
-    listener: Listener = nobody,
-    may_stop: bool = False,
-    like: Tensor | None = None,
-    record: bool = True,
+def compose_codes(
+    network: PlannerNetwork, prompts: Prompts, tokens: CodeTokens, count: int, options: Options
 ) -> list[Tensor]:
-    """`count` code numbers for each seed, fewer where an item `may_stop` and does: int64 [n] on the CPU.
+    """`count` code numbers for each seed, fewer where an item ends early: int64 [n] on the CPU.
 
-    codes: the ids of the codes; end: the id that ends an item, which keeps its place in the batch until all are done.
+    An item that has ended keeps its rows in the batch until all are done.
     """
-    if not seeds:
+    items = len(options.seeds)
+    if not items:
         raise InvalidInputError("There is no seed.", "Give one seed per song.")
-    like = weight_of(planner) if like is None else like
-    reader = Reader(planner, prompts_of(prompt_ids, negative_ids, choice), len(seeds), count, like, record)
-    heads = [planner.rows(slice(codes.start, codes.stop), like)]
-    if may_stop:
-        heads.append(planner.rows(slice(end, end + 1), like))
-    columns, lengths = list[Tensor](), [count] * len(seeds)
-    for column in islice(chosen_columns(reader, heads, codes.start, end, choice, seeds), count):
+    decoder = decoder_of(network, prompts, count, options)
+    columns, lengths = list[Tensor](), [count] * items
+    for column in islice(sampled_columns(decoder, tokens, options), count):
         columns.append(column.cpu())  # the one wait for the device
         refuse_broken(columns[-1].tolist())
-        if may_stop:
-            ended = columns[-1] == len(codes)
+        if tokens.end is not None:
+            ended = columns[-1] == len(tokens.ids)
             lengths = [
                 min(n, len(columns) - 1) if over else n for n, over in zip(lengths, ended, strict=True)
             ]
-        listener(len(columns), count)
+        options.on_token(len(columns), count)
         if max(lengths) < len(columns):
             break
-    table = torch.stack(columns, 1) if columns else torch.zeros(len(seeds), 0, dtype=torch.int64)
+    table = torch.stack(columns, 1) if columns else torch.zeros(items, 0, dtype=torch.int64)
     return [row[:n] for row, n in zip(table, lengths, strict=True)]
 
 
-def chosen_columns(
-    reader: Reader, heads: Sequence[Tensor], first: int, end: int, choice: Choice, seeds: Sequence[int]
-) -> Iterator[Tensor]:
-    """The next code number of every item [I], for ever; a number past the codes is the end, which never comes first.
-
-    heads: output rows of the codes, and of the end where there may be one. first: the token of code 0.
-    """
-    dice, rows = Dice(seeds), len(seeds)
-    written = torch.zeros(rows, sum(map(len, heads)), dtype=torch.bool, device=reader.hidden.device)
+def sampled_columns(decoder: Decoder, tokens: CodeTokens, options: Options) -> Iterator[Tensor]:
+    """The next code number of every item [I], for ever; a number past the codes is the end, which never comes first."""
+    params, dice, codes = options.params, Dice(options.seeds), tokens.ids
+    heads = heads_of(decoder, tokens)
+    seen = torch.zeros(decoder.items, sum(map(len, heads)), dtype=torch.bool, device=decoder.hidden.device)
     for step in counted():
-        scores = guided(torch.cat([F.linear(reader.hidden, head) for head in heads], -1), rows, choice.cfg)
-        if choice.penalty != 1:
-            scores = penalised(scores, written, choice.penalty)
-        column = choose(scores if step else scores[:, : len(heads[0])], choice, dice.roll(scores))
-        written.scatter_(1, column[:, None], True)
-        yield sound(column, scores)
-        reader.read(torch.where(column < len(heads[0]), first + column, end)[:, None])
+        logits = torch.cat([F.linear(decoder.hidden, head) for head in heads], -1)
+        logits = guided(logits, decoder.items, params.cfg)
+        if params.penalty != 1:
+            logits = penalised(logits, seen, params.penalty)
+        column = choose(logits if step else logits[:, : len(codes)], params, dice.roll(logits))
+        seen.scatter_(1, column[:, None], True)
+        yield or_broken(column, logits)
+        token = codes.start + column
+        if tokens.end is not None:
+            token = torch.where(column < len(codes), token, tokens.end)
+        decoder.feed(token[:, None])
 
 
-def prompts_of(
-    prompt_ids: Sequence[int], negative_ids: Sequence[int] | None, choice: Choice
-) -> list[Sequence[int]]:
-    """The prompts that are read: without guidance the negative one is not."""
-    prompts = [prompt_ids] if negative_ids is None or choice.cfg == 1 else [prompt_ids, negative_ids]
-    if not all(len(ids) for ids in prompts):
-        raise InvalidInputError("A prompt of the planner is empty.", "Write a caption.")
-    return prompts
-
-
-def weight_of(planner: Planner) -> Tensor:
-    """A weight that shows where a planner lies and in what dtype."""
-    return planner.norm.weight
+def heads_of(decoder: Decoder, tokens: CodeTokens) -> list[Tensor]:
+    """Output rows of the codes, and of the end where there may be one."""
+    slices = [slice(tokens.ids.start, tokens.ids.stop)]
+    if tokens.end is not None:
+        slices.append(slice(tokens.end, tokens.end + 1))
+    where = decoder.hidden.device, decoder.hidden.dtype
+    return [decoder.network.rows(cut, *where) for cut in slices]

@@ -1,4 +1,4 @@
-"""What the planner may write next: forced field names, trees of values, and free text within bounds.
+"""What token may come next: forced field names, trees of values, and free text within bounds.
 
 A walk follows one text. Beside the official state machine stand these deliberate differences:
 - A caption's end is one choice between going on (indented) and the next field's first token, so that fields keep
@@ -24,12 +24,12 @@ from torch import Tensor
 from ..text.prompts import BPM_RANGE, END_OF_TEXT, KEYS, LANGUAGES, MIN_SECONDS, TIME_SIGNATURES
 from ..text.tokenizer import TextTokenizer
 from ..timebase import MAX_SECONDS
-from .chain_of_thought import Thought, one_line, yaml_value
+from .chain_of_thought import Thought, one_line
 from .chats import THINK, THINK_END, TURN_END
 
 CAPTION_TOKENS = 512
 GENRE_TOKENS = 64
-LENGTHS, TOKENIZERS = 8, 1  # how many trees of durations, and how many grammars, are kept
+LENGTHS = 8  # how many trees of durations are kept
 FIELD_TOKENS = 128  # more than all names, short values and tags together ever take
 FIELDS = ("bpm", "caption", "duration", "genres", "keyscale", "language", "timesignature")
 VALUES: Mapping[str, Sequence[str]] = MappingProxyType(
@@ -43,33 +43,36 @@ VALUES: Mapping[str, Sequence[str]] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Place:
-    """A place where the planner decides among the allowed token ids, by drawing or, if greedy, by the best."""
+class ChoicePoint:
+    """A state in which there is a choice; told from others by being another object."""
 
-    allowed: Tensor  # int64, rising
-    greedy: bool = False
+    allowed: Tensor  # token ids, int64, rising
+    greedy: bool = False  # whether the likeliest of them is taken instead of a sampled one
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Node:
-    """A place inside a value, and where each token leads from there; None leads out of the value."""
+    """A choice inside a value, and where each token leads from there; None leads out of the value."""
 
-    place: Place
+    point: ChoicePoint
     following: Mapping[int, "Node | None"]
 
 
 Forced = tuple[int, ...]
-Script = Generator[Forced | Place, int, None]  # yields what comes, is sent the token chosen at a Place
+Cut = tuple[str, ...]  # names of the parts that were ended because they grew too long
+Script = Generator[
+    Forced | ChoicePoint, int, Cut
+]  # yields what comes, is sent the token taken at a ChoicePoint
 
 
 class Walk:
-    """One text as it is written: ask `forced` first, then `allowed` and `greedy`, and tell every token to `take`."""
+    """One text as it grows: ask `forced` first, where that is empty `choice`, and tell every token to `take`."""
 
-    def __init__(self, script: Script, cut: list[str]) -> None:
+    def __init__(self, script: Script) -> None:
         self.script = script
-        self.cut = cut  # names of the parts that were ended because they grew too long
+        self.cut: Cut = ()  # known when the text is complete
         self.pending: deque[int] = deque()
-        self.place: Place | None = None
+        self.point: ChoicePoint | None = None
         self.go_on(None)
 
     def go_on(self, token: int | None) -> None:
@@ -79,47 +82,36 @@ class Walk:
             while isinstance(step, tuple):
                 self.pending += step
                 step = next(self.script)
-            self.place = step
-        except StopIteration:
-            self.place = None
+            self.point = step
+        except StopIteration as end:
+            self.point, self.cut = None, end.value
 
     def forced(self) -> Forced:
         """Tokens that come now, whatever the network says."""
         return tuple(self.pending)
 
-    def allowed(self) -> Tensor:
-        """Token ids to choose from; the same object whenever the grammar is at the same place."""
-        return self.due.allowed
-
-    @property
-    def due(self) -> Place:
-        """The choice to be made next."""
-        if self.pending or self.place is None:
-            raise ValueError("There is nothing to choose here.")
-        return self.place
-
-    @property
-    def greedy(self) -> bool:
-        """Whether the best token is to be taken here, instead of a drawn one."""
-        return self.due.greedy
+    def choice(self) -> ChoicePoint:
+        """The choice to be made next; the same object whenever the grammar is in the same state."""
+        assert self.point is not None, "there is nothing to choose at the end of a text"
+        assert not self.pending, "there is nothing to choose where a token is forced"
+        return self.point
 
     @property
     def done(self) -> bool:
         """Whether the text is complete."""
-        return not self.pending and self.place is None
+        return not self.pending and self.point is None
 
     def take(self, token: int) -> None:
         """Go on by one token."""
         if self.pending:
-            if token != self.pending[0]:
-                raise ValueError(f"Token {token} stands where {self.pending[0]} is forced.")
+            assert token == self.pending[0], f"token {token} stands where {self.pending[0]} is forced"
             self.pending.popleft()
         else:
             self.go_on(token)
 
 
 class Grammar:
-    """Everything about a tokenizer's vocabulary that walks need; built once and shared by all of them."""
+    """Everything about a tokenizer's vocabulary that walks need; built once for a planner and shared by all of them."""
 
     def __init__(self, tokenizer: TextTokenizer) -> None:
         self.tokenizer = tokenizer
@@ -130,7 +122,7 @@ class Grammar:
         self.ends = frozenset((tokenizer.special(TURN_END.name), tokenizer.special(END_OF_TEXT.name)))
         self.trees = {name: self.tree(values, name == "language") for name, values in VALUES.items()}
         self.duration_tree = lru_cache(LENGTHS)(self.durations)
-        self.line_starts: dict[int, Place] = {}
+        self.line_starts: dict[int, ChoicePoint] = {}
 
     @cached_property
     def text(self) -> "TextTokens":
@@ -157,10 +149,10 @@ class Grammar:
         """All spellings of a field's values; greedy: the first token is not drawn."""
         root: dict[int, Any] = {}
         for value in values:
-            place = root
+            branch = root
             for token in self.value_tokens(value):
-                place = place.setdefault(token, {})
-        return planted(root, greedy)
+                branch = branch.setdefault(token, {})
+        return node_of(root, greedy)
 
     def tree_of(self, name: str, longest: int) -> Node:
         """The values of a field; durations reach up to `longest` seconds."""
@@ -170,33 +162,32 @@ class Grammar:
         """Whole seconds."""
         return self.tree(map(str, range(int(MIN_SECONDS), longest + 1)))
 
-    def plan(self, fixed: Thought, caption: bool, language: bool, longest: int = int(MAX_SECONDS)) -> Walk:
+    def plan(
+        self, fixed: Thought, write_caption: bool, choose_language: bool, longest: int = int(MAX_SECONDS)
+    ) -> Walk:
         """A chain of thought, up to where its closing tag would come. A fixed field comes out as it is."""
-        removed = {"genres", *(() if caption else ("caption",)), *(() if language else ("language",))}
-        cut: list[str] = []
-        return Walk(self.think_script(fixed, removed, longest, cut), cut)
+        wanted = {"genres": False, "caption": write_caption, "language": choose_language}
+        return Walk(self.think_script(fixed, [name for name in FIELDS if wanted.get(name, True)], longest))
 
-    def description(self, fixed: Thought, words: int, longest: int = int(MAX_SECONDS)) -> Walk:
-        """A whole chain of thought and then at most `words` tokens of lyrics; 0: it ends with the thought."""
-        cut: list[str] = []
-        return Walk(self.description_script(fixed, words, longest, cut), cut)
+    def description(self, fixed: Thought, lyric_tokens: int, longest: int = int(MAX_SECONDS)) -> Walk:
+        """A whole chain of thought and then at most so many tokens of lyrics; 0: it ends with the thought."""
+        return Walk(self.description_script(fixed, lyric_tokens, longest))
 
-    def description_script(self, fixed: Thought, words: int, longest: int, cut: list[str]) -> Script:
+    def description_script(self, fixed: Thought, lyric_tokens: int, longest: int) -> Script:
         """The steps of `description`."""
-        yield from self.think_script(fixed, set(), longest, cut)
-        if not words:
-            return
+        cut = yield from self.think_script(fixed, FIELDS, longest)
+        if not lyric_tokens:
+            return cut
         yield (self.think_end,)
-        for _ in range(words):
-            if (yield self.text.words) in self.ends:
-                return
-        cut.append("lyrics")
+        for _ in range(lyric_tokens):
+            if (yield self.text.free_text) in self.ends:
+                return cut
+        return (*cut, "lyrics")
 
-    def think_script(self, fixed: Thought, removed: set[str], longest: int, cut: list[str]) -> Script:
-        """The opening tag, then the fields one by one."""
+    def think_script(self, fixed: Thought, names: Sequence[str], longest: int) -> Script:
+        """The opening tag, then the fields of these names one by one."""
         yield (self.think, self.newline)
-        given = {name: yaml_value(name, value) for name, value in fixed.items().items()}
-        names = [name for name in FIELDS if name not in removed]
+        given, cut = fixed.yaml_fields(), ()
         named = False  # a caption's end brings the next field's name with it
         for name, after in pairwise((*names, "")):
             if not named:
@@ -205,43 +196,41 @@ class Grammar:
             if name in given:
                 yield self.value_tokens(given[name])
             elif name == "caption":
-                yield from self.caption_script(self.names[after], cut)
+                cut += yield from self.caption_script(self.names[after])
                 named = True
             elif name == "genres":
-                yield from self.genres_script(cut)
+                cut += yield from self.genres_script()
             else:
-                yield from value_script(self.tree_of(name, longest))
+                cut += yield from value_script(self.tree_of(name, longest))
+        return cut
 
-    def caption_script(self, name_after: Forced, cut: list[str]) -> Script:
+    def caption_script(self, name_after: Forced) -> Script:
         """Lines of text, the second and later ones indented; ends with the next field's name."""
-        place, at_line_start = self.text.caption_opening, False
+        point, at_line_start = self.text.caption_opening, False
         for _ in range(CAPTION_TOKENS):
-            token = yield self.line_start(name_after[0]) if at_line_start else place
+            token = yield self.line_start(name_after[0]) if at_line_start else point
             if at_line_start and token == name_after[0]:
                 yield name_after[1:]
-                return
-            place, at_line_start = self.text.caption, token in self.text.line_ends
-        cut.append("caption")
+                return ()
+            point, at_line_start = self.text.caption, token in self.text.line_ends
         yield name_after if at_line_start else (self.newline, *name_after)
+        return ("caption",)
 
-    def line_start(self, way_out: int) -> Place:
+    def line_start(self, way_out: int) -> ChoicePoint:
         """After a line end: the caption goes on indented, or ends with the next field's first token."""
         if way_out not in self.line_starts:
-            self.line_starts[way_out] = place_of({*self.text.indents, way_out}, greedy=True)
+            self.line_starts[way_out] = choice_among({*self.text.indents, way_out}, greedy=True)
         return self.line_starts[way_out]
 
-    def genres_script(self, cut: list[str]) -> Script:
+    def genres_script(self) -> Script:
         """One line that is not empty."""
-        place = self.text.genres_opening
+        point = self.text.genres_opening
         for _ in range(GENRE_TOKENS):
-            if (yield place) == self.newline:
-                return
-            place = self.text.genres
-        cut.append("genres")
+            if (yield point) == self.newline:
+                return ()
+            point = self.text.genres
         yield (self.newline,)
-
-
-grammar_of = lru_cache(TOKENIZERS)(Grammar)  # the one of a tokenizer
+        return ("genres",)
 
 
 class TextTokens:
@@ -256,11 +245,11 @@ class TextTokens:
 
         self.line_ends = frozenset(token for token, text in in_captions.items() if text.endswith("\n"))
         self.indents = [token for token, text in in_captions.items() if text.startswith((" ", "\t"))]
-        self.caption = place_of(in_captions)
-        self.caption_opening = place_of(in_captions.keys() - self.line_ends)
-        self.genres = place_of({*in_lines, newline})
-        self.genres_opening = place_of(in_lines)
-        self.words = place_of({*texts, *ends})
+        self.caption = choice_among(in_captions)
+        self.caption_opening = choice_among(in_captions.keys() - self.line_ends)
+        self.genres = choice_among({*in_lines, newline})
+        self.genres_opening = choice_among(in_lines)
+        self.free_text = choice_among({*texts, *ends})
 
 
 def fits_caption(text: str) -> bool:
@@ -277,16 +266,17 @@ def value_script(node: Node | None) -> Script:
         if len(node.following) == 1:
             yield (token,)
         else:
-            token = yield node.place
+            token = yield node.point
         node = node.following[token]
+    return ()
 
 
-def place_of(tokens: Iterable[int], greedy: bool = False) -> Place:
-    """A place where one of these tokens comes."""
-    return Place(torch.tensor(sorted(tokens)), greedy)
+def choice_among(tokens: Iterable[int], greedy: bool = False) -> ChoicePoint:
+    """A new state in which one of these tokens comes."""
+    return ChoicePoint(torch.tensor(sorted(tokens)), greedy)
 
 
-def planted(branches: Mapping[int, Any], greedy: bool) -> Node:
+def node_of(branches: Mapping[int, Any], greedy: bool) -> Node:
     """Nested dictionaries as a tree."""
-    following = {token: planted(after, False) if after else None for token, after in branches.items()}
-    return Node(place_of(branches, greedy), following)
+    following = {token: node_of(after, False) if after else None for token, after in branches.items()}
+    return Node(choice_among(branches, greedy), following)

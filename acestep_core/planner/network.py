@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-import torch.nn.functional as F
+import torch
 from einops import rearrange
 from torch import Tensor, nn
 
@@ -12,27 +12,27 @@ from ..networks.layers import LayerOps, Rotary, SwiGLU
 from ..networks.qwen3 import Qwen3Sizes, stack_of
 
 
-class Places(Protocol):
-    """Where the tokens at hand stand, and what was read before them."""
+class CacheView(Protocol):
+    """The key-value cache as the tokens at hand see it: their positions, and everything before them."""
 
     @property
     def rotary(self) -> Rotary:
         """Tables for the tokens at hand, in the dtype and on the device to compute in."""
         ...
 
-    def look_back(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """Store keys and values [R, N, G, D] of a layer; what queries [R, N, H, D] make of all so far."""
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Store keys and values [R, N, G, D] of a layer, then attention of queries [R, N, H, D] over all so far."""
         ...
 
 
 class CausalAttention(Attention):
     """Attention of new tokens over themselves and everything before them."""
 
-    def follow(self, x: Tensor, places: Places, layer: int) -> Tensor:
+    def attend_cached(self, x: Tensor, view: CacheView, layer: int) -> Tensor:
         """x: [R, N, W] -> [R, N, W]."""
-        q = places.rotary.turn(self.q_norm(self._heads(self.q_proj(x))))
-        k = places.rotary.turn(self.k_norm(self._heads(self.k_proj(x))))
-        out = places.look_back(layer, q, k, self._heads(self.v_proj(x)))
+        q = view.rotary.turn(self.q_norm(self._heads(self.q_proj(x))))
+        k = view.rotary.turn(self.k_norm(self._heads(self.k_proj(x))))
+        out = view.attend(layer, q, k, self._heads(self.v_proj(x)))
         return self.o_proj(rearrange(out, "r n h d -> r n (h d)"))
 
 
@@ -46,14 +46,14 @@ class PlannerLayer(nn.Module):
         self.post_attention_layernorm = ops.RMSNorm(stack.width, eps=stack.eps)
         self.mlp = SwiGLU(stack.width, stack.mlp_width, ops)
 
-    def forward(self, x: Tensor, places: Places, layer: int) -> Tensor:
+    def forward(self, x: Tensor, view: CacheView, layer: int) -> Tensor:
         """x: [R, N, W] -> [R, N, W]."""
-        x = x + self.self_attn.follow(self.input_layernorm(x), places, layer)
+        x = x + self.self_attn.attend_cached(self.input_layernorm(x), view, layer)
         return x + self.mlp(self.post_attention_layernorm(x))
 
 
-class Planner(nn.Module):
-    """Token ids to hidden states, and hidden states to the logits of whichever tokens are asked for."""
+class PlannerNetwork(nn.Module):
+    """Token ids to hidden states; logits are made by those who know which tokens they want, from `rows`."""
 
     def __init__(self, sizes: Qwen3Sizes, ops: LayerOps, tied: bool = True) -> None:
         super().__init__()
@@ -64,12 +64,12 @@ class Planner(nn.Module):
         self.norm = ops.RMSNorm(stack.width, eps=stack.eps)
         self.lm_head = None if tied else ops.Linear(sizes.hidden_size, sizes.vocab_size, bias=False)
 
-    def forward(self, ids: Tensor, places: Places) -> Tensor:
+    def forward(self, ids: Tensor, view: CacheView) -> Tensor:
         """ids: [R, N] -> hidden states [R, N, W]."""
         table = self.embed_tokens.weight
-        x = table[ids.to(table.device)].to(places.rotary.cos)
+        x = table[ids.to(table.device)].to(view.rotary.cos)
         for index, layer in enumerate(self.layers):
-            x = layer(x, places, index)
+            x = layer(x, view, index)
         return self.norm(x)
 
     @property
@@ -77,11 +77,7 @@ class Planner(nn.Module):
         """The output rows of all tokens [V, W], wherever they lie."""
         return (self.embed_tokens if self.lm_head is None else self.lm_head).weight
 
-    def rows(self, tokens: slice | Tensor, like: Tensor) -> Tensor:
+    def rows(self, tokens: slice | Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
         """The output rows of some tokens [V, W]; cut before they are moved, for the table may lie elsewhere."""
         cut = self.table[tokens if isinstance(tokens, slice) else tokens.to(self.table.device)]
-        return cut.to(like)
-
-    def head(self, hidden: Tensor, tokens: slice | Tensor) -> Tensor:
-        """Logits [..., V] of some tokens alone. hidden: [..., W]."""
-        return F.linear(hidden, self.rows(tokens, hidden))
+        return cut.to(device, dtype)

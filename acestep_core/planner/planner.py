@@ -1,20 +1,18 @@
 """A planner with its tokenizer and grammar: what it is asked, what it answers, and how that is told to a musician."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-
-from torch import Tensor
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from ..errors import InvalidInputError
+from ..interface import Report
 from ..text.prompts import Brief, check_text
 from ..text.tokenizer import TextTokenizer
-from .chain_of_thought import Thought, read_fields, without_heading
+from .chain_of_thought import Thought, read_fields, without_heading, yaml_name
 from .chats import TURN_END
-from .generation import Listener, nobody, prompts_of, write_text
-from .grammar import CAPTION_TOKENS, FIELD_TOKENS, GENRE_TOKENS, Grammar, Walk, grammar_of
-from .network import Planner
-from .token_sampling import Choice
+from .generation import CodeTokens, Options, Prompts, generate_text
+from .grammar import CAPTION_TOKENS, FIELD_TOKENS, GENRE_TOKENS, Grammar, Walk
+from .network import PlannerNetwork
 
 CONTEXT = 4096  # tokens that a planner was made to read and write in one text
 RESERVE = 64  # of them stay unused
@@ -25,54 +23,31 @@ CUTS = {
     "lyrics": "The lyrics had used all the room there was and were ended there; the last line may be cut.",
 }
 
-Report = tuple[str, ...]  # lines for the musician
-Wake = Callable[[int, int], Tensor | None]  # rows, and tokens in each -> a tensor that lies where to compute
-
 
 @dataclass(frozen=True, slots=True)
-class Scribe:
-    """A planner that can read and write."""
+class Planner:
+    """The network and what it takes to ask it."""
 
-    planner: Planner
+    network: PlannerNetwork
     tokenizer: TextTokenizer
     grammar: Grammar
     context: int = CONTEXT
-    records: bool = True  # whether steps may be recorded and replayed, where a device can
 
     @classmethod
-    def of(cls, planner: Planner, tokenizer: TextTokenizer, records: bool = True) -> "Scribe":
-        """With the grammar of this tokenizer, which takes a moment to build and is then kept."""
-        return cls(planner, tokenizer, grammar_of(tokenizer), records=records)
+    def of(cls, network: PlannerNetwork, tokenizer: TextTokenizer) -> "Planner":
+        """With the grammar of this tokenizer, which takes a moment to build."""
+        return cls(network, tokenizer, Grammar(tokenizer))
 
     @property
     def usable(self) -> int:
         """Tokens for prompt and answer together."""
         return self.context - RESERVE
 
-    @property
-    def code_ids(self) -> range:
-        """Token ids of the audio codes."""
+    def code_tokens(self, may_end_early: bool = False) -> CodeTokens:
+        """The audio codes, and with them the token that ends a turn where a song may be over early."""
         first = self.tokenizer.first_code or 0
-        return range(first, first + self.tokenizer.codes)
-
-    @property
-    def end(self) -> int:
-        """The token that ends a turn, and a song that is over early."""
-        return self.tokenizer.special(TURN_END.name)
-
-
-def as_it_lies(rows: int, tokens: int) -> None:
-    """Nothing has to be brought in: the planner computes where its weights are."""
-
-
-@dataclass(frozen=True, slots=True)
-class Manner:
-    """How a text is to be written."""
-
-    seed: int = 0
-    choice: Choice = field(default_factory=Choice)
-    listener: Listener = nobody
-    wake: Wake = as_it_lies  # asked right before the work, and not at all where there is none
+        end = self.tokenizer.special(TURN_END.name) if may_end_early else None
+        return CodeTokens(range(first, first + self.tokenizer.codes), end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,35 +67,21 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What a planner wrote, taken apart."""
+    """What a planner generated, taken apart."""
 
     thought: Thought
-    words: str
+    lyrics: str
     tokens: int
 
 
-def write(
-    scribe: Scribe,
-    prompt: Sequence[int],
-    negative: Sequence[int] | None,
-    walk: Walk,
-    manner: Manner,
-    room: int,
-) -> Draft:
-    """Let the planner write at most `room` tokens; without a negative prompt there is no guidance.
-
-    Tags are told from text by their ids, as nothing else is a tag.
-    """
-    prompts = prompts_of(prompt, negative, manner.choice)
-    like = manner.wake(len(prompts), max(map(len, prompts)) + room)
-    how = (manner.choice, manner.seed, room, manner.listener, like, scribe.records)
-    ids = write_text(scribe.planner, prompt, negative, walk, *how)
-    grammar = scribe.grammar
+def generate(planner: Planner, prompts: Prompts, walk: Walk, limit: int, options: Options) -> Draft:
+    """A text of at most `limit` tokens. Tags are told from text by their ids, as nothing else is a tag."""
+    ids = generate_text(planner.network, prompts, walk, limit, options)
+    grammar, decode = planner.grammar, planner.tokenizer.decode
     end = ids.index(grammar.think_end) if grammar.think_end in ids else len(ids)
     inner = [token for token in ids[:end] if token != grammar.think]
-    words = [token for token in ids[end + 1 :] if token not in grammar.ends]
-    decode = scribe.tokenizer.decode
-    return Draft(read_fields(decode(inner).strip("\n")), without_heading(decode(words)), len(ids))
+    lyrics = [token for token in ids[end + 1 :] if token not in grammar.ends]
+    return Draft(read_fields(decode(inner).strip("\n")), without_heading(decode(lyrics)), len(ids))
 
 
 def check_texts(texts: Mapping[str, str]) -> None:
@@ -139,17 +100,17 @@ def check_room(used: int, room: int, what: str) -> None:
         )
 
 
-def story(scribe: Scribe, given: Thought, draft: Draft, prompt: int, cut: Sequence[str]) -> Report:
-    """What was given, decided and used."""
+def report_of(planner: Planner, given: Thought, draft: Draft, prompt: int, cut: Sequence[str]) -> Report:
+    """What was given, decided and used. prompt: tokens of the longer one; cut: parts that grew too long."""
     return (
-        f"Given: {listed(given)}.",
-        f"Decided: {listed(draft.thought.besides(given))}.",
-        f"Tokens: {prompt} read and {draft.tokens} written, of {scribe.context}.",
+        f"Given: {in_words(given)}.",
+        f"Decided: {in_words(draft.thought.without(given))}.",
+        f"Tokens: {prompt} read and {draft.tokens} written, of {planner.context}.",
         *(CUTS[name] for name in cut),
     )
 
 
-def listed(thought: Thought) -> str:
-    """The fields of a thought in one line; a caption is only mentioned."""
-    parts = [name if name == "caption" else f"{name} {value}" for name, value in thought.items().items()]
-    return ", ".join(parts) or "nothing"
+def in_words(thought: Thought) -> str:
+    """The fields of a thought in one line, by the names that its text shows; a caption is only mentioned."""
+    fields = thought.as_dict().items()
+    return ", ".join(n if n == "caption" else f"{yaml_name(n)} {value}" for n, value in fields) or "nothing"

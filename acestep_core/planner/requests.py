@@ -2,7 +2,7 @@
 
 Deliberate differences from the official phases: a richer caption is written even where every figure is given; the
 length of codes that are understood is a fact and not guessed; 6/8 is told as 6; a language that is set stands in the thought
-that codes are composed by, and Format holds to it; an instrumental that was inspired gets no words; a caption in quotes is
+that codes are composed by, and Format holds to it; an instrumental that was inspired gets no lyrics; a caption in quotes is
 read without them.
 """
 
@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..errors import InvalidInputError
+from ..interface import Report
 from ..text.code_text import MAX_CODES, checked_song
 from ..text.conditions import LYRIC_TOKENS
 from ..text.prompts import INSTRUMENTAL, LANGUAGES, MIN_SECONDS, Brief, Prompt, check_choice
@@ -23,103 +24,100 @@ from .chats import (
     plan_prompts,
     understand_prompt,
 )
+from .generation import Options, Prompts
 from .grammar import CAPTION_TOKENS, FIELD_TOKENS
 from .planner import (
     DESCRIPTION_TOKENS,
     Answer,
     Draft,
-    Manner,
-    Report,
-    Scribe,
+    Planner,
     check_room,
     check_texts,
-    listed,
-    story,
-    write,
+    generate,
+    in_words,
+    report_of,
 )
-from .token_sampling import Choice
+from .token_sampling import SamplingParams
 
-WORDS = LYRIC_TOKENS  # no more of them are read when the song is played
-UNKNOWN = "unknown"  # the language that is none
-UNDERSTANDING = Choice(temperature=0.3)
+UNKNOWN = "unknown"  # stands in a brief for the language that the planner is about to choose
+UNDERSTANDING = SamplingParams(temperature=0.3)
 
 
 @dataclass(frozen=True, slots=True)
-class Composition:
+class CodesRequest:
     """All that composing codes needs to know of a song."""
 
-    prompt: tuple[int, ...]
-    negative: tuple[int, ...]
+    prompts: Prompts
     count: int  # codes
     thought: Thought
     report: Report
 
 
 def plan(
-    scribe: Scribe,
+    planner: Planner,
     brief: Brief,
-    manner: Manner,
+    options: Options,
     negative: str = "",
-    caption: bool = True,
-    language: bool = True,
+    write_caption: bool = True,
+    choose_language: bool = True,
     longest: float = MAX_SECONDS,
 ) -> Answer:
-    """Fill the gaps of a brief. caption, language: whether the planner's replace those of the brief."""
-    negative = negative if manner.choice.cfg != 1 else ""  # without guidance it is not read
+    """Fill the gaps of a brief. write_caption, choose_language: whether the planner's replace those of the brief."""
+    guided = options.params.cfg != 1
+    negative = negative if guided else ""  # it is not read
     texts = {"caption": brief.caption, "lyrics": brief.lyrics, "negative prompt": negative}
     check_texts(texts)
-    given, told = thought_of(brief), thought_of(brief, language=not language)
-    if is_whole(given) and not caption and not language:
+    given, told = thought_of(brief), thought_of(brief, with_language=not choose_language)
+    if is_whole(given) and not write_caption and not choose_language:
         return Answer(brief, told, ("Everything is given, so the planner was not asked.",))
-    prompts = plan_prompts(brief.caption, brief.lyrics, negative)
-    ids, against = (scribe.tokenizer.ids(prompt) for prompt in prompts)
-    against = ids if manner.choice.cfg == 1 else against
-    used = max(len(ids), len(against))
-    longest_thought = FIELD_TOKENS + (CAPTION_TOKENS if caption else 0)
-    room = scribe.usable - longest_thought
+    chats = plan_prompts(brief.caption, brief.lyrics, negative)
+    ids, against = (planner.tokenizer.ids(chat) for chat in chats)
+    used = max(len(ids), len(against)) if guided else len(ids)
+    longest_thought = FIELD_TOKENS + (CAPTION_TOKENS if write_caption else 0)
+    room = planner.usable - longest_thought
     check_room(len(ids), room - codes_of(MIN_SECONDS), "caption and the lyrics")
-    check_room(len(against), room - codes_of(MIN_SECONDS), "negative prompt and the lyrics")
+    check_room(used, room - codes_of(MIN_SECONDS), "negative prompt and the lyrics")
     fitting = max(MIN_SECONDS, min(longest, seconds_of_codes(room - used)))  # codes follow the same text
 
-    walk = scribe.grammar.plan(given, caption, language, int(fitting))
-    draft = write(scribe, ids, against, walk, manner, longest_thought)
+    walk = planner.grammar.plan(given, write_caption, choose_language, int(fitting))
+    draft = generate(planner, Prompts(ids, against), walk, longest_thought, options)
     draft = replace(draft, thought=draft.thought.overruled_by(told))
-    planned = completed(brief, draft.thought, caption, language)
-    remarks = (*injection_remarks(scribe.tokenizer, texts), *length_remarks(scribe, planned, draft.thought))
-    return Answer(planned, draft.thought, (*story(scribe, told, draft, used, walk.cut), *remarks))
+    planned = completed(brief, draft.thought, write_caption, choose_language)
+    remarks = (*injection_remarks(planner.tokenizer, texts), *length_remarks(planner, planned, draft.thought))
+    return Answer(planned, draft.thought, (*report_of(planner, told, draft, used, walk.cut), *remarks))
 
 
 def is_whole(thought: Thought) -> bool:
     """Whether the figures that a plan is for are all there."""
-    return None not in (thought.bpm, thought.duration, thought.keyscale, thought.timesignature)
+    return None not in (thought.bpm, thought.duration, thought.key, thought.time_signature)
 
 
-def compose(
-    scribe: Scribe,
+def codes_request(
+    planner: Planner,
     brief: Brief,
     thought: Thought | None = None,
     negative: str = "",
     guided: bool = True,
-) -> Composition:
+) -> CodesRequest:
     """Prompts and length for composing codes; what the brief says overrules the thought."""
     said = (thought or Thought()).overruled_by(thought_of(brief))
     texts = {"caption": brief.caption, "lyrics": brief.lyrics, "plan": said.caption or ""}
     texts |= {"negative prompt": negative} if guided else {}
     check_texts(texts)
     count = codes_wanted(brief.duration if brief.duration is not None else said.duration)
-    prompts = composition_prompts(brief.caption, brief.lyrics, said.to_yaml(), negative)
-    ids, against = (tuple(scribe.tokenizer.ids(prompt)) for prompt in prompts)
+    chats = composition_prompts(brief.caption, brief.lyrics, said.to_yaml(), negative)
+    ids, against = (tuple(planner.tokenizer.ids(chat)) for chat in chats)
     used = max(len(ids), len(against)) if guided else len(ids)
     check_length(
-        scribe, used, count, "caption, the lyrics or the plan" if used == len(ids) else "negative prompt"
+        planner, used, count, "caption, the lyrics or the plan" if used == len(ids) else "negative prompt"
     )
     report = (
-        f"Composed by: {listed(said)}.",
+        f"Composed by: {in_words(said)}.",
         f"Codes: {count}, which is {seconds_of_codes(count):g} s.",
-        f"Tokens: {used} read and {count} to be written, of {scribe.context}.",
-        *injection_remarks(scribe.tokenizer, texts),
+        f"Tokens: {used} read and {count} to be written, of {planner.context}.",
+        *injection_remarks(planner.tokenizer, texts),
     )
-    return Composition(ids, against, count, said, report)
+    return CodesRequest(Prompts(ids, against), count, said, report)
 
 
 def codes_wanted(seconds: float | None) -> int:
@@ -137,9 +135,9 @@ def codes_wanted(seconds: float | None) -> int:
     return count
 
 
-def check_length(scribe: Scribe, used: int, count: int, what: str) -> None:
+def check_length(planner: Planner, used: int, count: int, what: str) -> None:
     """Refuse a song that the planner would lose sight of."""
-    excess = used + count - scribe.usable
+    excess = used + count - planner.usable
     if excess > 0:
         fitting = int(seconds_of_codes(max(0, count - excess)))
         shorter = f"the song to {fitting} s, or " if fitting >= MIN_SECONDS else ""
@@ -149,29 +147,29 @@ def check_length(scribe: Scribe, used: int, count: int, what: str) -> None:
         )
 
 
-def understand(scribe: Scribe, codes: Sequence[int], manner: Manner | None = None) -> Answer:
+def understand(planner: Planner, codes: Sequence[int], options: Options | None = None) -> Answer:
     """What a planner hears in audio codes: caption, lyrics and figures; the duration is a fact."""
     song = checked_song(list(codes), "The song")
-    if max(song) >= scribe.tokenizer.codes:
+    if max(song) >= planner.tokenizer.codes:
         raise InvalidInputError(
-            f"The song holds code {max(song)}, and this planner knows {scribe.tokenizer.codes} codes.",
+            f"The song holds code {max(song)}, and this planner knows {planner.tokenizer.codes} codes.",
             "Use codes and a planner of the same model family.",
         )
     seconds = seconds_of_codes(len(song))
     given = Thought(duration=max(1, int(seconds)))
-    manner = manner or Manner(choice=UNDERSTANDING)
-    draft, report = describe(scribe, understand_prompt(song), given, WORDS, manner, {"codes": ""})
+    options = options or Options(UNDERSTANDING)
+    draft, report = describe(planner, understand_prompt(song), given, LYRIC_TOKENS, options, {"codes": ""})
     return Answer(
-        completed(Brief("", draft.words, UNKNOWN, duration=seconds), draft.thought, True, True),
+        completed(Brief("", draft.lyrics, UNKNOWN, duration=seconds), draft.thought, True, True),
         draft.thought,
         report,
     )
 
 
 def inspire(
-    scribe: Scribe,
+    planner: Planner,
     wish: str,
-    manner: Manner,
+    options: Options,
     instrumental: bool = False,
     language: str | None = None,
     given: Thought | None = None,
@@ -183,33 +181,35 @@ def inspire(
         check_choice("language", language, LANGUAGES)
     fixed = replace(given or Thought(), language=language)
     completed(Brief(""), fixed)  # refuses impossible fields before any work
-    words = 0 if instrumental else WORDS
-    draft, report = describe(scribe, inspire_prompt(wish, instrumental), fixed, words, manner, {"wish": wish})
-    lyrics = INSTRUMENTAL if instrumental else draft.words
+    lyric_tokens = 0 if instrumental else LYRIC_TOKENS
+    prompt = inspire_prompt(wish, instrumental)
+    draft, report = describe(planner, prompt, fixed, lyric_tokens, options, {"wish": wish})
+    lyrics = INSTRUMENTAL if instrumental else draft.lyrics
     brief = completed(Brief("", lyrics, UNKNOWN), draft.thought, True, True)
     silent = () if brief.lyrics else ("No lyrics were written; another seed may write some.",)
-    return Answer(brief, draft.thought, (*report, *silent, *length_remarks(scribe, brief, draft.thought)))
+    return Answer(brief, draft.thought, (*report, *silent, *length_remarks(planner, brief, draft.thought)))
 
 
-def format_brief(scribe: Scribe, brief: Brief, manner: Manner, language: bool = True) -> Answer:
-    """A rough brief in the form that the model likes. language: whether the planner may choose it."""
+def format_brief(planner: Planner, brief: Brief, options: Options, choose_language: bool = True) -> Answer:
+    """A rough brief in the form that the model likes. choose_language: whether the planner may do so."""
     if not brief.caption.strip() and not brief.lyrics.strip():
         raise InvalidInputError(
             "Caption and lyrics are both empty.", "Write at least one of them, or use Inspire."
         )
-    given = thought_of(brief, language=not language)
+    given = thought_of(brief, with_language=not choose_language)
     texts = {"caption": brief.caption, "lyrics": brief.lyrics}
+    lyric_tokens = 0 if brief.instrumental else LYRIC_TOKENS
     prompt = format_prompt(brief.caption, brief.lyrics)
-    draft, report = describe(scribe, prompt, given, 0 if brief.instrumental else WORDS, manner, texts)
-    kept = replace(brief, lyrics=draft.words or brief.lyrics.strip() or INSTRUMENTAL)
+    draft, report = describe(planner, prompt, given, lyric_tokens, options, texts)
+    kept = replace(brief, lyrics=draft.lyrics or brief.lyrics.strip() or INSTRUMENTAL)
     brief = completed(kept, draft.thought, True, True)
-    return Answer(brief, draft.thought, (*report, *length_remarks(scribe, brief, draft.thought)))
+    return Answer(brief, draft.thought, (*report, *length_remarks(planner, brief, draft.thought)))
 
 
-def length_remarks(scribe: Scribe, brief: Brief, thought: Thought) -> Report:
-    """Whether the song is longer than codes can be composed for beside its words."""
+def length_remarks(planner: Planner, brief: Brief, thought: Thought) -> Report:
+    """Whether the song is longer than codes can be composed for beside its texts."""
     prompt, _ = composition_prompts(brief.caption, brief.lyrics, thought.to_yaml())
-    room = scribe.usable - len(scribe.tokenizer.ids(prompt))
+    room = planner.usable - len(planner.tokenizer.ids(prompt))
     if brief.duration is None or codes_of(brief.duration) <= room:
         return ()
     most = int(seconds_of_codes(max(0, room)))
@@ -217,18 +217,23 @@ def length_remarks(scribe: Scribe, brief: Brief, thought: Thought) -> Report:
 
 
 def describe(
-    scribe: Scribe, prompt: Prompt, given: Thought, words: int, manner: Manner, texts: Mapping[str, str]
+    planner: Planner,
+    prompt: Prompt,
+    given: Thought,
+    lyric_tokens: int,
+    options: Options,
+    texts: Mapping[str, str],
 ) -> tuple[Draft, Report]:
-    """A whole chain of thought around the given fields, then up to `words` tokens of lyrics; no guidance."""
+    """A whole chain of thought around the given fields, then lyrics of at most so many tokens; no guidance."""
     check_texts(texts)
-    ids = scribe.tokenizer.ids(prompt)
-    room = scribe.usable - DESCRIPTION_TOKENS
+    ids = planner.tokenizer.ids(prompt)
+    room = planner.usable - DESCRIPTION_TOKENS
     check_room(len(ids), room - 1, " and the ".join(texts))
-    words = min(words, room - len(ids))
-    walk = scribe.grammar.description(given, words)
-    draft = write(scribe, ids, None, walk, manner, DESCRIPTION_TOKENS + words)
+    lyric_tokens = min(lyric_tokens, room - len(ids))
+    walk = planner.grammar.description(given, lyric_tokens)
+    draft = generate(planner, Prompts(ids), walk, DESCRIPTION_TOKENS + lyric_tokens, options)
     draft = replace(draft, thought=draft.thought.overruled_by(given))
     return draft, (
-        *story(scribe, given, draft, len(ids), walk.cut),
-        *injection_remarks(scribe.tokenizer, texts),
+        *report_of(planner, given, draft, len(ids), walk.cut),
+        *injection_remarks(planner.tokenizer, texts),
     )

@@ -1,4 +1,4 @@
-"""How the next token is chosen from logits: guidance, filters, and one uniform number per token and item."""
+"""How the next token is sampled from logits: guidance, filters, and one uniform number per token and item."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,7 +16,7 @@ AHEAD = 256  # numbers per item that go to the device at a time, so that it is n
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class SamplingParams:
     """How freely tokens are chosen; the defaults are the published ones."""
 
     temperature: float = 0.85  # 0: always the likeliest
@@ -24,7 +24,7 @@ class Choice:
     top_p: float = 0.9  # 1: off
     top_k: int = 0  # 0: off
     min_p: float = 0.0  # of the likeliest candidate's probability; 0: off
-    penalty: float = 1.0  # on what the item has written already; 1: off
+    penalty: float = 1.0  # on tokens that the item holds already; 1: off
 
     def __post_init__(self) -> None:
         bounds = {  # least, most, whether the least itself is allowed
@@ -54,20 +54,20 @@ class Dice:
         """The next number of every item [I], fp32 in [0, 1), on the device of `like`."""
         rolled = next(self._ahead, None)
         if rolled is None:
-            drawn_ahead = [torch.rand(AHEAD, generator=own) for own in self._generators]
-            self._ahead = iter(torch.stack(drawn_ahead, 1).to(like.device))
+            ahead = [torch.rand(AHEAD, generator=own) for own in self._generators]
+            self._ahead = iter(torch.stack(ahead, 1).to(like.device))
             rolled = next(self._ahead)
         return rolled
 
 
-def sound(places: Tensor, logits: Tensor) -> Tensor:
-    """The chosen places, or BROKEN where the logits of the item are not finite."""
-    return torch.where(logits.sum(-1).isfinite(), places, BROKEN)
+def or_broken(chosen: Tensor, logits: Tensor) -> Tensor:
+    """The chosen candidates, or BROKEN where the logits of the item are not finite."""
+    return torch.where(logits.sum(-1).isfinite(), chosen, BROKEN)
 
 
-def refuse_broken(places: Iterable[int]) -> None:
+def refuse_broken(chosen: Iterable[int]) -> None:
     """Refuse to go on from what is no number."""
-    if BROKEN in places:
+    if BROKEN in chosen:
         raise InvalidInputError(
             "The planner's numbers are not finite.", "Choose bf16 or fp32 as its weight dtype."
         )
@@ -82,52 +82,52 @@ def guided(logits: Tensor, items: int, scale: float) -> Tensor:
     return unconditional + scale * (conditional - unconditional)
 
 
-def penalised(logits: Tensor, written: Tensor, penalty: float) -> Tensor:
-    """Push down what an item has written already. logits: [I, V]; written: bool [I, V]."""
+def penalised(logits: Tensor, seen: Tensor, penalty: float) -> Tensor:
+    """Push down tokens that an item holds already. logits: [I, V]; seen: bool [I, V]."""
     pushed = torch.where(logits < 0, logits * penalty, logits / penalty)
-    return torch.where(written, pushed, logits)
+    return torch.where(seen, pushed, logits)
 
 
-def choose(logits: Tensor, choice: Choice, uniform: Tensor) -> Tensor:
-    """The place of one candidate for each of the items. logits: fp32 [I, V]; uniform: [I]."""
-    if choice.temperature == 0:
+def choose(logits: Tensor, params: SamplingParams, uniform: Tensor) -> Tensor:
+    """The index of one candidate for each of the items. logits: fp32 [I, V]; uniform: [I]."""
+    if params.temperature == 0:
         return logits.argmax(-1)
     highest = logits.amax(-1, keepdim=True)  # so that no temperature is too low to divide by
-    chances = ((logits - highest) / choice.temperature).softmax(-1)
-    if choice.top_k == 0 and choice.top_p == 1 and choice.min_p == 0:
-        return drawn(chances, uniform)
-    least = smallest_kept(chances, choice)
-    return drawn(chances.where(chances >= least, 0), uniform)
+    chances = ((logits - highest) / params.temperature).softmax(-1)
+    if params.top_k == 0 and params.top_p == 1 and params.min_p == 0:
+        return draw(chances, uniform)
+    least = smallest_kept(chances, params)
+    return draw(chances.where(chances >= least, 0), uniform)
 
 
-def smallest_kept(chances: Tensor, choice: Choice) -> Tensor:
+def smallest_kept(chances: Tensor, params: SamplingParams) -> Tensor:
     """The smallest chance that passes the filters, per item [I, 1]; equal chances stay or go together."""
-    few = max(LIKELY, choice.top_k + 1)
+    few = max(LIKELY, params.top_k + 1)
     if chances.device.type == "cpu" and few < chances.shape[-1]:
         falling = chances.topk(few).values
-        kept = passing(falling, choice)
+        kept = passing(falling, params)
         if not kept[:, -1].any():  # asked on the CPU alone, where the answer is not waited for
             return falling.where(kept, torch.inf).amin(-1, keepdim=True)
     falling = chances.sort(descending=True).values
-    return falling.where(passing(falling, choice), torch.inf).amin(-1, keepdim=True)
+    return falling.where(passing(falling, params), torch.inf).amin(-1, keepdim=True)
 
 
-def passing(falling: Tensor, choice: Choice) -> Tensor:
+def passing(falling: Tensor, params: SamplingParams) -> Tensor:
     """Which of the largest chances [I, n] pass top-k, then top-p, then min-p; the first one always does."""
     kept = torch.ones_like(falling, dtype=torch.bool)
-    if choice.top_k:
-        kept &= falling >= falling[:, min(choice.top_k, falling.shape[-1]) - 1, None]
-    if choice.top_p < 1:
+    if params.top_k:
+        kept &= falling >= falling[:, min(params.top_k, falling.shape[-1]) - 1, None]
+    if params.top_p < 1:
         own = falling * kept
         before = own.cumsum(-1) - own
-        kept &= before <= choice.top_p * (own.sum(-1, keepdim=True) if choice.top_k else 1.0)
-    if choice.min_p:
-        kept &= falling >= choice.min_p * falling[:, :1]
+        kept &= before <= params.top_p * (own.sum(-1, keepdim=True) if params.top_k else 1.0)
+    if params.min_p:
+        kept &= falling >= params.min_p * falling[:, :1]
     return kept
 
 
-def drawn(weights: Tensor, uniform: Tensor) -> Tensor:
-    """The place at which the summed weights [I, V], of any total, pass a uniform number [I]: [I]."""
+def draw(weights: Tensor, uniform: Tensor) -> Tensor:
+    """Inverse CDF: the index at which the summed weights [I, V], of any total, pass a uniform number [I]: [I]."""
     heap = weights.cumsum(-1)
     total = heap[:, -1:]
     below = torch.nextafter(total, torch.zeros_like(total))  # a product may round up to the total

@@ -2,14 +2,16 @@
 
 import math
 import time
+from collections.abc import Sequence
+from functools import partial
 
-import torch
 from comfy_api.latest import io
-from torch import Tensor
 
+from ...acestep_core.interface import Listener
 from ...acestep_core.networks.config import TEXT_ROWS
 from ...acestep_core.networks.costs import planning_bytes
-from ...acestep_core.planner.generation import Listener
+from ...acestep_core.planner.generation import Options
+from ...acestep_core.planner.token_sampling import SamplingParams
 from ..host import runtime
 from ..host.runtime import Bar
 from ..wires.sockets import PlannerHandle
@@ -17,24 +19,33 @@ from ..wires.sockets import PlannerHandle
 PAUSE = 0.1  # seconds between two moves of the bar
 
 
-def awake(handle: PlannerHandle, rows: int, tokens: int, candidates: int | None = None) -> Tensor:
-    """Bring the planner's weights in, with room for so many tokens in each row; a tensor that shows where to compute.
+def options_of(
+    handle: PlannerHandle,
+    params: SamplingParams,
+    seeds: Sequence[int],
+    on_token: Listener,
+    candidates: int | None = None,
+) -> Options:
+    """Options for a run where ComfyUI wants this planner to compute. candidates: as for `bytes_for`."""
+    bringing = partial(bring_in, handle, candidates=candidates)
+    managed = handle.managed
+    return Options(params, seeds, managed.device, managed.dtype, handle.record, on_token, bringing)
 
-    candidates: as `planning_bytes` counts them; None: those of a text.
-    """
+
+def bring_in(handle: PlannerHandle, rows: int, tokens: int, candidates: int | None = None) -> None:
+    """Bring the planner's weights in, with room for so many tokens in each row."""
     runtime.stop_if_asked()
     handle.managed.loaded(bytes_for(handle, rows, tokens, candidates))
-    return torch.empty(0, device=handle.managed.device, dtype=handle.managed.dtype)
 
 
 def bytes_for(handle: PlannerHandle, rows: int, tokens: int, candidates: int | None = None) -> int:
-    """What a run takes beside the weights, counted as `awake` does."""
-    planner, managed = handle.scribe.planner, handle.managed
-    fixed = (planner.sizes, rows, tokens, managed.dtype)
-    plain = planning_bytes(*fixed, 0)
-    if planner.table.dtype == managed.dtype and (candidates is None or managed.fits_beside(plain)):
+    """What a run takes beside the weights. candidates: as `planning_bytes` counts them; None: those of a text."""
+    network, managed = handle.planner.network, handle.managed
+    plain = planning_bytes(network.sizes, rows, tokens, managed.dtype, 0)
+    if network.table.dtype == managed.dtype and (candidates is None or managed.fits_beside(plain)):
         return plain  # the table is read where it lies
-    return planning_bytes(*fixed, TEXT_ROWS if candidates is None else candidates)
+    rows_at_hand = TEXT_ROWS if candidates is None else candidates
+    return planning_bytes(network.sizes, rows, tokens, managed.dtype, rows_at_hand)
 
 
 class Meter:
@@ -57,9 +68,9 @@ class Meter:
             of = f" / {total}" if self._known_end else ""
             runtime.caption(self._node, f"{done}{of} {self.speed}".strip())
 
-    def part(self, place: int, parts: int) -> Listener:
-        """A listener for one of several equal parts of the work."""
-        return lambda done, total: self(place * total + done, parts * total)
+    def part(self, number: int, parts: int) -> Listener:
+        """A listener for one of several equal parts of the work; the first one is number 0."""
+        return lambda done, total: self(number * total + done, parts * total)
 
     @property
     def speed(self) -> str:

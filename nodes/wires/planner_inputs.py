@@ -4,14 +4,14 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ...acestep_core.planner.token_sampling import Choice
+from ...acestep_core.planner.token_sampling import SamplingParams
 from .schema import SEED_MAX, advanced
 from .sockets import Planner
 
-PLAIN = Choice()
+DEFAULTS = SamplingParams()
 
 
-def freedom_inputs(temperature: float = PLAIN.temperature) -> list[Any]:
+def sampling_inputs(temperature: float = DEFAULTS.temperature) -> list[Any]:
     """How freely tokens are chosen."""
     daring = io.Float.Input(
         "temperature",
@@ -23,7 +23,7 @@ def freedom_inputs(temperature: float = PLAIN.temperature) -> list[Any]:
     )
     penalty = io.Float.Input(
         "repetition_penalty",
-        default=PLAIN.penalty,
+        default=DEFAULTS.penalty,
         min=0.5,
         max=2.0,
         step=0.01,
@@ -37,7 +37,7 @@ def filter_inputs() -> list[Any]:
     return [
         io.Float.Input(
             "top_p",
-            default=PLAIN.top_p,
+            default=DEFAULTS.top_p,
             min=0.01,
             max=1.0,
             step=0.01,
@@ -45,14 +45,14 @@ def filter_inputs() -> list[Any]:
         ),
         io.Int.Input(
             "top_k",
-            default=PLAIN.top_k,
+            default=DEFAULTS.top_k,
             min=0,
             max=1000,
             tooltip="Only this many of the likeliest choices stay. 0: off.",
         ),
         io.Float.Input(
             "min_p",
-            default=PLAIN.min_p,
+            default=DEFAULTS.min_p,
             min=0.0,
             max=1.0,
             step=0.01,
@@ -62,12 +62,12 @@ def filter_inputs() -> list[Any]:
 
 
 def guidance_inputs() -> list[Any]:
-    """How strictly the words are followed, and what to stay away from."""
+    """How strictly the prompt is followed, and what to stay away from."""
     return [
         advanced(
             io.Float.Input(
                 "guidance",
-                default=PLAIN.cfg,
+                default=DEFAULTS.cfg,
                 min=0.0,
                 max=10.0,
                 step=0.1,

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ...acestep_core.checkpoints.variants import Variant
 from ...acestep_core.networks.config import ModelConfig
-from ...acestep_core.planner.planner import Scribe
+from ...acestep_core.planner import planner as core_planner
 from ...acestep_core.sampling.dcw import WaveletCorrection
 from ...acestep_core.sampling.noise import NoisePlan
 from ...acestep_core.sampling.velocity import Filters
@@ -63,11 +63,12 @@ class VaeHandle:
 
 @dataclass(frozen=True, eq=False)
 class PlannerHandle:
-    """What `Planner` carries: the language model, and what reads and writes with it."""
+    """What `Planner` carries: the language model, with what it takes to ask it, and how it may run."""
 
     managed: Managed
-    scribe: Scribe
+    planner: core_planner.Planner
     name: str
+    record: bool = True  # whether its steps may be captured as a CUDA graph
 
     def __repr__(self) -> str:
         return f"<ACE-Step planner {self.name} {self.managed}>"

@@ -77,7 +77,7 @@ def short_texts(pack: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     """A planner with random weights writes until its room is full, so that tests of other things give it little."""
     monkeypatch.setattr(pack.acestep_core.planner.grammar, "CAPTION_TOKENS", 8)
     monkeypatch.setattr(pack.acestep_core.planner.grammar, "GENRE_TOKENS", 4)
-    monkeypatch.setattr(pack.acestep_core.planner.requests, "WORDS", 8)
+    monkeypatch.setattr(pack.acestep_core.planner.requests, "LYRIC_TOKENS", 8)
 
 
 @pytest.fixture(scope="module")

@@ -101,25 +101,27 @@ def test_sound_to_latent_and_back(card, weights):
 
 # --------------------------------------------------------------------------------------------- planners
 @pytest.fixture
-def scribe_of(pack, models):
-    """What reads and writes beside a planner, made before there is a card."""
+def core_planner_of(pack, models):
+    """A planner of a network; what is beside the network is made before there is a card."""
     core = pack.acestep_core
     folder = models / "turbo" / "official" / comfy_models.PLANNER_FOLDER
     tokenizer = core.text.tokenizer.TextTokenizer.from_folder(folder)
     grammar = core.planner.grammar.Grammar(tokenizer)
-    return lambda planner: core.planner.planner.Scribe(planner, tokenizer, grammar)
+    return lambda network: core.planner.planner.Planner(network, tokenizer, grammar)
 
 
 @pytest.fixture
-def planner_of(pack, scribe_of, card):
+def planner_of(pack, core_planner_of, card):
     """planner_of("4B") -> what Load Planner outputs, on the card."""
     core, runtime = pack.acestep_core, pack.nodes.host.runtime
 
     def made(size):
         sizes = core.networks.qwen3.Qwen3Sizes(*PLANNERS[size], 128, 1e-6, 1e6)
-        network = core.planner.network.Planner(sizes, runtime.OPS).to(torch.bfloat16).requires_grad_(False)
+        network = (
+            core.planner.network.PlannerNetwork(sizes, runtime.OPS).to(torch.bfloat16).requires_grad_(False)
+        )
         managed = runtime.Managed(network, runtime.Role.PLANNER, torch.bfloat16)
-        return pack.nodes.wires.sockets.PlannerHandle(managed, scribe_of(network), size)
+        return pack.nodes.wires.sockets.PlannerHandle(managed, core_planner_of(network), size)
 
     return made
 
@@ -141,19 +143,19 @@ def test_composing(pack, planner_of, size, songs, seconds, guidance):
 
 @pytest.mark.parametrize(("size", "guidance"), [("0.6B", 2.0), ("4B", 1.0), ("4B", 2.0)])
 def test_planning(pack, planner_of, size, guidance):
-    handle, scribe = planner_of(size), pack.acestep_core.planner.planner
-    write_text = scribe.write_text
+    handle, core = planner_of(size), pack.acestep_core.planner
+    generate_text = core.planner.generate_text
     free = torch.arange(0, 151_643)
 
-    def written(planner, prompt, negative, walk, *how):
-        steps = iter([free, torch.tensor([3, 90_000]), free[:150_000]])
-        walk = SimpleNamespace(done=False, greedy=False, forced=tuple, allowed=steps.__next__)
+    def written(network, prompts, guide, *how):
+        points = map(core.grammar.ChoicePoint, [free, torch.tensor([3, 90_000]), free[:150_000]])
+        guide = SimpleNamespace(done=False, forced=tuple, choice=points.__next__)
         left = iter([False, False, True])
-        walk.take = lambda token: setattr(walk, "done", next(left))
-        write_text(planner, prompt, negative, walk, *how)
+        guide.take = lambda token: setattr(guide, "done", next(left))
+        generate_text(network, prompts, guide, *how)
         return []
 
     fields = ("slow piano", "la la\n" * 200, False, "auto", 0, "auto", "auto", 0.0, True, 0, guidance)
-    with replaced(scribe, write_text=written):
+    with replaced(core.planner, generate_text=written):
         run = lambda: pack.nodes.plan.Plan.execute(handle, *fields)  # noqa: E731
         assert_sane(*measured(on_card(handle), handle.managed, run))

@@ -205,7 +205,7 @@ def test_each_song_of_a_batch_is_the_song_of_its_own_seed(run_graph, graph, plan
     words = {"planner": planner["planner"], "caption": "slow piano", "lyrics": LYRICS, "duration": SECONDS}
     words["top_k"] = 20  # so that rounding, which differs with the size of a batch, decides nothing
     nodes = [graph.add("AceGraphComposeCodes", seed=7, songs=4, **words)]
-    nodes += [graph.add("AceGraphComposeCodes", seed=7 + place, **words) for place in range(4)]
+    nodes += [graph.add("AceGraphComposeCodes", seed=7 + number, **words) for number in range(4)]
     for node in nodes:
         graph.add("PreviewAny", source=node["codes"])
     done = run_graph(graph)
@@ -247,10 +247,10 @@ def test_songs_that_do_not_fit_together_are_composed_in_batches(
     compose, bar = pack.nodes.compose, pack.nodes.host.runtime.Bar
     compose_codes, asked, made, moves = compose.compose_codes, [], [], []
 
-    def composed(planner, prompt, negative, codes, end, count, seeds, *more):
-        asked.append(list(seeds))
-        made.extend(compose_codes(planner, prompt, negative, codes, end, count, seeds, *more))
-        return made[-len(seeds) :]
+    def composed(network, prompts, tokens, count, options):
+        asked.append(list(options.seeds))
+        made.extend(compose_codes(network, prompts, tokens, count, options))
+        return made[-len(options.seeds) :]
 
     monkeypatch.setattr(compose, "compose_codes", composed)
     monkeypatch.setattr(pack.nodes.runs.planning, "planning_bytes", lambda sizes, rows, *more: rows)

@@ -15,12 +15,11 @@ from acestep_core.checkpoints.planner_files import load_planner, load_planner_to
 from acestep_core.checkpoints.weights import Weights
 from acestep_core.errors import UnsupportedCheckpointError
 from acestep_core.networks.qwen3 import Qwen3Sizes
-from acestep_core.planner.cache import Memory
-from acestep_core.planner.generation import compose_codes
-from acestep_core.planner.grammar import grammar_of
-from acestep_core.planner.token_sampling import Choice
+from acestep_core.planner.cache import KeyValueCache
+from acestep_core.planner.generation import CodeTokens, Options, Prompts, compose_codes
+from acestep_core.planner.planner import Planner
 from acestep_core.text.tokenizer import TextTokenizer
-from support.reference.planner import pair
+from support.reference.planner import head, pair
 from support.tiny.checkpoint import PLANNER_FILE, PLANNER_FOLDER, tiny_model, write_planner
 
 PROMPT, FIRST_CODE, END = [100, 42, 17, 151_644, 300], 151_669, 151_645
@@ -53,8 +52,8 @@ def test_every_layout_holds_the_same_planner(tiny_turbo):
     for path in layouts(tiny_turbo).values():
         files = open_planner(path)
         planner = load_planner(files)
-        codes = range(FIRST_CODE, FIRST_CODE + 64_000)
-        songs.append(compose_codes(planner, PROMPT, PROMPT[::-1], codes, END, 6, [1], Choice())[0])
+        codes = CodeTokens(range(FIRST_CODE, FIRST_CODE + 64_000))
+        songs.append(compose_codes(planner, Prompts(PROMPT, PROMPT[::-1]), codes, 6, Options(seeds=[1]))[0])
         assert {name: getattr(files.sizes, name) for name in SIZES} == SIZES
     assert len({tuple(song.tolist()) for song in songs}) == 1
     assert len(set(songs[0].tolist())) > 2
@@ -65,11 +64,11 @@ def test_its_logits_are_those_of_transformers(tiny_turbo):
 
     folder = tiny_turbo / "official" / PLANNER_FOLDER
     theirs, ours = Qwen3ForCausalLM.from_pretrained(folder), load_planner(open_planner(folder))
-    memory = Memory(ours.sizes, 1, 1, len(PROMPT), ours.norm.weight)
     ids = torch.tensor([PROMPT])
+    cache = KeyValueCache(ours.sizes, 1, 1, len(PROMPT), ids.device, torch.float32)
     with torch.no_grad():
-        hidden = ours(ids, memory.of_prompt(0, len(PROMPT)))
-        torch.testing.assert_close(ours.head(hidden, slice(None)), theirs(ids).logits, atol=1e-4, rtol=0)
+        hidden = ours(ids, cache.view_of_prompt(0, len(PROMPT)))
+        torch.testing.assert_close(head(ours, hidden), theirs(ids).logits, atol=1e-4, rtol=0)
 
 
 def test_shards_are_one_planner(tiny_turbo, tmp_path):
@@ -91,11 +90,11 @@ def test_the_prefix_of_the_names_does_not_matter(prefix, tmp_path):
 def test_a_head_that_repeats_the_table_is_dropped_and_another_one_is_used(tmp_path):
     path = qwen_file(tmp_path / "plain.safetensors", prefix="model.")
     table = load_file(path)["model.embed_tokens.weight"]
-    for head, tied in ((table.clone(), True), (-table, False)):
-        save_file({**load_file(path), "lm_head.weight": head}, tmp_path / "headed.safetensors")
+    for own_head, tied in ((table.clone(), True), (-table, False)):
+        save_file({**load_file(path), "lm_head.weight": own_head}, tmp_path / "headed.safetensors")
         planner = load_planner(open_planner(tmp_path / "headed.safetensors"))
         assert (planner.lm_head is None) is tied
-        assert torch.equal(planner.rows(slice(3, 9), planner.norm.weight), head[3:9])
+        assert torch.equal(planner.rows(slice(3, 9), own_head.device, own_head.dtype), own_head[3:9])
 
 
 def test_a_head_of_another_shape_is_refused(tmp_path):
@@ -135,15 +134,15 @@ def test_a_file_takes_the_tokenizer_of_the_host(tiny_turbo, comfyui_dir):
         load_planner_tokenizer(files)
 
 
-def test_a_tokenizer_and_its_grammar_are_built_once_until_the_file_changes(folder):
+def test_a_tokenizer_is_read_once_until_the_file_changes_and_a_planner_has_its_grammar(folder):
     first, again = (load_planner_tokenizer(open_planner(folder)) for _ in range(2))
     assert first is again
-    assert grammar_of(first) is grammar_of(again)
+    assert Planner.of(None, first).grammar.tokenizer is first
 
     os.utime(folder / "tokenizer.json", ns=(1, 1))
     changed = load_planner_tokenizer(open_planner(folder))
     assert changed is not first
-    assert grammar_of(changed) is not grammar_of(first)
+    assert Planner.of(None, changed).grammar.tokenizer is changed
 
 
 def test_a_tokenizer_without_codes_is_refused(tiny_turbo, folder):

@@ -7,8 +7,7 @@ import torch
 
 from acestep_core.networks.costs import WORKSPACE, encoding_bytes, planning_bytes, sampling_bytes
 from acestep_core.networks.qwen3 import Qwen3Sizes
-from acestep_core.planner.generation import compose_codes
-from acestep_core.planner.token_sampling import Choice
+from acestep_core.planner.generation import CodeTokens, Options, Prompts, compose_codes
 from support.comfyui.live_memory import LiveMemory
 from support.reference.oracle import SMALL
 from support.reference.planner import pair
@@ -70,13 +69,9 @@ def test_composing_takes_no_more_than_was_told_and_more_than_half_of_it(songs, n
     with LiveMemory(torch.device("cpu"), planner.parameters()) as live:
         compose_codes(
             planner,
-            prompt,
-            prompt[:500] if negative else None,
-            range(1_000, 65_000),
-            999,
+            Prompts(prompt, prompt[:500] if negative else None),
+            CodeTokens(range(1_000, 65_000), end=999),
             count,
-            list(range(songs)),
-            Choice(),
-            may_stop=True,
+            Options(seeds=range(songs)),
         )
     assert 0.5 * told < live.peak < told

@@ -11,6 +11,7 @@ from acestep_core.planner.chain_of_thought import (
     read,
     thought_of,
     without_heading,
+    yaml_name,
 )
 from acestep_core.text.prompts import KEYS, LANGUAGES, SPELT_TIME_SIGNATURES, TIME_SIGNATURES, Brief
 
@@ -30,9 +31,9 @@ thoughts = st.builds(
     bpm=st.none() | st.integers(30, 300),
     caption=captions,
     duration=st.none() | st.integers(10, 600),
-    keyscale=st.none() | st.sampled_from(KEYS),
+    key=st.none() | st.sampled_from(KEYS),
     language=st.none() | st.sampled_from(LANGUAGES),
-    timesignature=st.none() | st.sampled_from(TIME_SIGNATURES),
+    time_signature=st.none() | st.sampled_from(TIME_SIGNATURES),
 )
 briefs = st.builds(
     Brief,
@@ -78,8 +79,8 @@ def test_any_yaml_reader_finds_the_same_sorted_fields(thought):
 
     assert list(items) == sorted(items)
     assert {name: str(value) for name, value in items.items()} == {
-        name: str(int(value)) if is_number(str(value)) else str(value)
-        for name, value in thought.items().items()
+        yaml_name(name): str(int(value)) if is_number(str(value)) else str(value)
+        for name, value in thought.as_dict().items()
     }
 
 
@@ -88,15 +89,15 @@ def test_any_yaml_reader_finds_the_same_sorted_fields(thought):
     [
         (Thought(), ""),
         (Thought(bpm=90), "bpm: 90"),
-        (Thought(timesignature="3"), "timesignature: 3"),
-        (Thought(timesignature="3/4"), "timesignature: 3"),
-        (Thought(timesignature="6/8"), "timesignature: 6"),
-        (Thought(timesignature="5/4"), "timesignature: 5"),
+        (Thought(time_signature="3"), "timesignature: 3"),
+        (Thought(time_signature="3/4"), "timesignature: 3"),
+        (Thought(time_signature="6/8"), "timesignature: 6"),
+        (Thought(time_signature="5/4"), "timesignature: 5"),
         (Thought(language="no"), "language: 'no'"),
         (Thought(language="en", genres="pop"), "language: en"),
         (Thought(caption="1984"), "caption: 1984"),
         (Thought(caption="caf\xe9 \u6625"), "caption: caf\xe9 \u6625"),
-        (Thought(keyscale="D\u266d minor"), "keyscale: D\u266d minor"),
+        (Thought(key="D\u266d minor"), "keyscale: D\u266d minor"),
     ],
 )
 def test_values_are_written_as_the_planner_was_taught(thought, text):
@@ -120,7 +121,7 @@ def test_a_text_of_the_planner_is_read_field_by_field():
         ("", Thought()),
         ("bpm: fast\nduration: -3", Thought()),
         ("<think>\nbpm: 90\n<|audio_code_5|>bpm: 91", Thought(bpm=90)),
-        ("BPM: 90\r\n  Language : en\r\nKeyscale:  C major\r\n", Thought(bpm=None, keyscale="C major")),
+        ("BPM: 90\r\n  Language : en\r\nKeyscale:  C major\r\n", Thought(bpm=None, key="C major")),
         ("mood: dark\n  and slow\nbpm: 70", Thought(bpm=70)),
         ("caption: one\ncaption: two", Thought(caption="two")),
         ("caption:\nlanguage: 'no'", Thought(language="no")),
@@ -162,28 +163,27 @@ def test_what_the_user_gave_always_wins(brief, thought, caption, language):
     song = completed(brief, thought, caption, language)
     given_fields = thought_of(brief)
 
-    assert thought.overruled_by(given_fields).items().items() >= given_fields.items().items()
-    assert thought_of(song).items().items() >= given_fields.items().items()
+    assert thought.overruled_by(given_fields).as_dict().items() >= given_fields.as_dict().items()
+    assert thought_of(song).as_dict().items() >= given_fields.as_dict().items()
     assert song.lyrics == brief.lyrics
     assert song.caption == (thought.caption or brief.caption if caption else brief.caption)
     assert song.language == (thought.language or brief.language if language else brief.language)
     assert song.duration == (thought.duration if brief.duration is None else brief.duration)
-    gaps = {"bpm": "bpm", "keyscale": "key", "timesignature": "time_signature"}
-    for field, name in gaps.items():
-        if field not in given_fields.items():
-            assert getattr(song, name) == getattr(thought, field)
+    for name in ("bpm", "key", "time_signature"):
+        if name not in given_fields.as_dict():
+            assert getattr(song, name) == getattr(thought, name)
 
 
 def test_a_brief_speaks_through_its_fields_alone():
     brief = Brief("calm", "la", "zh", bpm=90, key="C major", time_signature="6/8", duration=95.98)
 
-    assert thought_of(brief) == Thought(bpm=90, duration=95, keyscale="C major", timesignature="6")
-    assert thought_of(brief, language=True).language == "zh"
+    assert thought_of(brief) == Thought(bpm=90, duration=95, key="C major", time_signature="6")
+    assert thought_of(brief, with_language=True).language == "zh"
     assert thought_of(Brief("calm", bpm=0, key="N/A", time_signature=" ")) == Thought()
     assert (
         thought_of(Brief("calm", duration=0.5)).duration == 1
     )  # said, although a thought counts whole seconds
 
 
-def test_besides_leaves_out_what_was_given():
-    assert Thought(bpm=90, language="en").besides(Thought(bpm=80)) == Thought(language="en")
+def test_without_leaves_out_what_was_given():
+    assert Thought(bpm=90, language="en").without(Thought(bpm=80)) == Thought(language="en")

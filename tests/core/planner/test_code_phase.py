@@ -11,12 +11,12 @@ from torch import nn
 
 from acestep_core.errors import InvalidInputError
 from acestep_core.networks.config import AUDIO_CODES
-from acestep_core.planner import generation as writing
+from acestep_core.planner import generation
 from acestep_core.planner.chain_of_thought import Thought
-from acestep_core.planner.network import Planner
-from acestep_core.planner.planner import Scribe
-from acestep_core.planner.requests import compose
-from acestep_core.planner.token_sampling import Choice, choose
+from acestep_core.planner.network import PlannerNetwork
+from acestep_core.planner.planner import Planner
+from acestep_core.planner.requests import codes_request
+from acestep_core.planner.token_sampling import SamplingParams, choose
 from acestep_core.text.prompts import Brief
 from acestep_core.text.tokenizer import TextTokenizer
 from acestep_core.timebase import codes_of
@@ -26,7 +26,7 @@ from support.tiny.planner_text import dense_json, tokenizer_of
 
 SCALE = 2.0**-16  # a power of two, so that names survive as logits
 SPARE = 7  # rows of the planner's table that no token has
-THOUGHT = Thought(bpm=90, caption="A slow waltz: strings\nand a piano", keyscale="C major")
+THOUGHT = Thought(bpm=90, caption="A slow waltz: strings\nand a piano", key="C major")
 NOTHING = Thought()
 SEEDS = (3, 4, 5, 2**33)
 
@@ -45,50 +45,45 @@ class Naming(nn.Module):
 class Offers:
     """What is offered to `choose` while codes are composed, what it takes, and what the network reads after that."""
 
-    def __init__(self, scribe, monkeypatch):
-        self.scribe = scribe
+    def __init__(self, planner, monkeypatch):
+        self.planner = planner
         self.candidates, self.taken, self.read = [], [], []
-        scribe.planner.register_forward_pre_hook(lambda _, given: self.read.append(given[0]))
-        monkeypatch.setattr(writing, "choose", self.choose)
+        planner.network.register_forward_pre_hook(lambda _, given: self.read.append(given[0]))
+        monkeypatch.setattr(generation, "choose", self.choose)
 
-    def choose(self, scores, choice, uniform):
-        column = choose(scores, choice, uniform)
+    def choose(self, scores, params, uniform):
+        column = choose(scores, params, uniform)
         ids = scores / SCALE
         assert torch.equal(ids, ids.round())
         self.candidates.append(ids.long())
         self.taken.append(ids.long().gather(1, column[:, None])[:, 0])
         return column
 
-    def compose(self, brief, thought, choice, may_stop=False):
+    def compose(self, brief, thought, params, may_stop=False):
         """The song that was asked for, and its codes for each seed."""
-        song = compose(self.scribe, brief, thought, "noise")
-        codes = writing.compose_codes(
-            self.scribe.planner,
-            song.prompt,
-            song.negative,
-            self.scribe.code_ids,
-            self.scribe.end,
-            song.count,
-            SEEDS,
-            choice,
-            may_stop=may_stop,
-        )
-        return song, codes
+        song = codes_request(self.planner, brief, thought, "noise")
+        tokens, options = self.planner.code_tokens(may_stop), generation.Options(params, SEEDS)
+        return song, generation.compose_codes(self.planner.network, song.prompts, tokens, song.count, options)
+
+    @property
+    def end(self):
+        """The token that ends a song."""
+        return self.planner.code_tokens(may_end_early=True).end
 
     def of(self, item):
         """Candidates and choice of an item, step by step."""
         return [(ids[item], int(taken[item])) for ids, taken in zip(self.candidates, self.taken, strict=True)]
 
 
-def scribe_of(tokenizer):
+def planner_of(tokenizer):
     """A planner whose logit of a token is the token's id, but for SCALE."""
     torch.manual_seed(0)
     sizes = replace(SIZES, vocab_size=max(tokenizer.special_names) + 1 + SPARE)
-    planner = Planner(sizes, nn, tied=False).requires_grad_(False)
-    planner.lm_head.weight.zero_()
-    planner.lm_head.weight[:, 0] = torch.arange(sizes.vocab_size) * SCALE
-    planner.norm = Naming()
-    return Scribe.of(planner, tokenizer)
+    network = PlannerNetwork(sizes, nn, tied=False).requires_grad_(False)
+    network.lm_head.weight.zero_()
+    network.lm_head.weight[:, 0] = torch.arange(sizes.vocab_size) * SCALE
+    network.norm = Naming()
+    return Planner.of(network, tokenizer)
 
 
 @pytest.fixture(scope="module", params=["tiny", "full"])
@@ -105,31 +100,31 @@ def official(tokenizer):
 
 @pytest.fixture
 def offers(tokenizer, monkeypatch):
-    return Offers(scribe_of(tokenizer), monkeypatch)
+    return Offers(planner_of(tokenizer), monkeypatch)
 
 
 def allowed(official, ids):
     return official.allowed(torch.zeros(official.size), ids).nonzero()[:, 0]
 
 
-@pytest.mark.parametrize("choice", [Choice(), Choice(temperature=0, cfg=1.0)], ids=repr)
+@pytest.mark.parametrize("params", [SamplingParams(), SamplingParams(temperature=0, cfg=1.0)], ids=repr)
 @pytest.mark.parametrize(("seconds", "thought"), [(10.2, THOUGHT), (0.2, NOTHING)])
 def test_codes_alone_are_offered_until_all_are_there_and_then_theirs_can_only_end(
-    offers, official, seconds, thought, choice
+    offers, official, seconds, thought, params
 ):
-    song, codes = offers.compose(Brief("a waltz", "la la", duration=seconds), thought, choice)
+    song, codes = offers.compose(Brief("a waltz", "la la", duration=seconds), thought, params)
 
     assert [len(item) for item in codes] == [song.count] * len(SEEDS)
     assert len(offers.candidates) == song.count == int(5 * seconds)
     for item in range(len(SEEDS)):
-        ids = list(song.prompt)
+        ids = list(song.prompts.ids)
         official.begin_codes(seconds)
         for offered, token in offers.of(item):
             assert torch.equal(offered, allowed(official, ids))
             official.take(token)
             ids.append(token)
-        assert allowed(official, ids).tolist() == [offers.scribe.end]
-        assert [offers.scribe.tokenizer.special_names[token] for token in ids[len(song.prompt) :]] == [
+        assert allowed(official, ids).tolist() == [offers.end]
+        assert [offers.planner.tokenizer.special_names[token] for token in ids[len(song.prompts.ids) :]] == [
             f"<|audio_code_{code}|>" for code in codes[item].tolist()
         ]
 
@@ -140,11 +135,13 @@ def test_a_song_that_may_stop_is_offered_what_a_song_without_a_length_is(offers,
     Ours is over at the length that was asked for. A song that has ended keeps its place in the batch, so further
     offers to it mean nothing; theirs makes one song after the other.
     """
-    song, codes = offers.compose(Brief("a waltz", duration=12.0), THOUGHT, Choice(top_p=1.0), may_stop=True)
-    end = offers.scribe.end
+    song, codes = offers.compose(
+        Brief("a waltz", duration=12.0), THOUGHT, SamplingParams(top_p=1.0), may_stop=True
+    )
+    end = offers.end
     ended = 0
     for item, written in enumerate(codes):
-        ids = list(song.prompt)
+        ids = list(song.prompts.ids)
         official.begin_codes(None)
         for step, (offered, token) in enumerate(offers.of(item)):
             theirs = allowed(official, ids)
@@ -153,10 +150,12 @@ def test_a_song_that_may_stop_is_offered_what_a_song_without_a_length_is(offers,
             ids.append(token)
             if token == end:
                 break
-        own = ids[len(song.prompt) :]
+        own = ids[len(song.prompts.ids) :]
         over = own[-1] == end
         ended += over
-        assert [token - offers.scribe.code_ids.start for token in own[: len(own) - over]] == written.tolist()
+        assert [
+            token - offers.planner.code_tokens().ids.start for token in own[: len(own) - over]
+        ] == written.tolist()
         assert over or len(written) == song.count
         assert end in allowed(official, ids)
     assert official.size > 10_000 or 0 < ended < len(SEEDS)
@@ -165,10 +164,10 @@ def test_a_song_that_may_stop_is_offered_what_a_song_without_a_length_is(offers,
 def test_the_token_that_is_read_next_is_the_one_whose_logit_was_chosen(offers):
     """In all rows: those of the negative prompt follow the same codes."""
     for may_stop in (False, True):
-        song, _ = offers.compose(Brief("a waltz", duration=3.0), THOUGHT, Choice(), may_stop)
+        song, _ = offers.compose(Brief("a waltz", duration=3.0), THOUGHT, SamplingParams(), may_stop)
         prompts, steps = offers.read[:2], offers.read[2:]
 
-        assert [ids.tolist() for ids in prompts] == [[list(song.prompt)], [list(song.negative)]]
+        assert [ids.tolist() for ids in prompts] == [[list(song.prompts.ids)], [list(song.prompts.negative)]]
         assert len(steps) == len(offers.taken) - 1  # the last one is not read
         for read, taken in zip(steps, offers.taken, strict=False):
             assert torch.equal(read[:, 0], taken.repeat(2))
@@ -177,8 +176,8 @@ def test_the_token_that_is_read_next_is_the_one_whose_logit_was_chosen(offers):
 
 
 def test_every_published_code_is_offered_and_no_row_without_a_token(offers):
-    offers.compose(Brief("a waltz", duration=1.0), NOTHING, Choice())
-    tokenizer = offers.scribe.tokenizer
+    offers.compose(Brief("a waltz", duration=1.0), NOTHING, SamplingParams())
+    tokenizer = offers.planner.tokenizer
     count = tokenizer.codes
     names = {tokenizer.special_names[token] for token in offers.candidates[0][0].tolist()}
 
@@ -189,12 +188,12 @@ def test_every_published_code_is_offered_and_no_row_without_a_token(offers):
 
 def test_a_song_of_fixed_length_may_end_early_where_the_user_says_so(offers, official):
     """Theirs never lets a song of a given length end early; ours offers the end behind the first code, and nothing else."""
-    song, _ = offers.compose(Brief("a waltz", duration=2.0), THOUGHT, Choice(), may_stop=True)
+    song, _ = offers.compose(Brief("a waltz", duration=2.0), THOUGHT, SamplingParams(), may_stop=True)
     official.begin_codes(2.0)
-    theirs = set(allowed(official, song.prompt).tolist())
+    theirs = set(allowed(official, song.prompts.ids).tolist())
 
     for step, (offered, _) in enumerate(offers.of(0)):
-        assert set(offered.tolist()) - theirs == ({offers.scribe.end} if step else set())
+        assert set(offered.tolist()) - theirs == ({offers.end} if step else set())
         assert theirs <= set(offered.tolist())
 
 
@@ -205,14 +204,14 @@ def test_codes_come_at_once_behind_a_finished_thought_even_an_empty_one(offers, 
     having one in every prompt, never does.
     """
     for thought in (NOTHING, THOUGHT):
-        song, _ = offers.compose(Brief("a waltz", duration=0.4), thought, Choice())
+        song, _ = offers.compose(Brief("a waltz", duration=0.4), thought, SamplingParams())
         first = offers.candidates[0][0]
-        for prompt in (song.prompt, song.negative):
+        for prompt in (song.prompts.ids, song.prompts.negative):
             official.begin_codes(10.0)
             assert torch.equal(allowed(official, prompt), first)
-    open_prompt = song.prompt[: song.prompt.index(offers.scribe.grammar.think)]
+    open_prompt = song.prompts.ids[: song.prompts.ids.index(offers.planner.grammar.think)]
     official.begin_codes(10.0)
-    assert allowed(official, open_prompt).tolist() == [offers.scribe.grammar.think]
+    assert allowed(official, open_prompt).tolist() == [offers.planner.grammar.think]
 
 
 def theirs_of(official, seconds):
@@ -239,10 +238,10 @@ def test_a_length_that_is_none_or_impossible_is_refused(offers, official):
     assert [theirs_of(official, seconds) for seconds in (None, 0.0, -1.0)] == [None, None, None]
     assert [theirs_of(official, seconds) for seconds in (0.1, 10_000.0)] == [0, 50_000]
     with pytest.raises(InvalidInputError, match="Nobody said how long"):
-        compose(offers.scribe, Brief("a waltz"))
+        codes_request(offers.planner, Brief("a waltz"))
     for seconds in (0.0, -1.0):
         with pytest.raises(InvalidInputError, match="is no length"):
-            compose(offers.scribe, Brief("a waltz", duration=seconds))
+            codes_request(offers.planner, Brief("a waltz", duration=seconds))
     for seconds in (0.1, 10_000.0):
         with pytest.raises(InvalidInputError, match="can be composed"):
-            compose(offers.scribe, Brief("a waltz", duration=seconds))
+            codes_request(offers.planner, Brief("a waltz", duration=seconds))

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from acestep_core.planner import cuda_graph
-from acestep_core.planner.decoding import Reader, StaticStep
+from acestep_core.planner.decoding import Decoder, StaticStep
 from support.reference.planner import pair
 
 CARD = torch.device("cuda", 0)
@@ -75,13 +75,13 @@ def test_what_was_read_is_free_as_soon_as_nobody_reads_on(static):
     ours = pair()[1]
     gc.disable()
     try:
-        reader = Reader(ours, ([7, 3, 80],), 2, 8, ours.norm.weight)
+        decoder = Decoder(ours, ([7, 3, 80],), 2, 8)
         if static:
-            reader._static = StaticStep(ours, reader.memory, lambda step: None)
-        reader.read(torch.tensor([[5], [6]]))
-        memory = weakref.ref(reader.memory)
-        del reader
-        assert memory() is None
+            decoder._static = StaticStep(ours, decoder.cache, lambda step: None)
+        decoder.feed(torch.tensor([[5], [6]]))
+        cache = weakref.ref(decoder.cache)
+        del decoder
+        assert cache() is None
     finally:
         gc.enable()
 

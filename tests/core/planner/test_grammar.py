@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from acestep_core.planner.chain_of_thought import Thought, read_fields
+from acestep_core.planner.chain_of_thought import Thought, read_fields, yaml_name
 from acestep_core.planner.grammar import (
     CAPTION_TOKENS,
     FIELD_TOKENS,
@@ -33,13 +33,13 @@ DIFFERENCES = {
     "the end of a plan": ("a plan is over where its closing tag would begin", "over"),
     "COMPLETED": ("lyrics hold no special token but their end", "fewer"),
 }
-WORDS = 40  # of the lyrics of a random walk
+LYRIC_TOKENS = 40  # of of a random walk
 GIVEN = (
     Thought(),
     Thought(bpm=120),
-    Thought(duration=8, keyscale="D\u266d minor"),
-    Thought(language="no", timesignature="6/8"),
-    Thought(bpm=77, duration=601, keyscale="C# major", language="yue", timesignature="4"),
+    Thought(duration=8, key="D\u266d minor"),
+    Thought(language="no", time_signature="6/8"),
+    Thought(bpm=77, duration=601, key="C# major", language="yue", time_signature="4"),
 )
 
 
@@ -60,10 +60,10 @@ class Case:
         self.given = GIVEN[number % len(GIVEN)]
         self.caption, self.language = bool(number % 2), bool(number % 3)
         self.describes = number % 7 > 3
-        self.words = WORDS * (number % 4 > 0)
+        self.lyric_tokens = LYRIC_TOKENS * (number % 4 > 0)
         self.longest = (600, 45)[number % 11 == 0]
         self.walk = (
-            grammar.description(self.given, self.words, self.longest)
+            grammar.description(self.given, self.lyric_tokens, self.longest)
             if self.describes
             else grammar.plan(self.given, self.caption, self.language, self.longest)
         )
@@ -84,7 +84,7 @@ def check(case, ids, grammar):
 
     assert case.walk.done
     assert ids[0] == grammar.think
-    assert special[1:2] == [grammar.think_end] * bool(case.describes and case.words)
+    assert special[1:2] == [grammar.think_end] * bool(case.describes and case.lyric_tokens)
     assert set(special[2:]) <= grammar.ends
     assert (lines[0], lines[-1]) == ("", "")
     heads = [line.partition(":")[0] for line in lines[1:-1] if line.strip() and line[0] not in " \t"]
@@ -94,32 +94,32 @@ def check(case, ids, grammar):
 
 
 def check_values(thought, case):
-    given = {"timesignature": "6" if case.given.timesignature == "6/8" else case.given.timesignature}
-    for name in ("bpm", "duration", "keyscale", "language", "timesignature"):
+    given = {"time_signature": "6" if case.given.time_signature == "6/8" else case.given.time_signature}
+    for name in ("bpm", "duration", "key", "language", "time_signature"):
         fixed = given.get(name, getattr(case.given, name))
         value = getattr(thought, name)
 
-        assert (value is None) == (name not in case.fields)
-        assert value == fixed or fixed is None or name not in case.fields
+        assert (value is None) == (yaml_name(name) not in case.fields)
+        assert value == fixed or fixed is None or yaml_name(name) not in case.fields
     if not case.given.bpm:
         assert 30 <= thought.bpm <= 300
     if not case.given.duration:
         assert 10 <= thought.duration <= case.longest
-    assert thought.keyscale in KEYS
+    assert thought.key in KEYS
     assert thought.language in (None, *LANGUAGES)
-    assert thought.timesignature in TIME_SIGNATURES
+    assert thought.time_signature in TIME_SIGNATURES
     assert "`" not in (thought.caption or "")
     assert "\n" not in (thought.genres or "")
 
 
 def check_lengths(case, ids, end, grammar):
-    words = ids[end + 1 :]
-    if words:
-        assert len(words) <= case.words
-        assert (words[-1] in grammar.ends) != ("lyrics" in case.walk.cut)
-        assert not set(words[:-1]) & grammar.ends
+    lyrics = ids[end + 1 :]
+    if lyrics:
+        assert len(lyrics) <= case.lyric_tokens
+        assert (lyrics[-1] in grammar.ends) != ("lyrics" in case.walk.cut)
+        assert not set(lyrics[:-1]) & grammar.ends
     else:
-        assert not (case.describes and case.words)
+        assert not (case.describes and case.lyric_tokens)
     genres = GENRE_TOKENS + 1 if case.describes else 0
     assert end <= FIELD_TOKENS + genres + ((CAPTION_TOKENS + 1) if "caption" in case.fields else 0)
 
@@ -143,11 +143,11 @@ def compare(case, official, logits, enders):
     walk, differences = case.walk, set()
     while not walk.done:
         forced, state, scores = walk.forced(), official.state, logits()
-        allowed = torch.tensor(forced[:1]) if forced else walk.allowed()
+        allowed = torch.tensor(forced[:1]) if forced else walk.choice().allowed
         ours = torch.zeros(official.size, dtype=torch.bool).index_fill_(0, allowed, True)
         scores[enders] += 0.5 * (torch.rand(()) < 0.2)
         token = int(allowed[scores[allowed].argmax()])
-        greedy = not forced and walk.greedy
+        greedy = not forced and walk.choice().greedy
         scores[token] += 9  # also the best of all tokens, as theirs looks at it after a line
         theirs = official.allowed(scores)
         if not torch.equal(ours, theirs):
@@ -187,7 +187,7 @@ def test_the_same_tokens_are_allowed_as_officially_but_for_listed_differences(pa
             case.given = replace(
                 case.given, genres="pop"
             )  # what theirs offers without its long list is broken
-            case.walk = grammar.description(case.given, case.words, case.longest)
+            case.walk = grammar.description(case.given, case.lyric_tokens, case.longest)
         seen |= compare(case, official, logits, enders)
     assert seen == set(DIFFERENCES)
 
@@ -220,13 +220,13 @@ def prefixes(node, path):
             yield from prefixes(after, (*path, token))
 
 
-def test_places_are_the_same_objects_in_every_walk(grammars):
+def test_choice_points_are_the_same_objects_in_every_walk(grammars):
     one, two = (grammars["tiny"].description(Thought(), 5) for _ in range(2))
     seen = set()
     for walk in (one, two):
         text = []
         follow_forced(walk, text)
-        seen.add(id(walk.allowed()))
+        seen.add(walk.choice())
     assert len(seen) == 1
     write_all([one, two], grammars["tiny"], 3, 0.3)
     assert one.done
@@ -238,12 +238,18 @@ def test_allowed_tokens_are_sorted_ids_without_special_ones_or_unused_rows(gramm
         special = set(grammar.tokenizer.special_ids.values())
         known = set(grammar.tokenizer.bpe.get_vocab().values()) - special
         texts = grammar.text
-        for place in (texts.caption, texts.caption_opening, texts.genres, texts.genres_opening, texts.words):
-            ids = place.allowed.tolist()
+        for point in (
+            texts.caption,
+            texts.caption_opening,
+            texts.genres,
+            texts.genres_opening,
+            texts.free_text,
+        ):
+            ids = point.allowed.tolist()
 
-            assert place.allowed.dtype == torch.int64
+            assert point.allowed.dtype == torch.int64
             assert ids == sorted(set(ids))
-            assert set(ids) - known == (grammar.ends if place is texts.words else set())
+            assert set(ids) - known == (grammar.ends if point is texts.free_text else set())
         assert not any("`" in grammar.tokenizer.decode([token]) for token in texts.caption.allowed.tolist())
 
 
@@ -253,8 +259,8 @@ def test_the_best_token_is_taken_for_the_language_and_behind_a_caption_s_lines_a
     out = grammar.names["duration"][0]
     for token in (*grammar.tokenizer.ids(" calm.\n  piano\n"), out, *grammar.tokenizer.ids(" en")):
         follow_forced(walk, text)
-        assert token in walk.allowed()
-        if walk.greedy:
+        assert token in walk.choice().allowed
+        if walk.choice().greedy:
             greedy.append(grammar.tokenizer.decode([text[-1], token]))
         walk.take(token)
         text.append(token)
@@ -278,7 +284,7 @@ def test_a_token_may_hold_a_line_end_only_where_the_next_line_is_indented(gramma
 def test_a_caption_that_is_too_long_is_ended_and_that_is_told(grammars, last):
     grammar = grammars["tiny"]
     walk, text = (
-        grammar.plan(Thought(bpm=90, duration=30, keyscale="C major", timesignature="4"), True, False),
+        grammar.plan(Thought(bpm=90, duration=30, key="C major", time_signature="4"), True, False),
         [],
     )
     follow_forced(walk, text)
@@ -289,7 +295,7 @@ def test_a_caption_that_is_too_long_is_ended_and_that_is_told(grammars, last):
     follow_forced(walk, text)
 
     assert walk.done
-    assert walk.cut == ["caption"]
+    assert walk.cut == ("caption",)
     assert grammar.tokenizer.decode(text).endswith(
         " piano\nduration: 30\nkeyscale: C major\ntimesignature: 4\n"
     )
@@ -298,28 +304,28 @@ def test_a_caption_that_is_too_long_is_ended_and_that_is_told(grammars, last):
 def test_a_forced_token_cannot_be_replaced(grammars):
     walk = grammars["tiny"].plan(Thought(), True, True)
 
-    with pytest.raises(ValueError, match="forced"):
+    with pytest.raises(AssertionError, match="forced"):
         walk.take(0)
-    with pytest.raises(ValueError, match="nothing to choose"):
-        walk.allowed()
+    with pytest.raises(AssertionError, match="nothing to choose"):
+        walk.choice()
 
 
 def test_captions_and_genres_say_something_before_their_lines_end(grammars):
     for grammar in grammars.values():
         walk, text = (
-            grammar.description(Thought(bpm=90, duration=30, language="en", keyscale="C major"), 0),
+            grammar.description(Thought(bpm=90, duration=30, language="en", key="C major"), 0),
             [],
         )
         follow_forced(walk, text)
-        caption = walk.allowed().tolist()
+        caption = walk.choice().allowed.tolist()
         walk.take(grammar.tokenizer.ids(" piano")[0])
         assert not grammar.text.line_ends & set(caption)
-        assert grammar.text.line_ends <= set(walk.allowed().tolist())
+        assert grammar.text.line_ends <= set(walk.choice().allowed.tolist())
 
         walk.take(grammar.newline)
         walk.take(grammar.names["duration"][0])
         follow_forced(walk, text)
-        genres = walk.allowed().tolist()
+        genres = walk.choice().allowed.tolist()
         walk.take(grammar.tokenizer.ids(" jazz")[0])
         assert grammar.newline not in genres
-        assert set(walk.allowed().tolist()) == {*genres, grammar.newline}
+        assert set(walk.choice().allowed.tolist()) == {*genres, grammar.newline}

@@ -6,28 +6,27 @@ import pytest
 import torch
 
 from acestep_core.planner.chain_of_thought import Thought
-from acestep_core.planner.decoding import Reader
-from acestep_core.planner.generation import compose_codes, write_text
+from acestep_core.planner.decoding import Decoder
+from acestep_core.planner.generation import CodeTokens, Options, Prompts, compose_codes, generate_text
 from acestep_core.planner.grammar import Grammar
-from acestep_core.planner.token_sampling import Choice
+from acestep_core.planner.token_sampling import SamplingParams
 from support.reference.left_padding import PAD, Padded, padded_codes, padded_text
-from support.reference.planner import CODES, END, SIZES, logits_after, pair
+from support.reference.planner import CODES, END, SIZES, head, logits_after, pair
 from support.tiny.planner_text import dense_json, tokenizer_of
 
 PROMPT = [7, 3, 80, 22, 5, 61, 13]
 NEGATIVES = {"none": None, "shorter": [4, 44, 8], "longer": [*PROMPT, 9, 9, 21, 2], "equal": PROMPT[::-1]}
 SEEDS, COUNT = [11, 12, 2**40], 14
-PENALISED = Choice(temperature=1.3, cfg=3.5, top_p=1.0, penalty=1.4)
-CHOICES = [
-    Choice(temperature=0),
-    Choice(temperature=0, cfg=1.0),
-    Choice(),
-    Choice(cfg=1.0),
-    Choice(top_k=9, top_p=0.8, min_p=0.02),
+PENALISED = SamplingParams(temperature=1.3, cfg=3.5, top_p=1.0, penalty=1.4)
+PARAMS = [
+    SamplingParams(temperature=0),
+    SamplingParams(temperature=0, cfg=1.0),
+    SamplingParams(),
+    SamplingParams(cfg=1.0),
+    SamplingParams(top_k=9, top_p=0.8, min_p=0.02),
     PENALISED,
 ]
-FIXED = Thought(bpm=90, timesignature="3")
-EVERY = slice(None)
+FIXED = Thought(bpm=90, time_signature="3")
 
 
 @pytest.fixture(scope="module")
@@ -62,12 +61,13 @@ def test_the_padded_loop_reads_each_row_as_if_it_were_alone(networks):
 
 
 @pytest.mark.parametrize("may_stop", [False, True])
-@pytest.mark.parametrize("choice", CHOICES, ids=repr)
+@pytest.mark.parametrize("params", PARAMS, ids=repr)
 @pytest.mark.parametrize("negative", NEGATIVES.values(), ids=NEGATIVES)
-def test_songs_are_those_of_the_padded_loop(networks, negative, choice, may_stop):
+def test_songs_are_those_of_the_padded_loop(networks, negative, params, may_stop):
     theirs, ours = networks
-    plain, _, _ = padded_codes(theirs, prompts_with(negative), COUNT, SEEDS, choice, may_stop)
-    songs = compose_codes(ours, PROMPT, negative, CODES, END, COUNT, SEEDS, choice, may_stop=may_stop)
+    plain, _, _ = padded_codes(theirs, prompts_with(negative), COUNT, SEEDS, params, may_stop)
+    tokens = CodeTokens(CODES, END if may_stop else None)
+    songs = compose_codes(ours, Prompts(PROMPT, negative), tokens, COUNT, Options(params, SEEDS))
 
     assert [song.tolist() for song in songs] == plain
 
@@ -77,26 +77,26 @@ def test_songs_are_those_of_the_padded_loop(networks, negative, choice, may_stop
 def test_logits_are_those_of_the_padded_loop_at_every_step(networks, negative):
     theirs, ours = networks
     prompts = prompts_with(negative)
-    _, steps, columns = padded_codes(theirs, prompts, COUNT, SEEDS, Choice(), may_stop=True)
-    reader = Reader(ours, prompts, len(SEEDS), COUNT, ours.norm.weight)
+    _, steps, columns = padded_codes(theirs, prompts, COUNT, SEEDS, SamplingParams(), may_stop=True)
+    decoder = Decoder(ours, prompts, len(SEEDS), COUNT)
     for logits, column in zip(steps, columns, strict=True):
-        torch.testing.assert_close(ours.head(reader.hidden, EVERY), logits, atol=1e-4, rtol=0)
-        reader.read(torch.tensor(column)[:, None])
+        torch.testing.assert_close(head(ours, decoder.hidden), logits, atol=1e-4, rtol=0)
+        decoder.feed(torch.tensor(column)[:, None])
 
 
 def test_songs_of_this_test_end_at_different_places(networks):
-    songs, _, _ = padded_codes(networks[0], prompts_with([4, 44, 8]), COUNT, range(8), Choice(), True)
+    songs, _, _ = padded_codes(networks[0], prompts_with([4, 44, 8]), COUNT, range(8), SamplingParams(), True)
 
     assert len({len(song) for song in songs}) > 2
 
 
 @pytest.mark.parametrize("caption", [False, True])
-@pytest.mark.parametrize("choice", [*CHOICES[:4], PENALISED], ids=repr)
+@pytest.mark.parametrize("params", [*PARAMS[:4], PENALISED], ids=repr)
 @pytest.mark.parametrize("negative", NEGATIVES.values(), ids=NEGATIVES)
-def test_a_thought_is_that_of_the_padded_loop(talkers, negative, choice, caption):
+def test_a_thought_is_that_of_the_padded_loop(talkers, negative, params, caption):
     grammar, theirs, ours = talkers
-    walks = [grammar.plan(FIXED, caption, language=True) for _ in range(2)]
-    plain = padded_text(theirs, prompts_with(negative), walks[0], choice, 5, 45)
+    walks = [grammar.plan(FIXED, caption, choose_language=True) for _ in range(2)]
+    plain = padded_text(theirs, prompts_with(negative), walks[0], params, 5, 45)
 
-    assert write_text(ours, PROMPT, negative, walks[1], choice, 5, 45) == plain
+    assert generate_text(ours, Prompts(PROMPT, negative), walks[1], 45, Options(params, [5])) == plain
     assert walks[0].done or len(plain) == 45

@@ -3,21 +3,20 @@
 import pytest
 import torch
 
-from acestep_core.planner.decoding import Reader, StaticStep
-from support.reference.planner import SIZES, pair
+from acestep_core.planner.decoding import Decoder, StaticStep
+from support.reference.planner import SIZES, head, pair
 
 LENGTHS, ITEMS, TAIL = (300, 211), 3, 70  # of the two prompts; songs; tokens of each
 REACH = 128  # the static step looks back further in the course of these prompts and tails
-EVERY = slice(None)
 
 
-def plain(reader):
+def plain(decoder):
     """Single tokens go the way of all others."""
 
 
-def static(reader):
+def static(decoder):
     """Single tokens go the way that a device can record."""
-    reader._static = StaticStep(reader.planner, reader.memory, capture=lambda step: step)
+    decoder._static = StaticStep(decoder.network, decoder.cache, capture=lambda step: step)
 
 
 @pytest.fixture(scope="module")
@@ -36,10 +35,10 @@ def case():
     return ours, prompts, tails, torch.cat(whole).transpose(0, 1)
 
 
-def reader_of(case, prompts, kind):
-    reader = Reader(case[0], prompts, ITEMS, TAIL, case[0].norm.weight)
-    kind(reader)
-    return reader
+def decoder_of(case, prompts, kind):
+    decoder = Decoder(case[0], prompts, ITEMS, TAIL)
+    kind(decoder)
+    return decoder
 
 
 @torch.no_grad()
@@ -48,22 +47,20 @@ def reader_of(case, prompts, kind):
 def test_every_step_behind_long_prompts_has_the_logits_of_one_pass(case, kind, order, monkeypatch):
     monkeypatch.setattr("acestep_core.planner.decoding.REACH", REACH)
     ours, prompts, tails, whole = case
-    reader = reader_of(case, [prompts[place] for place in order], kind)
-    rows = torch.cat([torch.arange(ITEMS) + ITEMS * place for place in order])
+    decoder = decoder_of(case, [prompts[number] for number in order], kind)
+    rows = torch.cat([torch.arange(ITEMS) + ITEMS * number for number in order])
 
-    torch.testing.assert_close(ours.head(reader.hidden, EVERY), whole[0, rows], atol=1e-4, rtol=0)
+    torch.testing.assert_close(head(ours, decoder.hidden), whole[0, rows], atol=1e-4, rtol=0)
     for column, expected in zip(tails.T, whole[1:, rows], strict=True):
-        torch.testing.assert_close(
-            ours.head(reader.read(column[:, None]), EVERY), expected, atol=1e-4, rtol=0
-        )
+        torch.testing.assert_close(head(ours, decoder.feed(column[:, None])), expected, atol=1e-4, rtol=0)
 
 
 @torch.no_grad()
 @pytest.mark.parametrize("kind", [plain, static])
 def test_pieces_and_single_tokens_may_take_turns(case, kind):
     ours, prompts, tails, whole = case
-    reader, read = reader_of(case, prompts, kind), 0
+    decoder, fed = decoder_of(case, prompts, kind), 0
     for tokens in (1, 13, 1, 1, 30, 1):
-        reader.read(tails[:, read : read + tokens])
-        read += tokens
-        torch.testing.assert_close(ours.head(reader.hidden, EVERY), whole[read], atol=1e-4, rtol=0)
+        decoder.feed(tails[:, fed : fed + tokens])
+        fed += tokens
+        torch.testing.assert_close(head(ours, decoder.hidden), whole[fed], atol=1e-4, rtol=0)

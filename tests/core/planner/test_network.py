@@ -8,14 +8,13 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from acestep_core.networks.qwen3 import Qwen3Sizes
-from acestep_core.planner.cache import Memory
-from acestep_core.planner.decoding import Reader, StaticStep
-from acestep_core.planner.network import Planner
+from acestep_core.planner.cache import KeyValueCache
+from acestep_core.planner.decoding import Decoder, StaticStep
+from acestep_core.planner.network import PlannerNetwork
 from support.reference.oracle import CASTING
-from support.reference.planner import SIZES, logits_after, pair
+from support.reference.planner import SIZES, head, logits_after, pair
 from support.tiny.shapes import qwen_shapes
 
-EVERY = slice(None)
 PROMPT, NEGATIVE = [7, 3, 80, 22, 5, 61, 13], [4, 44, 8]
 TAILS = torch.tensor([[50, 61, 55, 70, 52], [71, 71, 50, 66, 79], [64, 50, 51, 52, 53]])
 ROWS, QWEN_ROWS = 217_204, 151_936
@@ -26,14 +25,14 @@ PUBLISHED = {  # hidden, ffn, layers, heads, parameters of the Qwen3 that it was
 }
 
 
-def logits_of(planner, ids):
-    memory = Memory(planner.sizes, 1, 1, len(ids), planner.norm.weight)
-    hidden = planner(torch.tensor([ids]), memory.of_prompt(0, len(ids)))
-    return planner.head(hidden[0], EVERY)
+def logits_of(network, ids):
+    cache = KeyValueCache(network.sizes, 1, 1, len(ids), torch.device("cpu"), torch.float32)
+    hidden = network(torch.tensor([ids]), cache.view_of_prompt(0, len(ids)))
+    return head(network, hidden[0])
 
 
-def reader_of(planner, items, room=8, prompts=(PROMPT, NEGATIVE)):
-    return Reader(planner, prompts, items, room, planner.norm.weight)
+def decoder_of(network, items, room=8, prompts=(PROMPT, NEGATIVE)):
+    return Decoder(network, prompts, items, room)
 
 
 @pytest.mark.parametrize("tied", [True, False])
@@ -49,7 +48,7 @@ def test_a_tied_head_is_the_table_and_an_untied_one_is_its_own():
     for tied, expected in ((True, "embed_tokens"), (False, "lm_head")):
         _, ours = pair(tied=tied)
         assert (
-            ours.rows(slice(3, 9), ours.norm.weight).data_ptr()
+            ours.rows(slice(3, 9), torch.device("cpu"), torch.float32).data_ptr()
             == getattr(ours, expected).weight[3:].data_ptr()
         )
 
@@ -59,7 +58,7 @@ def test_a_slice_of_the_head_gives_a_slice_of_the_logits(tokens):
     theirs, ours = pair()
     hidden = torch.randn(4, SIZES.hidden_size)
 
-    torch.testing.assert_close(ours.head(hidden, tokens), theirs.lm_head(hidden)[:, tokens])
+    torch.testing.assert_close(head(ours, hidden, tokens), theirs.lm_head(hidden)[:, tokens])
 
 
 @pytest.mark.parametrize("tokens", [slice(5, 9), torch.tensor([1, 17, 88, 2])])
@@ -74,9 +73,8 @@ def test_the_table_is_cut_before_it_is_cast(tokens):
             return result
 
     _, ours = pair()
-    like = torch.empty(0, dtype=torch.float64)
     with Largest() as cast:
-        rows = ours.rows(tokens, like)
+        rows = ours.rows(tokens, torch.device("cpu"), torch.float64)
 
     assert torch.equal(rows, ours.embed_tokens.weight[tokens].double())
     assert cast.numbers == rows.numel() == 4 * SIZES.hidden_size
@@ -88,30 +86,30 @@ def test_the_table_is_cut_before_it_is_cast(tokens):
 @pytest.mark.parametrize("pieces", [(1, 1, 1, 1, 1), (5,), (2, 3), (1, 4)])
 def test_tokens_fed_in_pieces_get_the_logits_of_one_pass(prompts, pieces):
     theirs, ours = pair()
-    reader = reader_of(ours, len(TAILS), prompts=prompts)
+    decoder = decoder_of(ours, len(TAILS), prompts=prompts)
     fed = 0
     for number in (0, *pieces):
         if number:
-            reader.read(TAILS[:, fed : fed + number])
+            decoder.feed(TAILS[:, fed : fed + number])
             fed += number
         whole = [logits_after(theirs, [*ids, *tail[:fed].tolist()]) for ids in prompts for tail in TAILS]
-        torch.testing.assert_close(ours.head(reader.hidden, EVERY), torch.stack(whole), atol=1e-4, rtol=0)
+        torch.testing.assert_close(head(ours, decoder.hidden), torch.stack(whole), atol=1e-4, rtol=0)
 
 
-def static_of(planner, items, capture=lambda step: step, **words):
-    """A reader whose single tokens go through a static step, as on a device that records."""
-    reader = reader_of(planner, items, **words)
-    reader._static = StaticStep(planner, reader.memory, capture)
-    return reader
+def static_of(network, items, capture=lambda step: step, **more):
+    """A decoder whose single tokens go through a static step, as on a device that records."""
+    decoder = decoder_of(network, items, **more)
+    decoder._static = StaticStep(network, decoder.cache, capture)
+    return decoder
 
 
 @pytest.mark.parametrize("prompts", [(PROMPT,), (PROMPT, NEGATIVE)])
 @pytest.mark.parametrize("pieces", [(1, 1, 1, 1, 1), (2, 1, 1, 1), (1, 3, 1), (1, 1, 2, 1)])
 def test_the_static_step_equals_the_plain_one(prompts, pieces):
     _, ours = pair()
-    readers = [make(ours, 3, prompts=prompts) for make in (reader_of, static_of)]
+    decoders = [make(ours, 3, prompts=prompts) for make in (decoder_of, static_of)]
     for tokens in TAILS.split(pieces, 1):
-        plain, static = (reader.read(tokens).clone() for reader in readers)
+        plain, static = (decoder.feed(tokens).clone() for decoder in decoders)
         torch.testing.assert_close(static, plain, atol=1e-5, rtol=0)
 
 
@@ -126,7 +124,7 @@ def test_the_static_step_may_be_run_again_before_the_next_token(monkeypatch):
 
     once, again = (static_of(ours, 3, *more) for more in ((), (record,)))
     for column in TAILS.T:
-        assert torch.equal(once.read(column[:, None]), again.read(column[:, None]))
+        assert torch.equal(once.feed(column[:, None]), again.feed(column[:, None]))
     assert len(recordings) == 2  # 8 tokens first, then 12: one for each reach, not for each token
 
 
@@ -134,16 +132,16 @@ def test_who_refuses_to_record_is_not_asked_again(monkeypatch):
     _, ours = pair()
     monkeypatch.setattr("acestep_core.planner.decoding.REACH", 4)
     asked = []
-    refused, plain = static_of(ours, 3, asked.append), reader_of(ours, 3)
+    refused, plain = static_of(ours, 3, asked.append), decoder_of(ours, 3)
     for column in TAILS.T:
-        expected = plain.read(column[:, None])
-        torch.testing.assert_close(refused.read(column[:, None]), expected, atol=1e-5, rtol=0)
+        expected = plain.feed(column[:, None])
+        torch.testing.assert_close(refused.feed(column[:, None]), expected, atol=1e-5, rtol=0)
     assert len(asked) == 1
 
 
 def test_the_cpu_records_nothing():
     _, ours = pair()
-    assert Reader(ours, (PROMPT,), 1, 8, ours.norm.weight, record=True)._static is None
+    assert Decoder(ours, (PROMPT,), 1, 8, record=True)._static is None
 
 
 @pytest.mark.gpu
@@ -154,59 +152,61 @@ def test_the_cpu_records_nothing():
 def test_a_recorded_step_equals_the_plain_one(monkeypatch, reach, stored, mode):
     monkeypatch.setattr("acestep_core.planner.decoding.REACH", reach)
     ours = pair(ops=CASTING)[1].cuda().to(stored)
-    like = torch.empty(0, device="cuda", dtype=torch.float32 if stored == torch.float32 else torch.bfloat16)
+    dtype = torch.float32 if stored == torch.float32 else torch.bfloat16
     with mode():
-        recorded, plain = (Reader(ours, (PROMPT, NEGATIVE), 3, 8, like, record) for record in (True, False))
+        recorded, plain = (
+            Decoder(ours, (PROMPT, NEGATIVE), 3, 8, dtype=dtype, record=record) for record in (True, False)
+        )
         assert recorded._static is not None
         for column in TAILS.T.cuda():
-            expected = plain.read(column[:, None])
-            torch.testing.assert_close(recorded.read(column[:, None]), expected, atol=2e-2, rtol=2e-2)
+            expected = plain.feed(column[:, None])
+            torch.testing.assert_close(recorded.feed(column[:, None]), expected, atol=2e-2, rtol=2e-2)
 
 
 def test_nothing_grows_while_tokens_are_read():
     _, ours = pair()
-    reader = reader_of(ours, 2)
-    kept = [reader.memory.keys.data_ptr(), reader.memory.values.data_ptr(), reader.memory.keys.shape]
+    decoder = decoder_of(ours, 2)
+    kept = [decoder.cache.keys.data_ptr(), decoder.cache.values.data_ptr(), decoder.cache.keys.shape]
     for column in TAILS[:2].T:
-        reader.read(column[:, None])
-    assert kept == [reader.memory.keys.data_ptr(), reader.memory.values.data_ptr(), reader.memory.keys.shape]
+        decoder.feed(column[:, None])
+    assert kept == [decoder.cache.keys.data_ptr(), decoder.cache.values.data_ptr(), decoder.cache.keys.shape]
 
 
 def test_a_prompt_is_read_once_however_many_items_follow_it():
     _, ours = pair()
     seen = []
     ours.register_forward_pre_hook(lambda _, given: seen.append(tuple(given[0].shape)))
-    reader = reader_of(ours, 3)
-    reader.read(TAILS[:, :1])
+    decoder = decoder_of(ours, 3)
+    decoder.feed(TAILS[:, :1])
 
     assert seen == [(1, len(PROMPT)), (1, len(NEGATIVE)), (6, 1)]
 
 
 def test_an_item_alone_is_the_item_in_a_batch():
     _, ours = pair()
-    together, alone = reader_of(ours, 3), reader_of(ours, 1)
+    together, alone = decoder_of(ours, 3), decoder_of(ours, 1)
     for column in TAILS.T:
-        rows = together.read(column[:, None])[1::3]
-        torch.testing.assert_close(alone.read(column[1:2, None]), rows, atol=1e-5, rtol=0)
+        rows = together.feed(column[:, None])[1::3]
+        torch.testing.assert_close(alone.feed(column[1:2, None]), rows, atol=1e-5, rtol=0)
 
 
 def test_room_that_was_never_filled_is_never_seen():
     _, ours = pair()
     clean, dirty = static_of(ours, 3), static_of(ours, 3)
-    for heads in (dirty.memory.keys, dirty.memory.values):
+    for heads in (dirty.cache.keys, dirty.cache.values):
         for prompt, ids in enumerate((PROMPT, NEGATIVE)):
             heads[:, 3 * prompt : 3 * prompt + 3, :, len(ids) :] = 1e3
     for column in TAILS.T:
-        expected = clean.read(column[:, None])
-        torch.testing.assert_close(dirty.read(column[:, None]), expected, atol=1e-5, rtol=0)
+        expected = clean.feed(column[:, None])
+        torch.testing.assert_close(dirty.feed(column[:, None]), expected, atol=1e-5, rtol=0)
 
 
 def test_it_computes_in_another_dtype_where_layers_can_cast():
     _, ours = pair(ops=CASTING)
-    fine, stored = reader_of(ours, 2), ours.to(torch.bfloat16)
-    half = Reader(stored, (PROMPT, NEGATIVE), 2, 8, torch.empty(0))
-    assert half.read(TAILS[:2, :1]).dtype == half.memory.keys.dtype == torch.float32
-    assert (half.hidden - fine.read(TAILS[:2, :1])).abs().max() < 0.5
+    fine, stored = decoder_of(ours, 2), ours.to(torch.bfloat16)
+    half = Decoder(stored, (PROMPT, NEGATIVE), 2, 8, dtype=torch.float32)
+    assert half.feed(TAILS[:2, :1]).dtype == half.cache.keys.dtype == torch.float32
+    assert (half.hidden - fine.feed(TAILS[:2, :1])).abs().max() < 0.5
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -223,9 +223,9 @@ def test_the_published_planners_have_their_rows_and_parameters(name):
     }
     sizes = Qwen3Sizes.from_shapes(qwen_shapes(config))
     with torch.device("meta"):
-        planner = Planner(sizes, nn)
+        network = PlannerNetwork(sizes, nn)
 
-    assert {key: tuple(value.shape) for key, value in planner.state_dict().items()} == qwen_shapes(config)
-    assert planner.embed_tokens.weight.shape == (ROWS, hidden)
-    counted = sum(weight.numel() for weight in planner.parameters())
+    assert {key: tuple(value.shape) for key, value in network.state_dict().items()} == qwen_shapes(config)
+    assert network.embed_tokens.weight.shape == (ROWS, hidden)
+    counted = sum(weight.numel() for weight in network.parameters())
     assert counted == parameters + (ROWS - QWEN_ROWS) * hidden

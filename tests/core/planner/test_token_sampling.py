@@ -8,20 +8,20 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from acestep_core.errors import InvalidInputError
-from acestep_core.planner.token_sampling import AHEAD, LIKELY, Choice, Dice, choose, guided, penalised
+from acestep_core.planner.token_sampling import AHEAD, LIKELY, Dice, SamplingParams, choose, guided, penalised
 from support.reference.planner import plain_choice, uniforms
 
 SETTINGS = [
-    Choice(),
-    Choice(temperature=0),
-    Choice(temperature=1.7, top_p=1.0),
-    Choice(top_p=0.3),
-    Choice(top_p=1.0, top_k=5),
-    Choice(top_k=7, top_p=0.6),
-    Choice(top_p=1.0, min_p=0.2),
-    Choice(top_k=30, top_p=0.95, min_p=0.05, temperature=0.5),
-    Choice(top_k=1),
-    Choice(top_k=10_000),
+    SamplingParams(),
+    SamplingParams(temperature=0),
+    SamplingParams(temperature=1.7, top_p=1.0),
+    SamplingParams(top_p=0.3),
+    SamplingParams(top_p=1.0, top_k=5),
+    SamplingParams(top_k=7, top_p=0.6),
+    SamplingParams(top_p=1.0, min_p=0.2),
+    SamplingParams(top_k=30, top_p=0.95, min_p=0.05, temperature=0.5),
+    SamplingParams(top_k=1),
+    SamplingParams(top_k=10_000),
 ]
 
 
@@ -29,55 +29,55 @@ def logits_of(items, candidates, spread, seed=0):
     return spread * torch.randn(items, candidates, generator=torch.Generator().manual_seed(seed))
 
 
-@pytest.mark.parametrize("choice", SETTINGS, ids=repr)
+@pytest.mark.parametrize("params", SETTINGS, ids=repr)
 @pytest.mark.parametrize(("candidates", "spread"), [(9, 2.0), (300, 1.0), (3_000, 3.0), (3_000, 0.3)])
-def test_the_choice_is_that_of_the_plain_rule(choice, candidates, spread):
+def test_the_choice_is_that_of_the_plain_rule(params, candidates, spread):
     logits = logits_of(40, candidates, spread)
     numbers = Dice(range(40)).roll(logits)
     plain = [
-        plain_choice(row, choice, number)
+        plain_choice(row, params, number)
         for row, number in zip(logits.tolist(), numbers.tolist(), strict=True)
     ]
-    assert choose(logits, choice, numbers).tolist() == plain
+    assert choose(logits, params, numbers).tolist() == plain
 
 
 @pytest.mark.parametrize("spread", [0.0, 0.01, 6.0])  # the nucleus: nearly all candidates, then a handful
 def test_a_partial_sort_gives_what_a_full_one_does(spread, monkeypatch):
     logits, numbers = logits_of(8, 4 * LIKELY, spread), torch.linspace(0, 0.999, 8)
-    for choice in (Choice(), Choice(top_k=LIKELY), Choice(top_p=0.5, min_p=0.01)):
-        partial = choose(logits, choice, numbers)
+    for params in (SamplingParams(), SamplingParams(top_k=LIKELY), SamplingParams(top_p=0.5, min_p=0.01)):
+        partial = choose(logits, params, numbers)
         monkeypatch.setattr("acestep_core.planner.token_sampling.LIKELY", 4 * LIKELY)
-        full = choose(logits, choice, numbers)
+        full = choose(logits, params, numbers)
         monkeypatch.undo()
         assert torch.equal(partial, full)
 
 
 def test_a_sharp_distribution_is_not_sorted_whole(monkeypatch):
     monkeypatch.setattr(torch.Tensor, "sort", None)
-    assert choose(logits_of(2, 64_001, 6.0), Choice(), torch.tensor([0.1, 0.9])).shape == (2,)
+    assert choose(logits_of(2, 64_001, 6.0), SamplingParams(), torch.tensor([0.1, 0.9])).shape == (2,)
 
 
 @given(st.integers(0, 2**24 - 1), st.lists(st.floats(-30, 30, width=32), min_size=1, max_size=40))
 @example(0, [1.0])
 def test_no_number_picks_a_candidate_that_has_no_chance(number, scores):
     logits = torch.tensor([[-math.inf, *scores, -math.inf]])
-    for choice in (Choice(), Choice(top_p=1.0), Choice(top_p=0.5, min_p=0.1)):
-        place = choose(logits, choice, torch.tensor([number / 2**24])).item()
-        assert logits[0, place] > -math.inf
-        assert choice.min_p == 0 or logits[0, place] >= max(scores) + 0.85 * math.log(0.1) - 1e-3
+    for params in (SamplingParams(), SamplingParams(top_p=1.0), SamplingParams(top_p=0.5, min_p=0.1)):
+        index = choose(logits, params, torch.tensor([number / 2**24])).item()
+        assert logits[0, index] > -math.inf
+        assert params.min_p == 0 or logits[0, index] >= max(scores) + 0.85 * math.log(0.1) - 1e-3
 
 
 def test_candidates_that_are_equally_likely_stay_together():
     logits = torch.tensor([[2.0, 1.0, 1.0, 1.0, -9.0]])
-    for choice in (Choice(top_k=2, top_p=1.0), Choice(top_p=0.5, temperature=1.0)):
-        drawn = {choose(logits, choice, torch.tensor([number])).item() for number in (0.0, 0.55, 0.75, 0.99)}
+    for params in (SamplingParams(top_k=2, top_p=1.0), SamplingParams(top_p=0.5, temperature=1.0)):
+        drawn = {choose(logits, params, torch.tensor([number])).item() for number in (0.0, 0.55, 0.75, 0.99)}
         assert drawn == {0, 1, 2, 3}
 
 
 def test_over_many_draws_candidates_come_as_often_as_they_should():
     chances = torch.tensor([[0.5, 0.3, 0.15, 0.05]])
     numbers = (torch.arange(2_000) + 0.5) / 2_000
-    drawn = choose(chances.log().expand(2_000, -1), Choice(temperature=1.0, top_p=1.0), numbers)
+    drawn = choose(chances.log().expand(2_000, -1), SamplingParams(temperature=1.0, top_p=1.0), numbers)
     assert (torch.bincount(drawn, minlength=4) / 2_000 - chances[0]).abs().max() < 1e-3
 
 
@@ -134,4 +134,4 @@ def test_an_items_numbers_depend_on_its_seed_alone():
 )
 def test_settings_without_meaning_are_refused(wrong, said):
     with pytest.raises(InvalidInputError, match=said):
-        Choice(**wrong)
+        SamplingParams(**wrong)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
-from acestep_core.planner.token_sampling import Choice
+from acestep_core.planner.token_sampling import SamplingParams
 from support.reference.planner import CODES, END, plain_choice, uniforms
 
 PAD = 77  # an ordinary token, which would be noticed if it were seen
@@ -49,7 +49,7 @@ def padded_codes(
     prompts: Sequence[Sequence[int]],
     count: int,
     seeds: Sequence[int],
-    choice: Choice,
+    params: SamplingParams,
     may_stop: bool = False,
 ) -> tuple[list[list[int]], list[Tensor], list[list[int]]]:
     """Code numbers of each song; and, step by step, all logits [R, V] and the tokens that were read after them."""
@@ -61,9 +61,9 @@ def padded_codes(
     steps, columns = [], []
     for step in range(count):
         steps.append(batch.logits)
-        scores = mixed(batch.logits, items, choice.cfg)[:, candidates].tolist()
+        scores = mixed(batch.logits, items, params.cfg)[:, candidates].tolist()
         for item, own in enumerate(written):
-            own.append(plain_choice(scores[item], choice, numbers[item][step], own))
+            own.append(plain_choice(scores[item], params, numbers[item][step], own))
         columns.append([candidates[own[-1]] for own in written])
         batch.read(columns[-1] * len(prompts))
     ends = [own.index(len(CODES)) if len(CODES) in own else count for own in written]
@@ -71,27 +71,28 @@ def padded_codes(
 
 
 def padded_text(
-    theirs: Any, prompts: Sequence[Sequence[int]], walk: Any, choice: Choice, seed: int, limit: int
+    theirs: Any, prompts: Sequence[Sequence[int]], walk: Any, params: SamplingParams, seed: int, limit: int
 ) -> list[int]:
     """At most `limit` tokens of one text, every one of them read on its own."""
     batch, numbers, text = Padded(theirs, prompts), iter(uniforms(seed, limit)), list[int]()
     while not walk.done and len(text) < limit:
         token = next(iter(walk.forced()), None)
         if token is None:
-            ids = walk.allowed().tolist()
-            scores = mixed(batch.logits, 1, choice.cfg)[0, ids].tolist()
-            written = places(ids, text)
-            if walk.greedy:
-                likeliest = Choice(temperature=0, penalty=choice.penalty)
-                token = ids[plain_choice(scores, likeliest, 0.0, written)]
+            point = walk.choice()
+            ids = point.allowed.tolist()
+            scores = mixed(batch.logits, 1, params.cfg)[0, ids].tolist()
+            seen = indices(ids, text)
+            if point.greedy:
+                likeliest = SamplingParams(temperature=0, penalty=params.penalty)
+                token = ids[plain_choice(scores, likeliest, 0.0, seen)]
             else:
-                token = ids[plain_choice(scores, choice, next(numbers), written)]
+                token = ids[plain_choice(scores, params, next(numbers), seen)]
         walk.take(token)
         text.append(token)
         batch.read([token] * len(prompts))
     return text
 
 
-def places(ids: Iterable[int], text: Sequence[int]) -> list[int]:
+def indices(ids: Iterable[int], text: Sequence[int]) -> list[int]:
     """Where among the candidates those stand that were written already."""
-    return [place for place, token in enumerate(ids) if token in text]
+    return [index for index, token in enumerate(ids) if token in text]

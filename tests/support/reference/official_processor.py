@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from acestep_core.planner.chain_of_thought import Thought
+from acestep_core.planner.chain_of_thought import Thought, yaml_name
 from acestep_core.text.tokenizer import TextTokenizer
 from support.tiny.planner_text import whole
 
@@ -38,8 +38,8 @@ class Official:
 
     def begin_thought(self, given: Thought, fields: Sequence[str], describes: bool, longest: int) -> None:
         """First phase, with these fields in this text; or, if it describes, a whole thought and then lyrics."""
-        texts = {name: str(value) for name, value in given.items().items()}
-        texts |= {"timesignature": "6"} if given.timesignature == "6/8" else {}  # theirs leaves it as it is
+        texts = {yaml_name(name): str(value) for name, value in given.as_dict().items()}
+        texts |= {"timesignature": "6"} if given.time_signature == "6/8" else {}  # theirs leaves it as it is
         self.processor.reset()
         self.processor.set_max_duration(longest)
         self.processor.set_user_metadata(texts | ({"genres": "pop"} if describes else {}))

@@ -6,13 +6,14 @@ from dataclasses import asdict
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
 from acestep_core.checkpoints.weights import load_exactly
 from acestep_core.networks.qwen3 import Qwen3Sizes
-from acestep_core.planner.network import Planner
-from acestep_core.planner.token_sampling import Choice
+from acestep_core.planner.network import PlannerNetwork
+from acestep_core.planner.token_sampling import SamplingParams
 
 SIZES = Qwen3Sizes(
     vocab_size=90,
@@ -28,7 +29,7 @@ SIZES = Qwen3Sizes(
 CODES, END = range(50, 80), 45
 
 
-def pair(sizes: Qwen3Sizes = SIZES, tied: bool = True, ops: Any = nn) -> tuple[Any, Planner]:
+def pair(sizes: Qwen3Sizes = SIZES, tied: bool = True, ops: Any = nn) -> tuple[Any, PlannerNetwork]:
     """(theirs, ours), fp32."""
     torch.manual_seed(0)
     rope = {"rope_type": "default", "rope_theta": sizes.rope_theta}
@@ -39,7 +40,12 @@ def pair(sizes: Qwen3Sizes = SIZES, tied: bool = True, ops: Any = nn) -> tuple[A
     state = {key.removeprefix("model."): weight for key, weight in theirs.state_dict().items()}
     if tied:
         del state["lm_head.weight"]
-    return theirs, load_exactly(lambda: Planner(sizes, ops, tied), state)
+    return theirs, load_exactly(lambda: PlannerNetwork(sizes, ops, tied), state)
+
+
+def head(network: PlannerNetwork, hidden: Tensor, tokens: slice | Tensor = slice(None)) -> Tensor:
+    """Logits [..., V] of some tokens. hidden: [..., W]."""
+    return F.linear(hidden, network.rows(tokens, hidden.device, hidden.dtype))
 
 
 def logits_after(theirs: Any, ids: Sequence[int]) -> Tensor:
@@ -47,30 +53,32 @@ def logits_after(theirs: Any, ids: Sequence[int]) -> Tensor:
     return theirs(torch.tensor([list(ids)]), use_cache=False).logits[0, -1]
 
 
-def plain_choice(logits: list[float], choice: Choice, uniform: float, written: Sequence[int] = ()) -> int:
-    """The place of the chosen candidate, step by step as the rule is told."""
+def plain_choice(
+    logits: list[float], params: SamplingParams, uniform: float, seen: Sequence[int] = ()
+) -> int:
+    """The index of the chosen candidate, step by step as the rule is told."""
     scores = [
-        (score * choice.penalty if score < 0 else score / choice.penalty) if place in written else score
-        for place, score in enumerate(logits)
+        (score * params.penalty if score < 0 else score / params.penalty) if index in seen else score
+        for index, score in enumerate(logits)
     ]
-    if choice.temperature == 0:
-        return max(range(len(scores)), key=lambda place: scores[place])
+    if params.temperature == 0:
+        return max(range(len(scores)), key=lambda index: scores[index])
     highest = max(scores)
-    weights = [math.exp((score - highest) / choice.temperature) for score in scores]
-    kept = sorted(range(len(weights)), key=lambda place: -weights[place])
-    kept = kept[: choice.top_k or None]
-    total, reached, nucleus = sum(weights[place] for place in kept), 0.0, []
-    for place in kept:
-        if choice.top_p < 1 and reached > choice.top_p:
+    weights = [math.exp((score - highest) / params.temperature) for score in scores]
+    kept = sorted(range(len(weights)), key=lambda index: -weights[index])
+    kept = kept[: params.top_k or None]
+    total, reached, nucleus = sum(weights[index] for index in kept), 0.0, []
+    for index in kept:
+        if params.top_p < 1 and reached > params.top_p:
             break
-        nucleus.append(place)
-        reached += weights[place] / total
-    likely = [place for place in nucleus if weights[place] >= choice.min_p * weights[nucleus[0]]]
-    mark, heap = uniform * sum(weights[place] for place in likely), 0.0
-    for place in sorted(likely):
-        heap += weights[place]
+        nucleus.append(index)
+        reached += weights[index] / total
+    likely = [index for index in nucleus if weights[index] >= params.min_p * weights[nucleus[0]]]
+    mark, heap = uniform * sum(weights[index] for index in likely), 0.0
+    for index in sorted(likely):
+        heap += weights[index]
         if heap > mark:
-            return place
+            return index
     return max(likely)
 
 
@@ -81,7 +89,12 @@ def uniforms(seed: int, count: int) -> list[float]:
 
 
 def plain_composition(
-    theirs: Any, prompt: Sequence[int], negative: Sequence[int] | None, count: int, seed: int, choice: Choice
+    theirs: Any,
+    prompt: Sequence[int],
+    negative: Sequence[int] | None,
+    count: int,
+    seed: int,
+    params: SamplingParams,
 ) -> list[int]:
     """Code numbers of one item, without cache, batch or slices."""
     written: list[int] = []
@@ -90,7 +103,7 @@ def plain_composition(
         logits = logits_after(theirs, [*prompt, *own])
         if negative is not None:
             away = logits_after(theirs, [*negative, *own])
-            logits = away + choice.cfg * (logits - away)
+            logits = away + params.cfg * (logits - away)
         candidates = logits[CODES.start : CODES.stop].tolist()
-        written.append(plain_choice(candidates, choice, uniform, written))
+        written.append(plain_choice(candidates, params, uniform, written))
     return written

@@ -10,7 +10,7 @@ from tokenizers import AddedToken, Tokenizer
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
-from acestep_core.planner.grammar import Grammar, Walk
+from acestep_core.planner.grammar import ChoicePoint, Grammar, Walk
 from acestep_core.text.tokenizer import TextTokenizer
 from support.tiny import tokenizer as tiny_tokenizer
 
@@ -73,20 +73,20 @@ def write_all(walks: Sequence[Walk], grammar: Grammar, seed: int, hurry: float) 
     """
     generator = torch.Generator().manual_seed(seed)
     texts: list[list[int]] = [[] for _ in walks]
-    known: dict[int, tuple[Tensor, Tensor]] = {}  # allowed ids, and those of them that end something
+    known: dict[ChoicePoint, Tensor] = {}  # those of the allowed ids that end something
     live = list(range(len(walks)))
     while live:
-        members: dict[int, list[int]] = {}
+        members: dict[ChoicePoint, list[int]] = {}
         for index in live:
             follow_forced(walks[index], texts[index])
             if not walks[index].done:
-                allowed = walks[index].allowed()
-                if id(allowed) not in known:
-                    ending = allowed[torch.isin(allowed, ending_tokens(grammar))]
-                    known[id(allowed)] = (allowed, ending if len(ending) else allowed)
-                members.setdefault(id(allowed), []).append(index)
-        for name, group in members.items():
-            allowed, ending = known[name]
+                point = walks[index].choice()
+                if point not in known:
+                    ending = point.allowed[torch.isin(point.allowed, ending_tokens(grammar))]
+                    known[point] = ending if len(ending) else point.allowed
+                members.setdefault(point, []).append(index)
+        for point, group in members.items():
+            allowed, ending = point.allowed, known[point]
             draws = torch.rand(3, len(group), generator=generator)
             anything = allowed[(draws[0] * len(allowed)).long()]
             ends = ending[(draws[1] * len(ending)).long()]
