@@ -200,9 +200,7 @@ def write(
 ) -> tuple[Condition, tuple[str, ...]]:
     """The condition of one song, encoded on the text encoder's device but waiting elsewhere, and the report on it."""
     references = (
-        None
-        if timbre is None
-        else frames_of_latent(timbre, "timbre", handle.writer.silence.frames(1).shape[-1])
+        None if timbre is None else frames_of_latent(timbre, "timbre", handle.writer.silence.channels)
     )
     encoders, stack = handle.encoders, handle.writer.condition_encoder.lyric_encoder.stack
     heard = TIMBRE_FRAMES * (1 if references is None else len(references))

@@ -52,9 +52,7 @@ def end_layer(position: int, parameter: str) -> str:
     return "snake1" if parameter in ("alpha", "beta") else "conv2"
 
 
-def fold(
-    raw: Mapping[str, Tensor], config: VaeConfig, dtype: torch.dtype | None = None
-) -> dict[str, Tensor]:
+def fold(raw: Mapping[str, Tensor], config: VaeConfig, dtype: torch.dtype | None = None) -> dict[str, Tensor]:
     """A checkpoint's tensors, in any layout and spelling, as the state dict of `Oobleck(config)`, read one by one.
 
     Convolutions get `dtype` (None: the file's), Snake stays in fp32. What is not understood keeps its name.

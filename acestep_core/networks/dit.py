@@ -13,7 +13,6 @@ from .attention import Attention, KeyValue, Positions
 from .config import ModelConfig, StackConfig
 from .layers import AdaLN, LayerOps, SwiGLU, TimestepEmbedding
 
-
 BLOCK_SCALES = slice(1, None, 3)  # among a block's six rows: that of the attention, that of the MLP
 OUTPUT_SCALE = 1  # among the two rows of the output
 
@@ -37,6 +36,10 @@ class Branches(NamedTuple):
 
     cond: Tensor
     uncond: Tensor | None = None
+
+    def to(self, like: Tensor) -> "Branches":
+        """The same in the dtype and on the device of `like`."""
+        return Branches(self.cond.to(like), None if self.uncond is None else self.uncond.to(like))
 
 
 class DiTBlock(nn.Module):
@@ -102,7 +105,12 @@ class DiffusionTransformer(nn.Module):
         self.null_condition_emb = nn.Parameter(torch.zeros(1, 1, config.encoder_hidden_size))
 
     def forward(
-        self, x: Tensor, context: Tensor, modulation: Modulation, attended: CrossAttended, positions: Positions
+        self,
+        x: Tensor,
+        context: Tensor,
+        modulation: Modulation,
+        attended: CrossAttended,
+        positions: Positions,
     ) -> Branches:
         """x: [B, T, C] noisy; context: [B, T, 2C] -> velocities [B, T, C]."""
         frames, branches = x.shape[1], 1 if attended.uncond is None else 2

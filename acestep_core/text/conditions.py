@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InvalidInputError
+from ..interface import Report
 from ..networks.condition_encoder import ConditionEncoder
 from ..networks.text_encoder import TextEncoder
 from ..silence import Silence
@@ -17,8 +18,6 @@ from .tokenizer import TextTokenizer, Tokens
 CAPTION_TOKENS = 256  # instruction, caption and metadata together
 LYRIC_TOKENS = 2048
 QUOTED = 80  # characters of a cut text that the report shows
-
-Report = tuple[str, ...]  # lines for the musician
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,7 @@ class ConditionWriter:
         dtype: computing type where the layers cast their weights to it; None: that of the weights.
         """
         if references is not None:
-            check_references(references, self.silence.stored.shape[-1])
+            check_references(references, self.silence.channels)
         order = instruction(task, brief.tracks, has_codes)
         readable = brief if self.knows_stems else replace(brief, stem=None)
         caption = self.tokenizer.encode(caption_prompt(order, readable), CAPTION_TOKENS)

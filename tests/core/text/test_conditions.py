@@ -58,7 +58,7 @@ def parts():
             text, Qwen3Sizes.from_json(read_json(ENCODER_FOLDER / "config.json")), nn
         ),
         "condition_encoder": load_exactly(lambda: ConditionEncoder(config, nn), model.under("encoder.")),
-        "silence": Silence.from_official(silence),
+        "silence": Silence(silence.mT.contiguous()),
     }
 
 
