@@ -18,7 +18,7 @@ from acestep_core.sampling.run import SamplerParts, generate
 from acestep_core.sampling.settings import Settings
 from acestep_core.silence import Silence
 from acestep_core.sound.levels import PEAK
-from acestep_core.text.conditions import ConditionWriter
+from acestep_core.text.conditions import Conditioner
 from acestep_core.text.prompts import Brief
 from acestep_core.text.tasks import TEXT2MUSIC
 from acestep_core.text.tokenizer import TextTokenizer
@@ -46,7 +46,7 @@ BRIEF = Brief(
 class Chain(NamedTuple):
     """Ours, from words to sound."""
 
-    writer: ConditionWriter
+    conditioner: Conditioner
     sampler: SamplerParts
     vae: Oobleck
 
@@ -54,7 +54,7 @@ class Chain(NamedTuple):
     def latents(self, seconds: float) -> Tensor:
         """The song before it is decoded."""
         brief = Brief(BRIEF.caption, BRIEF.lyrics, "en", BRIEF.bpm, BRIEF.key, BRIEF.time_signature, seconds)
-        condition, _ = self.writer.write(brief, TEXT2MUSIC, device=device())
+        condition, _ = self.conditioner.encode(brief, TEXT2MUSIC, device=device())
         source = self.sampler.silence.frames(frames_of(seconds))
         settings = Settings(steps=8, shift=3.0).resolved(turbo=True)
         return generate(self.sampler, Job([condition], source, NoisePlan((SEED,))), settings)
@@ -131,4 +131,4 @@ def chains() -> tuple[Any, Chain]:
     silence = Silence(encoder.silence_latent.float())
     our_text = text_encoder_of(text.state_dict(), Qwen3Sizes(**FULL_QWEN), nn)
     sampler = SamplerParts(our_transformer, silence, BF16, torch.device(device()))
-    return pipeline, Chain(ConditionWriter(our_tokenizer, our_text, our_encoder, silence), sampler, our_vae)
+    return pipeline, Chain(Conditioner(our_tokenizer, our_text, our_encoder, silence), sampler, our_vae)

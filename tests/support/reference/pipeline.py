@@ -24,7 +24,7 @@ from acestep_core.sampling.noise import NoisePlan
 from acestep_core.sampling.repaint import RepaintStrength
 from acestep_core.sampling.run import SamplerParts, generate
 from acestep_core.sampling.settings import Settings
-from acestep_core.text.conditions import ConditionWriter
+from acestep_core.text.conditions import Conditioner
 from acestep_core.text.prompts import Brief
 from acestep_core.text.tasks import TASKS
 
@@ -41,7 +41,7 @@ BRIEF = Brief(
 class Ours(NamedTuple):
     """Every part of our chain."""
 
-    writer: ConditionWriter
+    conditioner: Conditioner
     sampler: SamplerParts
     codec: AudioCodec
     vae: Oobleck
@@ -60,11 +60,11 @@ def our_chain(folder: Path, variant: str) -> Ours:
     """Our networks, from a diffusers folder."""
     checkpoint = open_checkpoint(folder, variant)
     silence = load_silence(checkpoint)
-    writer = ConditionWriter(
+    conditioner = Conditioner(
         load_tokenizer(checkpoint), load_text_encoder(checkpoint), load_condition_encoder(checkpoint), silence
     )
     sampler = SamplerParts(load_transformer(checkpoint), silence)
-    return Ours(writer, sampler, load_codec(checkpoint), load_vae(checkpoint))
+    return Ours(conditioner, sampler, load_codec(checkpoint), load_vae(checkpoint))
 
 
 def their_pipeline(folder: Path, turbo: bool) -> Any:
@@ -116,7 +116,7 @@ def their_latents(pipeline, turbo: bool, brief: Brief, **task) -> Tensor:
 def our_latents(
     ours: Ours, turbo: bool, brief: Brief, task: str, source: Tensor, mask=None, references=None
 ) -> Tensor:
-    condition, _ = ours.writer.write(brief, TASKS[task], references)
+    condition, _ = ours.conditioner.encode(brief, TASKS[task], references)
     settings = Settings(
         steps=8 if turbo else 5, shift=3.0, guidance=1.0 if turbo else 7.0, repaint=RepaintStrength(1.0)
     )
