@@ -42,7 +42,7 @@ class Cfg:
     scale: float
 
     def __call__(self, both: Evaluation, average: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """No memory: what comes in goes on."""
+        """Without an average of its own: what comes in goes on."""
         return both.uncond + self.scale * (both.cond - both.uncond), average
 
     def corrector(self, t: float) -> Guidance:  # noqa: ARG002  (the signature of every guidance)
@@ -86,7 +86,7 @@ class Adg:
     keeps_norm: bool = False
 
     def __call__(self, both: Evaluation, average: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """No memory: what comes in goes on."""
+        """Without an average of its own: what comes in goes on."""
         x, t, cond, uncond = both
         weight = max(self.scale - 1, 0) + 1e-3
         clean, plain = x - t * cond, x - t * uncond

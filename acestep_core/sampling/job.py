@@ -19,7 +19,9 @@ class Job:
     """The songs of one batch."""
 
     conditions: Sequence[Condition]  # one for all songs, or one each
-    source: Tensor  # raw latents [B, T, C]: encoded audio, hints or silence
+    source: (
+        Tensor  # raw latents [B, T, C]: encoded audio, latents decoded from audio codes (hints), or silence
+    )
     noise: NoisePlan
     mask: Tensor | None = None  # [1 or B, T]: 1 = generate; values between soften the seam
     second: Sequence[Condition] = ()  # take over where the cover strength ends

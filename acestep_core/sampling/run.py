@@ -93,7 +93,7 @@ def corrections_of(
 
 
 def seamed(latents: Tensor, source: Tensor, mask: Tensor, seam: int) -> Tensor:
-    """The new latents blended into the source over `seam` frames; a mask of zeros and ones without a seam changes nothing.
+    """The new latents blended into the source over `seam` frames; unchanged if there are none and the mask is hard.
 
     mask: where the job keeps it, so that its values can be asked for without waiting for the device.
     """

@@ -107,10 +107,10 @@ class NetworkField:
         assert self._null is not None or not both, "only a guided field knows the null condition"
         return self._transformer(
             x.to(stage.context),
-            stage.context,
-            self._modulations.get(t) or self._modulations_at([t])[0],
-            CrossAttended(stage.key_values, self._null if both else None),
-            self._positions,
+            context=stage.context,
+            modulation=self._modulations.get(t) or self._modulations_at([t])[0],
+            attended=CrossAttended(stage.key_values, self._null if both else None),
+            positions=self._positions,
         ).to(x)
 
     def _guide(
