@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from einops import rearrange
 from torch import Tensor
 
 
@@ -12,10 +11,10 @@ class Silence:
 
     stored: Tensor  # [1, T0, D]
 
-    @classmethod
-    def from_official(cls, tensor: Tensor) -> "Silence":
-        """From the content of `silence_latent.pt`, which lies channels first: [1, D, T0]."""
-        return cls(rearrange(tensor, "one d t -> one t d").contiguous())
+    @property
+    def channels(self) -> int:
+        """Latent channels of the checkpoint."""
+        return self.stored.shape[-1]
 
     def frames(self, count: int) -> Tensor:
         """The first frames [1, count, D]; past the end of what is stored it begins again."""

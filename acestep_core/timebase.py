@@ -23,11 +23,6 @@ def frames_of(seconds: float) -> int:
     return round(seconds * FRAMES_PER_SECOND)
 
 
-def official_frames_of(seconds: float) -> int:
-    """Latent frames by the official float arithmetic, which loses a frame at some durations (10.2 s)."""
-    return int(max(0.1, round(seconds, 1)) * SAMPLE_RATE) // SAMPLES_PER_FRAME
-
-
 def seconds_of(frames: int) -> float:
     """Length of so many latent frames."""
     return frames / FRAMES_PER_SECOND

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from acestep_core.networks.dit import DiffusionTransformer
+from acestep_core.networks.dit import CrossAttended, DiffusionTransformer
 from acestep_core.timebase import frames_of
 from benchmarks.full_size import distance, transformers, with_layers
 from benchmarks.harness import DTYPES, Row, device, race
@@ -63,12 +63,11 @@ def evaluations(
     generator, frames, dtype = torch.Generator().manual_seed(0), frames_of(item.seconds), DTYPES[item.dtype]
     sizes = ((1, frames, 64), (1, frames, 128), (1, TOKENS, 2048))
     x, context, enc = (torch.randn(size, generator=generator).to(device(), dtype) for size in sizes)
-    conditions = ours.remember(list(enc))
+    attended = CrossAttended(ours.key_values(list(enc)), ours.null_outputs(x) if item.guided else None)
     modulation = ours.modulations(torch.tensor([T], device=device(), dtype=dtype))[0]
-    places = ours.positions(frames, x)
+    positions = ours.positions(frames, x)
     branches = 2 if item.guided else 1
     if item.guided:
-        conditions = conditions._replace(null=ours.remember_null(x))
         enc = torch.cat((enc, ours.null_condition_emb.expand_as(enc)))
     times = torch.full((branches,), T, device=device(), dtype=dtype)
 
@@ -77,4 +76,8 @@ def evaluations(
         state, shown = doubled
         return theirs(state, times, times, enc, shown, return_dict=False)[0]
 
-    return lambda: ours(x, context, modulation, conditions, places), evaluate_theirs
+    def evaluate_ours() -> Tensor:
+        velocities = ours(x, context, modulation, attended, positions)
+        return torch.cat(velocities) if item.guided else velocities.cond
+
+    return evaluate_ours, evaluate_theirs

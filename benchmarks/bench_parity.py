@@ -147,7 +147,7 @@ def whole_runs() -> Found:
                 our_chain(Path(folder, "diffusers"), variant),
             )
         brief, audio = replace(BRIEF, duration=4.0), sound(4.0, 7)
-        heard, quiet = encoded(ours, audio), ours.player.silence.frames(100)
+        heard, quiet = encoded(ours, audio), ours.sampler.silence.frames(100)
         span = {"repainting_start": 1.0, "repainting_end": 2.5}
         mask = FrameSpan.from_seconds(1.0, 2.5, 100).mask(100)[None]
         hints = ours.codec.hints(ours.codec.encode(heard, quiet), torch.float32)

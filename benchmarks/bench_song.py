@@ -14,11 +14,11 @@ from acestep_core.networks.qwen3 import Qwen3Sizes
 from acestep_core.networks.tiling import decode_tiled
 from acestep_core.sampling.job import Job
 from acestep_core.sampling.noise import NoisePlan
-from acestep_core.sampling.run import Player, generate
+from acestep_core.sampling.run import SamplerParts, generate
 from acestep_core.sampling.settings import Settings
 from acestep_core.silence import Silence
 from acestep_core.sound.levels import PEAK
-from acestep_core.text.conditions import ConditionWriter
+from acestep_core.text.conditions import Conditioner
 from acestep_core.text.prompts import Brief
 from acestep_core.text.tasks import TEXT2MUSIC
 from acestep_core.text.tokenizer import TextTokenizer
@@ -46,19 +46,18 @@ BRIEF = Brief(
 class Chain(NamedTuple):
     """Ours, from words to sound."""
 
-    writer: ConditionWriter
-    player: Player
+    conditioner: Conditioner
+    sampler: SamplerParts
     vae: Oobleck
 
     @torch.inference_mode()
     def latents(self, seconds: float) -> Tensor:
         """The song before it is decoded."""
         brief = Brief(BRIEF.caption, BRIEF.lyrics, "en", BRIEF.bpm, BRIEF.key, BRIEF.time_signature, seconds)
-        condition, _ = self.writer.write(brief, TEXT2MUSIC, device=device())
-        source = self.player.silence.frames(frames_of(seconds))
-        return generate(
-            self.player, Job([condition], source, NoisePlan((SEED,))), Settings(steps=8, shift=3.0)
-        )
+        condition, _ = self.conditioner.encode(brief, TEXT2MUSIC, device=device())
+        source = self.sampler.silence.frames(frames_of(seconds))
+        settings = Settings(steps=8, shift=3.0).resolved(turbo=True)
+        return generate(self.sampler, Job([condition], source, NoisePlan((SEED,))), settings)
 
     @torch.inference_mode()
     def song(self, seconds: float) -> Tensor:
@@ -131,5 +130,5 @@ def chains() -> tuple[Any, Chain]:
     pipeline.set_progress_bar_config(disable=True)
     silence = Silence(encoder.silence_latent.float())
     our_text = text_encoder_of(text.state_dict(), Qwen3Sizes(**FULL_QWEN), nn)
-    player = Player(our_transformer, silence, turbo=True, dtype=BF16, device=torch.device(device()))
-    return pipeline, Chain(ConditionWriter(our_tokenizer, our_text, our_encoder, silence), player, our_vae)
+    sampler = SamplerParts(our_transformer, silence, BF16, torch.device(device()))
+    return pipeline, Chain(Conditioner(our_tokenizer, our_text, our_encoder, silence), sampler, our_vae)

@@ -155,7 +155,7 @@ class EncodeConditions(io.ComfyNode):
             stem=StemControl(global_caption, explicit_mask=False) if global_caption.strip() else None,
         )
         asked = TASKS[chosen(task, list(TASKS), "task")]
-        condition, lines = write(text_encoder, brief, asked, timbre, codes is not None)
+        condition, lines = encode(text_encoder, brief, asked, timbre, codes is not None)
         unsung = (
             ("instrumental is on, so the lyrics are not sung.",) if instrumental and lyrics.strip() else ()
         )
@@ -195,20 +195,18 @@ class BatchConditions(io.ComfyNode):
         return io.NodeOutput((*first, *(second or ()), *(third or ()), *(fourth or ())))
 
 
-def write(
+def encode(
     handle: TextHandle, brief: Brief, task: Task, timbre: Latent | None, has_codes: bool
 ) -> tuple[Condition, tuple[str, ...]]:
     """The condition of one song, encoded on the text encoder's device but waiting elsewhere, and the report on it."""
     references = (
-        None
-        if timbre is None
-        else frames_of_latent(timbre, "timbre", handle.writer.silence.frames(1).shape[-1])
+        None if timbre is None else frames_of_latent(timbre, "timbre", handle.conditioner.silence.channels)
     )
-    encoders, stack = handle.encoders, handle.writer.condition_encoder.lyric_encoder.stack
+    encoders, stack = handle.encoders, handle.conditioner.condition_encoder.lyric_encoder.stack
     heard = TIMBRE_FRAMES * (1 if references is None else len(references))
     encoders.loaded(encoding_bytes(stack, max(LYRIC_TOKENS, heard), encoders.dtype.itemsize))
     with encoders.told_if_full():
-        condition, report = handle.writer.write(
+        condition, report = handle.conditioner.encode(
             brief, task, references, has_codes, device=encoders.device, dtype=encoders.dtype
         )
     return replace(condition, enc=condition.enc.to(rest_device())), report

@@ -26,7 +26,7 @@ from ..acestep_core.networks.condition_encoder import ConditionEncoder
 from ..acestep_core.networks.qwen3 import TEXT_FILE, TEXT_FOLDER
 from ..acestep_core.networks.text_encoder import TextEncoder as Qwen
 from ..acestep_core.silence import Silence
-from ..acestep_core.text.conditions import ConditionWriter
+from ..acestep_core.text.conditions import Conditioner
 from .host import folders, runtime
 from .host.runtime import AUTO, OPS, WEIGHT_DTYPES, Bar, Managed, Role
 from .runs.precision import dtype_of, instead, kept_in, storage
@@ -224,7 +224,7 @@ def model_handle(
 
 
 def text_handle(checkpoint: Checkpoint, silence: Silence, wanted: torch.dtype | None) -> TextHandle:
-    """Text and condition encoder as one network, and the writer that uses them."""
+    """Text and condition encoder as one network, and the conditioner that uses them."""
     files = checkpoint.model_files()
     computing = runtime.compute_dtype(Role.TEXT, wanted)
     stored = storage(Role.TEXT, files.weights.dtype(PROBE), wanted, computing)
@@ -234,8 +234,8 @@ def text_handle(checkpoint: Checkpoint, silence: Silence, wanted: torch.dtype | 
     )
     tokenizer = load_tokenizer(checkpoint, folders.bundled_qwen())
     encoders = kept_in(Encoders(text, conditions), wanted)
-    writer = ConditionWriter(tokenizer, text, conditions, silence, files.knows_stems)
-    return TextHandle(Managed(encoders, Role.TEXT, computing), writer)
+    conditioner = Conditioner(tokenizer, text, conditions, silence, files.knows_stems)
+    return TextHandle(Managed(encoders, Role.TEXT, computing), conditioner)
 
 
 def report(checkpoint: Checkpoint, model: ModelHandle, text: TextHandle, vae: VaeHandle) -> str:

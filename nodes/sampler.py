@@ -6,13 +6,13 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..acestep_core.errors import InvalidInputError
+from ..acestep_core.interface import AUTO
 from ..acestep_core.sampling.guidance import GUIDANCE
 from ..acestep_core.sampling.repaint import RepaintStrength
 from ..acestep_core.sampling.settings import SOLVERS, Settings
 from ..acestep_core.sampling.velocity import Filters
 from ..acestep_core.timebase import seconds_of
-from .host.runtime import AUTO
-from .runs.sampling import job_of, play, report, wired_mask
+from .runs.sampling import job_of, report, sample, wired_mask
 from .wires.limits import within
 from .wires.schema import SEED_MAX, advanced, chosen, report_output, schema
 from .wires.sockets import (
@@ -217,11 +217,10 @@ class Sampler(io.ComfyNode):
             start_from=None if start_from is None else started(start_from, model, job.frames),
         )
         refuse_foreign(model, (*job.conditions, *job.second))
-        latents = play(model, job, settings)
+        resolved = settings.resolved(model.variant.is_turbo)
+        latents = sample(model, job, resolved)
         kept = {"batch_index": source["batch_index"]} if "batch_index" in source else {}
-        return io.NodeOutput(
-            {**latent_of(latents), **kept}, report(model, job, settings.plan(model.variant.is_turbo))
-        )
+        return io.NodeOutput({**latent_of(latents), **kept}, report(model, job, resolved))
 
 
 def started(start_from: Latent, model: ModelHandle, frames: int) -> Tensor:

@@ -69,7 +69,7 @@ def load_codec(checkpoint: Checkpoint, ops: LayerOps = PLAIN, dtype: torch.dtype
 def load_vae(checkpoint: Checkpoint, dtype: torch.dtype | None = None) -> Oobleck:
     """The VAE, weight norm undone."""
     files = checkpoint.vae_files()
-    return load_exactly(lambda: Oobleck(files.config), fold(files.weights, dtype))
+    return load_exactly(lambda: Oobleck(files.config), fold(files.weights, files.config, dtype))
 
 
 def load_text_encoder(

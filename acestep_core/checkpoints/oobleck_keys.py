@@ -1,12 +1,17 @@
 """Names of the VAE's tensors: both key layouts and both weight-norm spellings end in the official one."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
+from einops import EinopsError
 from torch import Tensor
 
+from ..networks.config import VaeConfig
+from ..networks.oobleck import Oobleck
 from ..networks.oobleck_layers import Conv, DownsamplingConv, PointwiseConv, UpsamplingConv
+
+Layout = Callable[[Tensor], Tensor]
 
 BLOCK_PARTS = {
     "encoder": ("res_unit1", "res_unit2", "res_unit3", "snake1", "conv1"),
@@ -47,12 +52,12 @@ def end_layer(position: int, parameter: str) -> str:
     return "snake1" if parameter in ("alpha", "beta") else "conv2"
 
 
-def fold(raw: Mapping[str, Tensor], dtype: torch.dtype | None = None) -> dict[str, Tensor]:
-    """A checkpoint's tensors, in any layout and spelling, as `Oobleck`'s own state dict, read one by one.
+def fold(raw: Mapping[str, Tensor], config: VaeConfig, dtype: torch.dtype | None = None) -> dict[str, Tensor]:
+    """A checkpoint's tensors, in any layout and spelling, as the state dict of `Oobleck(config)`, read one by one.
 
     Convolutions get `dtype` (None: the file's), Snake stays in fp32. What is not understood keeps its name.
     """
-    keys = {official_name(key): key for key in raw}
+    keys, layouts = {official_name(key): key for key in raw}, layouts_of(config)
     folded: dict[str, Tensor] = {}
     for name, key in keys.items():
         layer, _, parameter = name.rpartition(".")
@@ -63,9 +68,9 @@ def fold(raw: Mapping[str, Tensor], dtype: torch.dtype | None = None) -> dict[st
             folded[f"{layer}.amplitude"] = value.float().flatten().exp().add(SNAKE_EPS).rsqrt()
         elif parameter == "weight_v" and f"{layer}.weight_g" in keys:
             plain = normalised(value, raw[keys[f"{layer}.weight_g"]])
-            folded[f"{layer}.weight"] = arranged(layer, plain.to(dtype or value.dtype))
+            folded[f"{layer}.weight"] = arranged(plain.to(dtype or value.dtype), layouts.get(layer))
         elif parameter == "weight" and value.ndim == 3:
-            folded[name] = arranged(layer, value.to(dtype or value.dtype))
+            folded[name] = arranged(value.to(dtype or value.dtype), layouts.get(layer))
         elif parameter != "weight_g" or f"{layer}.weight_v" not in keys:
             folded[name] = value.to(dtype or value.dtype)
     return folded
@@ -77,15 +82,22 @@ def normalised(direction: Tensor, length: Tensor) -> Tensor:
     return direction * (length.float() / direction.norm(dim=(1, 2), keepdim=True))
 
 
-def arranged(layer: str, weight: Tensor) -> Tensor:
-    """The weight of a layer of this official name in the order that its class stores."""
-    side, _, rest = layer.partition(".")
-    if layer.endswith("conv_t1"):
-        layout = UpsamplingConv.layout
-    elif side == "encoder" and rest.startswith("block") and rest.count(".") == 2:
-        layout = DownsamplingConv.layout
-    elif weight.shape[-1] == 1:
-        layout = PointwiseConv.layout
-    else:
-        layout = Conv.layout
-    return layout(weight).contiguous()
+def layouts_of(config: VaeConfig) -> dict[str, Layout]:
+    """How each convolution of such a VAE, by its name, stores the weight of a checkpoint."""
+    with torch.device("meta"):
+        layers = dict(Oobleck(config).named_modules())
+    return {
+        name: layer.layout
+        for name, layer in layers.items()
+        if isinstance(layer, Conv | PointwiseConv | DownsamplingConv | UpsamplingConv)
+    }
+
+
+def arranged(weight: Tensor, layout: Layout | None) -> Tensor:
+    """The weight as its layer stores it; one without a layer, or of a shape that no such layer has, stays as it is."""
+    if layout is None:
+        return weight
+    try:
+        return layout(weight).contiguous()
+    except EinopsError:
+        return weight

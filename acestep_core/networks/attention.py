@@ -12,7 +12,7 @@ from .layers import LayerOps, Rotary
 
 
 class KeyValue(NamedTuple):
-    """Heads that queries look at: [B, G, M, D] each, and an additive [B, 1, 1, M] bias that hides padding."""
+    """Keys and values of a context: [B, G, M, D] each, and an additive [B, 1, 1, M] bias that hides padding."""
 
     key: Tensor
     value: Tensor
@@ -38,7 +38,7 @@ class Window(NamedTuple):
 
 
 class Positions(NamedTuple):
-    """What self-attention knows of places: rotary tables, and the window unless everything is within reach."""
+    """What self-attention knows of positions: rotary tables, and the window unless everything is within reach."""
 
     rotary: Rotary
     window: Window | None
@@ -51,13 +51,9 @@ class Positions(NamedTuple):
             return cls(rotary, None)
         return cls(rotary, Window.of(tokens, stack.window, like))
 
-    def everywhere(self) -> "Positions":
-        """The same places for a layer that sees all tokens."""
-        return self._replace(window=None)
-
-    def for_layer(self, index: int) -> "Positions":
-        """Encoder stacks slide in even layers and see everything in odd ones."""
-        return self if index % 2 == 0 else self.everywhere()
+    def for_layer(self, slides: bool) -> "Positions":
+        """The same for one layer: with the window if it slides, else without, so that it sees all tokens."""
+        return self if slides else self._replace(window=None)
 
 
 class Attention(nn.Module):
@@ -66,6 +62,7 @@ class Attention(nn.Module):
     def __init__(self, stack: StackConfig, ops: LayerOps) -> None:
         super().__init__()
         self.head_dim = stack.head_dim
+        self.queries_per_key = stack.heads // stack.kv_heads
         self.q_proj = ops.Linear(stack.width, stack.heads * stack.head_dim, bias=False)
         self.k_proj = ops.Linear(stack.width, stack.kv_heads * stack.head_dim, bias=False)
         self.v_proj = ops.Linear(stack.width, stack.kv_heads * stack.head_dim, bias=False)
@@ -78,27 +75,27 @@ class Attention(nn.Module):
         q = positions.rotary.turn(self.q_norm(self._heads(self.q_proj(x))))
         k = positions.rotary.turn(self.k_norm(self._heads(self.k_proj(x))))
         v = self._heads(self.v_proj(x))
-        out = everywhere(q, k, v) if positions.window is None else within(positions.window, q, k, v)
+        window = positions.window
+        out = full_attention(q, k, v) if window is None else windowed_attention(q, k, v, window)
         return self.o_proj(rearrange(out, "b n h d -> b n (h d)"))
 
-    def remember(self, context: Tensor, bias: Tensor | None = None) -> KeyValue:
-        """The keys and values of a context [B, M, W] that many queries will look at."""
+    def key_values(self, context: Tensor, bias: Tensor | None = None) -> KeyValue:
+        """The keys and values of a context [B, M, W], to be computed once and attended to many times."""
         key = rearrange(self.k_norm(self._heads(self.k_proj(context))), "b m g d -> b g m d")
         value = rearrange(self._heads(self.v_proj(context)), "b m g d -> b g m d")
         return KeyValue(key.contiguous(), value.contiguous(), bias)
 
-    def look_at(self, memory: KeyValue, x: Tensor) -> Tensor:
-        """Cross-attention. x: [B, N, W] -> [B, N, W]; a memory of one song serves a whole batch."""
+    def cross_attend(self, x: Tensor, context: KeyValue) -> Tensor:
+        """Cross-attention. x: [B, N, W] -> [B, N, W]; the context of one song serves a whole batch."""
         q = rearrange(self.q_norm(self._heads(self.q_proj(x))), "b n h d -> b h n d")
-        key, value = (heads.expand(len(q), -1, -1, -1) for heads in (memory.key, memory.value))
-        out = attend(q, key, value, memory.bias)
+        key, value = (heads.expand(len(q), -1, -1, -1) for heads in (context.key, context.value))
+        out = attend(q, key, value, context.bias)
         return self.o_proj(rearrange(out, "b h n d -> b n (h d)"))
 
-    def constant(self, row: Tensor) -> Tensor:
+    def constant_output(self, row: Tensor) -> Tensor:
         """What any query gets from a context that repeats one row [1, W]: all weights are equal, so its value."""
         value = self._heads(self.v_proj(row))
-        groups = self.q_proj.out_features // self.v_proj.out_features
-        return self.o_proj(repeat(value, "n g d -> n (g r d)", r=groups))
+        return self.o_proj(repeat(value, "n g d -> n (g r d)", r=self.queries_per_key))
 
     def _heads(self, x: Tensor) -> Tensor:
         return rearrange(x, "... (h d) -> ... h d", d=self.head_dim)
@@ -106,22 +103,41 @@ class Attention(nn.Module):
 
 def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tensor:
     """q: [B, H, N, D]; k, v: [B, G, M, D], H a multiple of G; bias broadcasts to [B, H, N, M]."""
-    if bias is None and q.device.type == "cpu":
+    if bias is None and has_grouped_kernel(q):
         return F.scaled_dot_product_attention(q, k, v, enable_gqa=True)
-    # Not every card has a kernel for unequal heads; without one, the scores fill its memory.
     shared = q.shape[1] // k.shape[1]
     k, v = (repeat(heads, "b g m d -> b (g r) m d", r=shared) for heads in (k, v))
     return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
 
 
-def everywhere(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+def has_grouped_kernel(q: Tensor) -> bool:
+    """Whether fewer key heads than query heads may stay as they are.
+
+    Not every card has a kernel for them; without one, the scores of all pairs fill its memory.
+    """
+    return q.device.type == "cpu"
+
+
+def full_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Every token sees every token. q: [B, N, H, D]; k, v: [B, N, G, D] -> [B, N, H, D]."""
     out = attend(*(rearrange(heads, "b n h d -> b h n d") for heads in (q, k, v)))
     return rearrange(out, "b h n d -> b n h d")
 
 
-def within(window: Window, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Every token sees its window. q: [B, N, H, D]; k, v: [B, N, G, D] -> [B, N, H, D]."""
+def windowed_attention(q: Tensor, k: Tensor, v: Tensor, window: Window) -> Tensor:
+    """Every token sees its window. q: [B, N, H, D]; k, v: [B, N, G, D] -> [B, N, H, D].
+
+    Queries are cut into blocks as long as the window's reach. The keys of a block are its own and those of both
+    neighbours, three overlapping views of one padded sequence, so nothing beyond them is ever multiplied:
+
+        queries             [ 0 ][ 1 ][ 2 ]
+        keys       [ pad ]  [ 0 ][ 1 ][ 2 ]  [ pad ]
+        block 0    <------------------>
+        block 1             <------------->
+        block 2                  <-------------------->
+
+    The window's bias then takes away the corners that are out of reach, and the padding.
+    """
     batch, tokens = q.shape[:2]
     reach, blocks = window.reach, window.bias.shape[0]
     rest = blocks * reach - tokens

@@ -1,6 +1,7 @@
 """The semantic tokenizer: 25 Hz latents to 5 Hz audio codes, and codes back to latents ("hints")."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -33,7 +34,7 @@ class FiniteScalarQuantizer(nn.Module):
     def __init__(self, width: int, levels: tuple[int, ...]) -> None:
         super().__init__()
         self.levels = levels
-        self.places = tuple(math.prod(levels[:i]) for i in range(len(levels)))  # worth of each digit
+        self.digit_worths = tuple(math.prod(levels[:i]) for i in range(len(levels)))
         self.size = math.prod(levels)
         self.project_in = FullPrecisionLinear(width, len(levels))
         self.project_out = FullPrecisionLinear(len(levels), width)
@@ -52,20 +53,20 @@ class FiniteScalarQuantizer(nn.Module):
         bound = 1 + 1 / steps
         z = ((z / bound).tanh() * bound).clamp(-1, 1)
         digits = ((z + 1) / 2 * steps + 0.5).floor().long()
-        return (digits * torch.tensor(self.places, device=z.device)).sum(-1)
+        return (digits * torch.tensor(self.digit_worths, device=z.device)).sum(-1)
 
     def values(self, codes: Tensor) -> Tensor:
         """codes: [...] -> the six numbers in [-1, 1], [..., 6]."""
         levels = torch.tensor(self.levels, device=codes.device)
-        digits = codes[..., None] // torch.tensor(self.places, device=codes.device) % levels
+        digits = codes[..., None] // torch.tensor(self.digit_worths, device=codes.device) % levels
         return 2 * digits / (levels - 1) - 1
 
 
 class AttentionPooler(Encoder):
     """Five frames and a question token go in; what the question gathered comes out."""
 
-    def __init__(self, stack: StackConfig, depth: int, ops: LayerOps) -> None:
-        super().__init__(stack.width, stack, depth, ops)
+    def __init__(self, stack: StackConfig, slides: Sequence[bool], ops: LayerOps) -> None:
+        super().__init__(stack.width, stack, slides, ops)
         self.special_token = nn.Parameter(torch.zeros(1, 1, stack.width))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -83,7 +84,8 @@ class AudioTokenizer(nn.Module):
         stack = config.encoder_stack
         self.frames_per_code = config.pool_window_size
         self.audio_acoustic_proj = ops.Linear(config.audio_acoustic_hidden_dim, stack.width)
-        self.attention_pooler = AttentionPooler(stack, config.num_attention_pooler_hidden_layers, ops)
+        slides = config.slides(config.num_attention_pooler_hidden_layers)
+        self.attention_pooler = AttentionPooler(stack, slides, ops)
         self.quantizer = FiniteScalarQuantizer(config.fsq_dim, config.fsq_input_levels)
 
     def forward(self, latents: Tensor, silence: Tensor) -> Tensor:
@@ -100,14 +102,15 @@ class AudioDetokenizer(Encoder):
 
     def __init__(self, config: ModelConfig, ops: LayerOps) -> None:
         stack = config.encoder_stack
-        super().__init__(config.fsq_dim, stack, config.num_attention_pooler_hidden_layers, ops)
+        slides = config.slides(config.num_attention_pooler_hidden_layers)
+        super().__init__(config.fsq_dim, stack, slides, ops)
         self.special_tokens = nn.Parameter(torch.zeros(1, config.pool_window_size, stack.width))
         self.proj_out = ops.Linear(stack.width, config.audio_acoustic_hidden_dim)
 
     def forward(self, x: Tensor) -> Tensor:
         """x: [B, N, W] -> latents [B, 5 N, C]."""
-        places = self.special_tokens.to(x)
-        frames = repeat(self.embed_tokens(x), "b n w -> (b n) p w", p=places.shape[1]) + places
+        questions = self.special_tokens.to(x)
+        frames = repeat(self.embed_tokens(x), "b n w -> (b n) p w", p=questions.shape[1]) + questions
         return rearrange(self.proj_out(self.refine(frames)), "(b n) p c -> b (n p) c", b=len(x))
 
 

@@ -1,5 +1,7 @@
 """Lyrics, timbre and caption of one song become one sequence that the diffusion transformer looks at."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -27,11 +29,12 @@ class EncoderLayer(nn.Module):
 class Encoder(nn.Module):
     """Embedding, layers and norm: the shape of the lyric and timbre encoders and of both audio code networks."""
 
-    def __init__(self, width_in: int, stack: StackConfig, depth: int, ops: LayerOps) -> None:
+    def __init__(self, width_in: int, stack: StackConfig, slides: Sequence[bool], ops: LayerOps) -> None:
+        """slides: for each layer, whether it sees its window only."""
         super().__init__()
-        self.stack = stack
+        self.stack, self.slides = stack, slides
         self.embed_tokens = ops.Linear(width_in, stack.width)
-        self.layers = nn.ModuleList(EncoderLayer(stack, ops) for _ in range(depth))
+        self.layers = nn.ModuleList(EncoderLayer(stack, ops) for _ in slides)
         self.norm = ops.RMSNorm(stack.width, eps=stack.eps)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -41,16 +44,16 @@ class Encoder(nn.Module):
     def refine(self, tokens: Tensor) -> Tensor:
         """tokens: [B, N, W], already embedded -> [B, N, W]."""
         positions = Positions.of(tokens.shape[1], self.stack, tokens)
-        for index, layer in enumerate(self.layers):
-            tokens = layer(tokens, positions.for_layer(index))
+        for layer, slides in zip(self.layers, self.slides, strict=True):
+            tokens = layer(tokens, positions.for_layer(slides))
         return self.norm(tokens)
 
 
 class TimbreEncoder(Encoder):
     """Listens to 30 s of a reference and keeps what its first frame gathers."""
 
-    def __init__(self, width_in: int, stack: StackConfig, depth: int, ops: LayerOps) -> None:
-        super().__init__(width_in, stack, depth, ops)
+    def __init__(self, width_in: int, stack: StackConfig, slides: Sequence[bool], ops: LayerOps) -> None:
+        super().__init__(width_in, stack, slides, ops)
         self.special_token = nn.Parameter(torch.zeros(1, 1, stack.width))  # stored in checkpoints, never used
 
     def forward(self, x: Tensor) -> Tensor:
@@ -65,12 +68,10 @@ class ConditionEncoder(nn.Module):
         super().__init__()
         stack = config.encoder_stack
         self.text_projector = ops.Linear(config.text_hidden_dim, stack.width, bias=False)
-        self.lyric_encoder = Encoder(
-            config.text_hidden_dim, stack, config.num_lyric_encoder_hidden_layers, ops
-        )
-        self.timbre_encoder = TimbreEncoder(
-            config.timbre_hidden_dim, stack, config.num_timbre_encoder_hidden_layers, ops
-        )
+        lyric_layers = config.slides(config.num_lyric_encoder_hidden_layers)
+        timbre_layers = config.slides(config.num_timbre_encoder_hidden_layers)
+        self.lyric_encoder = Encoder(config.text_hidden_dim, stack, lyric_layers, ops)
+        self.timbre_encoder = TimbreEncoder(config.timbre_hidden_dim, stack, timbre_layers, ops)
 
     def forward(self, text: Tensor, lyrics: Tensor, timbre: Tensor) -> Tensor:
         """text: [1, Nt, E], lyrics: [1, Nl, E], timbre: [R, 750, C], R >= 1 -> [1, Nl + R + Nt, W]."""

@@ -108,8 +108,15 @@ class ModelConfig:
         for name, size in sizes.items():
             if not isinstance(size, int) or size < 1:
                 raise UnsupportedCheckpointError(f"config.json says {name} = {size!r}.", CONFIG_AGAIN)
+        deepest_encoder = max(
+            self.num_lyric_encoder_hidden_layers,
+            self.num_timbre_encoder_hidden_layers,
+            self.num_attention_pooler_hidden_layers,
+        )
         faults = {
-            "layer_types does not name every layer": len(self.layer_types) != self.num_hidden_layers,
+            "layer_types does not name every layer": (
+                len(self.layer_types) != self.num_hidden_layers or deepest_encoder > len(self.layer_types)
+            ),
             "layer_types names an unknown kind": bool(set(self.layer_types) - {SLIDING, FULL}),
             "num_attention_heads is no multiple of num_key_value_heads": bool(
                 self.num_attention_heads % self.num_key_value_heads
@@ -125,6 +132,10 @@ class ModelConfig:
     def window(self) -> int | None:
         """Reach of the sliding layers in tokens, None when the checkpoint does without."""
         return self.sliding_window if self.use_sliding_window else None
+
+    def slides(self, depth: int) -> tuple[bool, ...]:
+        """Which of the first `depth` layers of any stack slide: transformer and encoders follow one list."""
+        return tuple(self.layer_types[index] == SLIDING for index in range(depth))
 
     @property
     def decoder_stack(self) -> StackConfig:

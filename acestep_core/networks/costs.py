@@ -13,7 +13,7 @@ ROOM = 1.25  # tensors that live a moment longer than counted
 def sampling_bytes(
     config: ModelConfig, songs: int, frames: int, tokens: int, steps: int, guided: bool, itemsize: int
 ) -> int:
-    """Of a sampling run: `tokens` of the longest condition, `itemsize` bytes of a number."""
+    """Of a sampling run: `tokens` of the longest condition, of each stage's together; `itemsize` bytes of a number."""
     stack = config.decoder_stack
     rows = songs * (2 if guided else 1) * -(-frames // config.patch_size)
     remembered = 2 * config.num_hidden_layers * stack.kv_heads * stack.head_dim * tokens * songs

@@ -10,8 +10,11 @@ from einops.layers.torch import Rearrange
 from torch import Tensor, nn
 
 from .attention import Attention, KeyValue, Positions
-from .config import SLIDING, ModelConfig, StackConfig
+from .config import ModelConfig, StackConfig
 from .layers import AdaLN, LayerOps, SwiGLU, TimestepEmbedding
+
+BLOCK_SCALES = slice(1, None, 3)  # among a block's six rows: that of the attention, that of the MLP
+OUTPUT_SCALE = 1  # among the two rows of the output
 
 
 class Modulation(NamedTuple):
@@ -21,16 +24,22 @@ class Modulation(NamedTuple):
     output: Tensor  # [2, D]: shift, scale
 
 
-class Conditions(NamedTuple):
-    """What the blocks look at by cross-attention, one entry per block."""
+class CrossAttended(NamedTuple):
+    """What the blocks attend to by cross-attention, one entry per block; the same in every step."""
 
-    given: tuple[KeyValue, ...]
-    null: tuple[Tensor, ...] | None = None  # [1, D] each: the unconditional branch gets the same everywhere
+    cond: tuple[KeyValue, ...]
+    uncond: tuple[Tensor, ...] | None = None  # [1, D] each; None: the unconditional branch is not asked for
 
-    @property
-    def branches(self) -> int:
-        """2 when the unconditional branch is evaluated along with the conditional one."""
-        return 1 if self.null is None else 2
+
+class Branches(NamedTuple):
+    """The velocities [B, T, C] of one evaluation: under the conditions, and without them where that was asked for."""
+
+    cond: Tensor
+    uncond: Tensor | None = None
+
+    def to(self, like: Tensor) -> "Branches":
+        """The same in the dtype and on the device of `like`."""
+        return Branches(self.cond.to(like), None if self.uncond is None else self.uncond.to(like))
 
 
 class DiTBlock(nn.Module):
@@ -47,21 +56,26 @@ class DiTBlock(nn.Module):
         self.scale_shift_table = nn.Parameter(torch.zeros(1, 6, stack.width))
 
     def forward(
-        self, x: Tensor, modulation: Tensor, positions: Positions, given: KeyValue, null: Tensor | None
+        self, x: Tensor, modulation: Tensor, positions: Positions, cond: KeyValue, uncond: Tensor | None
     ) -> Tensor:
-        """x: [B, N, D] audio, conditional items first; modulation: [6, D]; null: [1, D] for the second half."""
+        """x: [B, N, D] audio, both branches one after the other where there are two; modulation: [6, D].
+
+        cond: what the conditional branch attends to. uncond: [1, D], what cross-attention gives to the other one.
+        """
         rows = modulation.unbind(0)
         attn, mlp = AdaLN(*rows[:3]), AdaLN(*rows[3:])
 
         x = torch.addcmul(x, attn.gate, self.self_attn(attn.apply(self.self_attn_norm(x)), positions))
-        x = self._look_at(x, given, null)
+        x = self._cross(x, cond, uncond)
         return torch.addcmul(x, mlp.gate, self.mlp(mlp.apply(self.mlp_norm(x))))
 
-    def _look_at(self, x: Tensor, given: KeyValue, null: Tensor | None) -> Tensor:
-        if null is None:
-            return x + self.cross_attn.look_at(given, self.cross_attn_norm(x))
+    def _cross(self, x: Tensor, cond: KeyValue, uncond: Tensor | None) -> Tensor:
+        if uncond is None:
+            return x + self.cross_attn.cross_attend(self.cross_attn_norm(x), cond)
         x, unconditional = x.chunk(2)
-        return torch.cat((x + self.cross_attn.look_at(given, self.cross_attn_norm(x)), unconditional + null))
+        x = x + self.cross_attn.cross_attend(self.cross_attn_norm(x), cond)
+        # The null condition is one row, whatever attends to it: its output is a constant that needs no attention.
+        return torch.cat((x, unconditional + uncond))
 
 
 class DiffusionTransformer(nn.Module):
@@ -71,7 +85,7 @@ class DiffusionTransformer(nn.Module):
         super().__init__()
         stack, patch, latent = config.decoder_stack, config.patch_size, config.audio_acoustic_hidden_dim
         self.stack, self.patch = stack, patch
-        self.slides = tuple(kind == SLIDING for kind in config.layer_types)
+        self.slides = config.slides(config.num_hidden_layers)
         self.proj_in = nn.Sequential(
             Rearrange("b t c -> b c t"),
             ops.Conv1d(3 * latent, stack.width, kernel_size=patch, stride=patch),
@@ -91,52 +105,58 @@ class DiffusionTransformer(nn.Module):
         self.null_condition_emb = nn.Parameter(torch.zeros(1, 1, config.encoder_hidden_size))
 
     def forward(
-        self, x: Tensor, context: Tensor, modulation: Modulation, conditions: Conditions, positions: Positions
-    ) -> Tensor:
-        """x: [B, T, C] noisy, context: [B, T, 2C] -> velocity [B, T, C], or [2B, T, C] with both branches."""
-        frames = x.shape[1]
+        self,
+        x: Tensor,
+        context: Tensor,
+        modulation: Modulation,
+        attended: CrossAttended,
+        positions: Positions,
+    ) -> Branches:
+        """x: [B, T, C] noisy; context: [B, T, 2C] -> velocities [B, T, C]."""
+        frames, branches = x.shape[1], 1 if attended.uncond is None else 2
         x = F.pad(torch.cat((context, x), -1), (0, 0, 0, -frames % self.patch))
-        x = repeat(self.proj_in(x), "b n d -> (branch b) n d", branch=conditions.branches).contiguous()
+        x = repeat(self.proj_in(x), "b n d -> (branch b) n d", branch=branches).contiguous()
 
-        nulls = conditions.null or (None,) * len(self.layers)
+        unconds = attended.uncond or (None,) * len(self.layers)
         for index, layer in enumerate(self.blocks()):
-            places = positions if self.slides[index] else positions.everywhere()
-            x = layer(x, modulation.blocks[index], places, conditions.given[index], nulls[index])
+            at = positions.for_layer(self.slides[index])
+            x = layer(x, modulation.blocks[index], at, attended.cond[index], unconds[index])
 
         shift, scale = modulation.output.unbind(0)
-        return self.proj_out(torch.addcmul(shift, self.norm_out(x), scale))[:, :frames]
+        velocities = self.proj_out(torch.addcmul(shift, self.norm_out(x), scale))[:, :frames]
+        return Branches(*velocities.chunk(branches))
 
     def blocks(self) -> list[DiTBlock]:
         """The layers in order."""
         return [cast(DiTBlock, layer) for layer in self.layers]
 
     def positions(self, frames: int, like: Tensor) -> Positions:
-        """Places of a song of so many frames; the same for every step of a run."""
+        """Positions of a song of so many frames; the same for every step of a run."""
         return Positions.of(-(-frames // self.patch), self.stack, like)
 
-    def modulations(self, times: Tensor, ends: Tensor | None = None) -> list[Modulation]:
-        """One entry per moment in `times` [S]; `ends` (the r of a mean flow) is `times` itself in inference."""
-        lag = torch.zeros_like(times) if ends is None else times - ends
+    def modulations(self, times: Tensor) -> list[Modulation]:
+        """One entry per moment in `times` [S]."""
         embedding, rows = self.time_embed(times)
-        embedding_r, rows_r = self.time_embed_r(lag)
+        # The second embedding is of t - r, the stretch that a mean flow averages over; in inference r is t.
+        embedding_r, rows_r = self.time_embed_r(torch.zeros_like(times))
         tables = torch.cat([layer.scale_shift_table.to(rows) for layer in self.blocks()])
         blocks = tables + (rows + rows_r)[:, None]
-        blocks[:, :, 1::3] += 1  # both scales, which are applied as 1 + scale
+        blocks[:, :, BLOCK_SCALES] += 1  # applied as 1 + scale
         output = self.scale_shift_table.to(rows) + (embedding + embedding_r)[:, None]
-        output[:, 1] += 1
+        output[:, OUTPUT_SCALE] += 1
         return [Modulation(*pair) for pair in zip(blocks, output, strict=True)]
 
-    def remember(self, items: Sequence[Tensor]) -> Conditions:
-        """Cross-attention memory of a run: one condition sequence [L, E] per song, of any lengths."""
-        padded = self.condition_embedder(nn.utils.rnn.pad_sequence(list(items), batch_first=True))
-        lengths = [len(item) for item in items]
+    def key_values(self, sequences: Sequence[Tensor]) -> tuple[KeyValue, ...]:
+        """What each block attends to under the conditions: one sequence [L, E] per song, of any lengths."""
+        padded = self.condition_embedder(nn.utils.rnn.pad_sequence(list(sequences), batch_first=True))
+        lengths = [len(sequence) for sequence in sequences]
         bias = None if len(set(lengths)) == 1 else padding_bias(lengths, padded)
-        return Conditions(tuple(layer.cross_attn.remember(padded, bias) for layer in self.blocks()))
+        return tuple(layer.cross_attn.key_values(padded, bias) for layer in self.blocks())
 
-    def remember_null(self, like: Tensor) -> tuple[Tensor, ...]:
-        """What each block's cross-attention gives under the learned null condition: one constant row."""
+    def null_outputs(self, like: Tensor) -> tuple[Tensor, ...]:
+        """What each block's cross-attention gives under the learned null condition: one constant row [1, D]."""
         row = self.condition_embedder(self.null_condition_emb[0].to(like))
-        return tuple(layer.cross_attn.constant(row) for layer in self.blocks())
+        return tuple(layer.cross_attn.constant_output(row) for layer in self.blocks())
 
 
 def padding_bias(lengths: Sequence[int], like: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """The Oobleck VAE of stable audio, between sound and latent frames.
 
 Inside, a sequence is one song with the channels last. Weight norm and the logarithms of Snake are folded into the
-weights once, by `fold`.
+weights once, when a checkpoint is read. Methods with a trailing underscore write into their argument (oobleck_layers).
 """
 
 import math
@@ -38,7 +38,7 @@ class Posterior:
 
 
 class ResidualUnit(nn.Module):
-    """x + conv2(snake(conv1(snake(x)))), summed in the memory of x."""
+    """x + conv2(snake(conv1(snake(x))))."""
 
     def __init__(self, channels: int, dilation: int) -> None:
         super().__init__()
@@ -47,10 +47,10 @@ class ResidualUnit(nn.Module):
         self.snake2 = Snake(channels)
         self.conv2 = PointwiseConv(channels)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """x: [T, C] -> [T, C]."""
+    def apply_(self, x: Tensor) -> Tensor:
+        """x: [T, C] -> [T, C], in the memory of x."""
         hidden = self.conv1(self.snake1(x))
-        return self.conv2.add_to(x, self.snake2.overwrite(hidden))
+        return self.conv2.add_(x, self.snake2.apply_(hidden))
 
 
 class EncoderBlock(nn.Module):
@@ -62,10 +62,10 @@ class EncoderBlock(nn.Module):
         self.snake1 = Snake(inputs)
         self.conv1 = DownsamplingConv(inputs, outputs, stride)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """x: [T, in], overwritten -> [T / stride, out]."""
-        x = self.res_unit3(self.res_unit2(self.res_unit1(x)))
-        return self.conv1(self.snake1.overwrite(x))
+    def downsample_(self, x: Tensor) -> Tensor:
+        """x: [T, in] -> [T / stride, out]."""
+        x = self.res_unit3.apply_(self.res_unit2.apply_(self.res_unit1.apply_(x)))
+        return self.conv1(self.snake1.apply_(x))
 
 
 class DecoderBlock(nn.Module):
@@ -77,13 +77,13 @@ class DecoderBlock(nn.Module):
         self.conv_t1 = UpsamplingConv(inputs, outputs, stride)
         self.res_unit1, self.res_unit2, self.res_unit3 = (ResidualUnit(outputs, d) for d in DILATIONS)
 
-    def upsample(self, x: Tensor) -> Tensor:
-        """x: [T, in], overwritten -> [stride * T, out]."""
-        return self.conv_t1(self.snake1.overwrite(x))
+    def upsample_(self, x: Tensor) -> Tensor:
+        """x: [T, in] -> [stride * T, out]."""
+        return self.conv_t1(self.snake1.apply_(x))
 
-    def refine(self, x: Tensor) -> Tensor:
-        """x: [T, out], overwritten -> [T, out]."""
-        return self.res_unit3(self.res_unit2(self.res_unit1(x)))
+    def refine_(self, x: Tensor) -> Tensor:
+        """x: [T, out] -> [T, out], in the memory of x."""
+        return self.res_unit3.apply_(self.res_unit2.apply_(self.res_unit1.apply_(x)))
 
 
 class Encoder(nn.Module):
@@ -104,9 +104,9 @@ class Encoder(nn.Module):
     def forward(self, samples: Tensor) -> Tensor:
         """samples: [S, C] -> [floor(S / 1920), 2 D]."""
         x = self.conv1(samples)
-        for block in self.block:
-            x = block(x)
-        return self.conv2(self.snake1.overwrite(x))
+        for block in cast(Iterable[EncoderBlock], self.block):
+            x = block.downsample_(x)
+        return self.conv2(self.snake1.apply_(x))
 
 
 class Decoder(nn.Module):
@@ -127,9 +127,9 @@ class Decoder(nn.Module):
         """frames: [T, D] -> [1920 T, C]."""
         x = self.conv1(frames)
         for block in cast(Iterable[DecoderBlock], self.block):
-            x = block.upsample(x)
-            x = block.refine(x)  # a statement of its own: what came into the block is free by now
-        return self.conv2(self.snake1.overwrite(x))
+            x = block.upsample_(x)
+            x = block.refine_(x)  # a statement of its own: what came into the block is free by now
+        return self.conv2(self.snake1.apply_(x))
 
 
 class Oobleck(nn.Module):

@@ -2,6 +2,10 @@
 
 A convolution of kernel 1 is then a matrix product, one whose kernel is twice its stride is two of them, and Snake
 walks over contiguous memory. Every layer keeps its weight in the order that its products want: `layout`.
+
+Activations are by far the largest tensors of the VAE, so their memory is used again where it can be. Who owns x: a
+method with a trailing underscore, as in torch, writes into its first argument, which from then on is spent unless the
+method returns it; a method without one leaves what it is given alone.
 """
 
 import torch
@@ -23,19 +27,18 @@ class Snake(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x: [T, C] -> [T, C]."""
-        return self.write(x, torch.empty_like(x))
+        return self._into(torch.empty_like(x), x)
 
-    def overwrite(self, x: Tensor) -> Tensor:
+    def apply_(self, x: Tensor) -> Tensor:
         """The same, in the memory of x."""
-        return self.write(x, x)
+        return self._into(x, x)
 
-    def write(self, x: Tensor, out: Tensor) -> Tensor:
-        """The same into `out`, in pieces."""
+    def _into(self, out: Tensor, x: Tensor) -> Tensor:
         frequency, amplitude = self.frequency.to(x), self.amplitude.to(x)
         piece = max(1, (CPU_PIECE if x.device.type == "cpu" else DEVICE_PIECE) // x.shape[-1])
-        memory = torch.empty_like(x[:piece])
+        scratch = torch.empty_like(x[:piece])
         for here, there in zip(x.split(piece), out.split(piece), strict=True):
-            wave = torch.mul(here, frequency, out=memory[: len(here)]).sin_().mul_(amplitude)
+            wave = torch.mul(here, frequency, out=scratch[: len(here)]).sin_().mul_(amplitude)
             torch.addcmul(here, wave, wave, out=there)
         return out
 
@@ -80,8 +83,8 @@ class PointwiseConv(nn.Module):
         """Conv1d's [out, in, 1] -> [in, out]."""
         return rearrange(weight, "o i 1 -> i o")
 
-    def add_to(self, residual: Tensor, x: Tensor) -> Tensor:
-        """Add the convolution of x [T, C] to `residual` [T, C], in its memory."""
+    def add_(self, residual: Tensor, x: Tensor) -> Tensor:
+        """Add the convolution of x [T, C] to `residual` [T, C]."""
         return residual.add_(self.bias).addmm_(x, self.weight)
 
 

@@ -4,7 +4,7 @@ An output reaches less than ten frames into its input, so a tile that sees `OVER
 inside: the overlap is computed and thrown away, never blended.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 from operator import mul
@@ -14,6 +14,7 @@ from einops import rearrange
 from torch import Tensor
 
 from ..errors import InvalidInputError
+from ..interface import Listener, ignore
 from ..timebase import frames_in, samples_of
 from .config import VaeConfig
 from .oobleck import Oobleck, Posterior, posterior_of
@@ -22,8 +23,6 @@ OVERLAP = 16  # frames on each side
 TILE_LADDER = (256, 128, 64, 32)  # frames; a fixed choice, so that a machine repeats its own bytes
 LIVE_COPIES = 3  # of the widest activation: a residual unit holds its input, its middle and the next middle
 WORKSPACE_BYTES = 450 << 20  # repacked weights of the full-size model, and what allocators keep; measured
-
-OnTile = Callable[[int, int], None]  # (done, total), after every tile; raises to stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +52,8 @@ def tiles_of(frames: int, tile_frames: int) -> list[Tile]:
     return [Tile(start, stop, max(0, start - OVERLAP), min(stop + OVERLAP, frames)) for start, stop in ends]
 
 
-def ignore(done: int, total: int) -> None:
-    """Listen to nothing."""
-
-
 @torch.no_grad()
-def decode_tiled(vae: Oobleck, latents: Tensor, tile_frames: int, on_tile: OnTile = ignore) -> Tensor:
+def decode_tiled(vae: Oobleck, latents: Tensor, tile_frames: int, on_tile: Listener = ignore) -> Tensor:
     """latents: [B, T, D] -> audio [B, C, 1920 T] float32, on the device of the latents."""
     vae.check_latents(latents)
     songs, frames, _ = latents.shape
@@ -73,7 +68,7 @@ def decode_tiled(vae: Oobleck, latents: Tensor, tile_frames: int, on_tile: OnTil
 
 
 @torch.no_grad()
-def encode_tiled(vae: Oobleck, audio: Tensor, tile_frames: int, on_tile: OnTile = ignore) -> Posterior:
+def encode_tiled(vae: Oobleck, audio: Tensor, tile_frames: int, on_tile: Listener = ignore) -> Posterior:
     """audio: [B, C, S] -> frames [B, floor(S / 1920), D], on the device of the audio.
 
     The whole posterior comes back, so that a sample of it does not depend on the tiles.
@@ -92,7 +87,7 @@ def encode_tiled(vae: Oobleck, audio: Tensor, tile_frames: int, on_tile: OnTile 
     return Posterior(mean, std)
 
 
-def steps(songs: int, tiles: list[Tile], on_tile: OnTile) -> Iterator[tuple[int, Tile]]:
+def steps(songs: int, tiles: list[Tile], on_tile: Listener) -> Iterator[tuple[int, Tile]]:
     """Every tile of every song, one song after the other; each is reported once it is done."""
     work = [(song, tile) for song in range(songs) for tile in tiles]
     for done, step in enumerate(work, start=1):

@@ -1,4 +1,4 @@
-"""Ways to push the conditional velocity away from the unconditional one. All are values; memory is passed through."""
+"""Ways to push the conditional velocity away from the unconditional one. All are values; averages are passed through."""
 
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -9,8 +9,8 @@ from torch import Tensor
 TIME = 1  # the axis of [B, T, C] over which norms and projections run
 
 
-class Branches(NamedTuple):
-    """One evaluation with and without the conditions, at x and t. All [B, T, C]."""
+class Evaluation(NamedTuple):
+    """The network's answers with and without the conditions, at x and t. All [B, T, C]."""
 
     x: Tensor
     t: float
@@ -26,7 +26,7 @@ class Guidance(Protocol):
         """How far from the unconditional velocity; 1 is the conditional one."""
         ...
 
-    def __call__(self, branches: Branches, average: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    def __call__(self, both: Evaluation, average: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """The guided velocity and what to pass to the next call."""
         ...
 
@@ -41,9 +41,9 @@ class Cfg:
 
     scale: float
 
-    def __call__(self, branches: Branches, average: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """No memory: what comes in goes on."""
-        return branches.uncond + self.scale * (branches.cond - branches.uncond), average
+    def __call__(self, both: Evaluation, average: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Without an average of its own: what comes in goes on."""
+        return both.uncond + self.scale * (both.cond - both.uncond), average
 
     def corrector(self, t: float) -> Guidance:  # noqa: ARG002  (the signature of every guidance)
         """The same."""
@@ -59,18 +59,18 @@ class Apg:
     threshold: float = 2.5
     eta: float = 0.0  # how much of the parallel part is kept
 
-    def __call__(self, branches: Branches, average: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    def __call__(self, both: Evaluation, average: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """`average` is the running difference."""
-        difference = branches.cond - branches.uncond
+        difference = both.cond - both.uncond
         if average is not None:
             difference = difference + self.momentum * average
         size = difference.norm(dim=TIME, keepdim=True)
         limited = difference * (self.threshold / size).clamp(max=1.0)
 
-        direction = torch.nn.functional.normalize(wide(branches.cond), dim=TIME)
+        direction = torch.nn.functional.normalize(wide(both.cond), dim=TIME)
         parallel = (wide(limited) * direction).sum(TIME, keepdim=True) * direction
         update = wide(limited) - (1 - self.eta) * parallel
-        return branches.cond + (self.scale - 1) * update.to(branches.cond.dtype), difference
+        return both.cond + (self.scale - 1) * update.to(both.cond.dtype), difference
 
     def corrector(self, t: float) -> Guidance:  # noqa: ARG002  (the signature of every guidance)
         """Plain guidance: the running difference moves once per step."""
@@ -85,9 +85,9 @@ class Adg:
     limit: float | None = 3.14 / 6  # largest turn in radians; None: unlimited
     keeps_norm: bool = False
 
-    def __call__(self, branches: Branches, average: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """No memory: what comes in goes on."""
-        x, t, cond, uncond = branches
+    def __call__(self, both: Evaluation, average: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Without an average of its own: what comes in goes on."""
+        x, t, cond, uncond = both
         weight = max(self.scale - 1, 0) + 1e-3
         clean, plain = x - t * cond, x - t * uncond
         cosine = torch.nn.functional.cosine_similarity(wide(clean), wide(plain), dim=-1)

@@ -11,7 +11,7 @@ from ..silence import Silence
 from ..text.conditions import Condition
 from .context import at_least
 from .noise import NoisePlan
-from .settings import Settings
+from .settings import ResolvedSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,9 @@ class Job:
     """The songs of one batch."""
 
     conditions: Sequence[Condition]  # one for all songs, or one each
-    source: Tensor  # raw latents [B, T, C]: encoded audio, hints or silence
+    source: (
+        Tensor  # raw latents [B, T, C]: encoded audio, latents decoded from audio codes (hints), or silence
+    )
     noise: NoisePlan
     mask: Tensor | None = None  # [1 or B, T]: 1 = generate; values between soften the seam
     second: Sequence[Condition] = ()  # take over where the cover strength ends
@@ -53,24 +55,25 @@ class Job:
         )
 
 
-def check(job: Job, settings: Settings, turbo: bool, channels: int) -> None:
+def check(job: Job, settings: ResolvedSettings, channels: int) -> None:
     """Refuse a job that this checkpoint cannot play with these settings."""
     check_latents(job, channels)
     check_conditions(job)
-    check_task(job, turbo)
+    check_task(job, settings.turbo)
     if len(job.noise.seeds) != job.songs:
         raise InvalidInputError(
             f"There are {len(job.noise.seeds)} seeds for {job.songs} songs.",
             "Give one seed per song of the batch.",
         )
-    if settings.cover_strength < 1 and not job.second:
+    asked = settings.asked
+    if asked.cover_strength < 1 and not job.second:
         raise InvalidInputError(
-            f"A cover strength of {settings.cover_strength:g} hands over to second conditions, and there are none.",
+            f"A cover strength of {asked.cover_strength:g} hands over to second conditions, and there are none.",
             "Connect conditions with the same fields and the task text2music, or set the cover strength to 1.",
         )
-    if settings.times and settings.times[0] < 1 and job.start_from is None:
+    if asked.times and asked.times[0] < 1 and job.start_from is None:
         raise InvalidInputError(
-            f"The times begin at {settings.times[0]:g}, so the run begins with music, and none is given.",
+            f"The times begin at {asked.times[0]:g}, so the run begins with music, and none is given.",
             "Connect the latent to start from, or let the times begin at 1.",
         )
 

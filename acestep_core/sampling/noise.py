@@ -35,8 +35,8 @@ class NoisePlan:
     @classmethod
     def counting(cls, seed: int, songs: int, batch_index: Sequence[int] | None = None) -> "NoisePlan":
         """Song i gets `seed + i`, or `seed + batch_index[i]` when the songs were picked from a larger batch."""
-        places = range(songs) if batch_index is None else batch_index
-        return cls(tuple(seed + place for place in places))
+        numbers = range(songs) if batch_index is None else batch_index
+        return cls(tuple(seed + number for number in numbers))
 
     def start(self, frames: int, channels: int) -> "NoiseStream":
         """Draw the noise of a run."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..interface import ignore
 from ..networks.dit import DiffusionTransformer
 from ..silence import Silence
 from ..text.conditions import Condition
@@ -13,89 +14,88 @@ from ..timebase import MIN_FRAMES
 from .context import Context
 from .job import Job, check
 from .repaint import Injection, blend
-from .settings import Plan, Settings
-from .solvers import Correction, OnStep, integrate, nobody
+from .settings import ResolvedSettings
+from .solvers import Correction, OnStep, integrate
 from .velocity import NetworkField, Stage
 
 CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True, slots=True)
-class Player:
+class SamplerParts:
     """What turns conditions into latents, and where it computes."""
 
     transformer: DiffusionTransformer
     silence: Silence
-    turbo: bool
     dtype: torch.dtype = torch.float32
     device: torch.device = CPU
 
 
-def generate_song(player: Player, job: Job, settings: Settings, on_step: OnStep = nobody) -> Tensor:
+def generate_song(
+    parts: SamplerParts, job: Job, settings: ResolvedSettings, on_step: OnStep = ignore
+) -> Tensor:
     """Like `generate`, with songs below the model's shortest length padded for the run and cut back after it."""
-    return generate(player, job.lengthened(MIN_FRAMES, player.silence), settings, on_step)[:, : job.frames]
+    return generate(parts, job.lengthened(MIN_FRAMES, parts.silence), settings, on_step)[:, : job.frames]
 
 
 @torch.no_grad()
-def generate(player: Player, job: Job, settings: Settings, on_step: OnStep = nobody) -> Tensor:
-    """Sample a batch of songs of any length. -> fp32 latents [B, T, C] on the player's device."""
-    check(job, settings, player.turbo, player.silence.frames(1).shape[-1])
-    plan = settings.plan(player.turbo)
-    source = job.source.to(player.device, torch.float32)
+def generate(parts: SamplerParts, job: Job, settings: ResolvedSettings, on_step: OnStep = ignore) -> Tensor:
+    """Sample a batch of songs of any length. -> fp32 latents [B, T, C] on the device of the parts."""
+    check(job, settings, parts.silence.channels)
+    source = job.source.to(parts.device, torch.float32)
     mask = None if job.mask is None else job.mask.to(source).expand(job.songs, -1)
     silenced = [condition.task.silences_span for condition in job.per_song(job.conditions)]
-    context = Context.of(source, mask, silenced, player.silence)
+    context = Context.of(source, mask, silenced, parts.silence)
 
     stream = job.noise.start(*source.shape[1:])
-    noise = stream.initial.to(player.device)
+    noise = stream.initial.to(parts.device)
     start = context.source if job.start_from is None else job.start_from.to(noise)
-    x = plan.times[0] * noise + (1 - plan.times[0]) * start
+    x = settings.times[0] * noise + (1 - settings.times[0]) * start
 
-    field = NetworkField(
-        player.transformer, stages_of(player, job, plan, context), plan.times, plan.guided, settings.filters
-    )
-    corrections = corrections_of(plan, context, source, noise, silenced)
-    latents = integrate(field, x, plan.times, plan.solver(stream), corrections, on_step)
+    stages = stages_of(parts, job, settings, context)
+    field = NetworkField(parts.transformer, stages, settings.times, settings.guided, settings.asked.filters)
+    corrections = corrections_of(settings, context, source, noise, silenced)
+    latents = integrate(field, x, settings.times, settings.solver(stream), corrections, on_step)
 
     if job.mask is not None and any(silenced):
-        asked = torch.tensor(silenced, device=job.mask.device)[:, None]
-        latents = seamed(latents, source, torch.where(asked, job.mask.float(), 1.0), settings)
+        repainted = torch.tensor(silenced, device=job.mask.device)[:, None]
+        mask = torch.where(repainted, job.mask.float(), 1.0)
+        latents = seamed(latents, source, mask, settings.asked.repaint.seam_frames)
     return latents
 
 
-def stages_of(player: Player, job: Job, plan: Plan, context: Context) -> list[Stage]:
+def stages_of(parts: SamplerParts, job: Job, settings: ResolvedSettings, context: Context) -> list[Stage]:
     """What the network is shown first and, for a weak cover, after the switch."""
 
     def stage(first_step: int, conditions: Sequence[Condition], shown: Context) -> Stage:
-        sequences = [condition.enc.to(player.device, player.dtype) for condition in conditions]
-        return Stage(first_step, sequences, shown.rows().to(player.dtype))
+        sequences = [condition.enc.to(parts.device, parts.dtype) for condition in conditions]
+        return Stage(first_step, sequences, shown.rows().to(parts.dtype))
 
     stages = [stage(0, job.conditions, context)]
-    if plan.settings.cover_strength < 1:
-        stages.append(stage(plan.cover_steps, job.second, context.silent(player.silence)))
+    if settings.asked.cover_strength < 1:
+        stages.append(stage(settings.cover_steps, job.second, context.silent(parts.silence)))
     return stages
 
 
 def corrections_of(
-    plan: Plan, context: Context, source: Tensor, noise: Tensor, silenced: Sequence[bool]
+    settings: ResolvedSettings, context: Context, source: Tensor, noise: Tensor, silenced: Sequence[bool]
 ) -> list[Correction]:
     """What is done to the state after each step."""
     corrections: list[Correction] = []
-    wavelet = plan.settings.wavelet
+    wavelet = settings.asked.wavelet
     if wavelet is not None:
         corrections.append(lambda moved, step: wavelet(moved.x, moved.clean, step.t))
     if any(silenced):
         held = torch.tensor(silenced, device=source.device)[:, None, None]
-        injection = Injection(plan.held_steps, (context.mask == 0) & held, source, noise)
+        injection = Injection(settings.held_steps, (context.mask == 0) & held, source, noise)
         corrections.append(lambda moved, step: injection(moved.x, step.number, step.t_next))
     return corrections
 
 
-def seamed(latents: Tensor, source: Tensor, mask: Tensor, settings: Settings) -> Tensor:
-    """The new latents blended into the source; a free repaint with a hard mask stays as it is.
+def seamed(latents: Tensor, source: Tensor, mask: Tensor, seam: int) -> Tensor:
+    """The new latents blended into the source over `seam` frames; unchanged if there are none and the mask is hard.
 
     mask: where the job keeps it, so that its values can be asked for without waiting for the device.
     """
-    seam = settings.repaint.seam_frames
     soft = bool(((mask > 0) & (mask < 1)).any())
     return blend(latents, source, mask.to(source), seam) if seam or soft else latents

@@ -7,6 +7,7 @@ from functools import partial
 import torch
 
 from ..errors import InvalidInputError
+from ..interface import AUTO
 from . import schedule
 from .dcw import WaveletCorrection
 from .guidance import GUIDANCE
@@ -16,7 +17,6 @@ from .solvers import Solver, euler, heun, sde
 from .velocity import Filters, Guided
 
 SOLVERS = ("euler", "heun", "sde")
-AUTO = "auto"
 NO_GUIDANCE = 1.0
 
 
@@ -81,8 +81,8 @@ class Settings:
                 f"Choose auto or one of {', '.join(GUIDANCE)}.",
             )
 
-    def plan(self, turbo: bool) -> "Plan":
-        """Fill in what was left open."""
+    def resolved(self, turbo: bool) -> "ResolvedSettings":
+        """Fill in what was left open, as suits the kind of checkpoint."""
         preset = DISTILLED if turbo else GUIDED
         steps, shift = self.steps or preset.steps, self.shift or preset.shift
         scale = self.guidance or preset.guidance
@@ -94,17 +94,17 @@ class Settings:
             times = schedule.shifted(steps, shift, torch.bfloat16 if self.bf16_schedule else torch.float64)
         if self.noise_strength > 0:
             times = schedule.from_nearest(times, 1 - self.noise_strength)
-        return Plan(tuple(times), guided, turbo, self)
+        return ResolvedSettings(tuple(times), guided, turbo, self)
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """Settings with every choice made."""
+class ResolvedSettings:
+    """Settings with every choice made, for one kind of checkpoint."""
 
     times: tuple[float, ...]
     guided: Guided | None
     turbo: bool
-    settings: Settings
+    asked: Settings
 
     @property
     def steps(self) -> int:
@@ -114,12 +114,12 @@ class Plan:
     @property
     def cover_steps(self) -> int:
         """Steps before the second conditions take over."""
-        return int(self.steps * self.settings.cover_strength)
+        return int(self.steps * self.asked.cover_strength)
 
     @property
     def held_steps(self) -> int:
         """Steps after which a repaint's surroundings are put back."""
-        return self.settings.repaint.held_steps(self.steps, frees_last=self.turbo)
+        return self.asked.repaint.held_steps(self.steps, frees_last=self.turbo)
 
     def solver(self, stream: NoiseStream) -> Solver:
         """The step function; a stochastic one draws from the stream."""
@@ -127,7 +127,7 @@ class Plan:
             "euler": euler,
             "heun": partial(heun, corrects_last=not self.turbo),
             "sde": partial(sde, fresh=stream.fresh),
-        }[self.settings.solver]
+        }[self.asked.solver]
 
     def report(self) -> str:
         """One line for the user."""
@@ -135,5 +135,5 @@ class Plan:
         how = (
             f"{type(guided.guidance).__name__.upper()} {guided.guidance.scale:g}" if guided else "no guidance"
         )
-        source = "custom times" if self.settings.times is not None else "shifted times"
-        return f"{self.steps} steps ({self.settings.solver}, {source} from {self.times[0]:.4g}), {how}"
+        source = "custom times" if self.asked.times is not None else "shifted times"
+        return f"{self.steps} steps ({self.asked.solver}, {source} from {self.times[0]:.4g}), {how}"

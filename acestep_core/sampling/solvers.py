@@ -7,6 +7,8 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from ..interface import ignore
+
 
 class Step(NamedTuple):
     """One stretch of the way."""
@@ -17,7 +19,7 @@ class Step(NamedTuple):
     t_next: float
 
 
-class Memory(NamedTuple):
+class SolverState(NamedTuple):
     """What one step leaves to the next."""
 
     average: Tensor | None = None  # guidance's running difference
@@ -29,7 +31,7 @@ class Moved(NamedTuple):
 
     x: Tensor
     clean: Tensor  # the estimate of the finished latents from the step's beginning
-    memory: Memory
+    state: SolverState
 
 
 class Progress(NamedTuple):
@@ -41,10 +43,10 @@ class Progress(NamedTuple):
 
 
 class Field(Protocol):
-    """The velocity of one run."""
+    """The velocity of one run: an answer depends on the arguments alone, so that questions may come in any order."""
 
-    def predict(self, x: Tensor, step: Step, memory: Memory) -> tuple[Tensor, Memory]:
-        """Velocity at (x, step.t) and what to remember of it."""
+    def predict(self, x: Tensor, step: Step, state: SolverState) -> tuple[Tensor, SolverState]:
+        """Velocity at (x, step.t), and what the next step has to know of it."""
         ...
 
     def correct(self, x: Tensor, step: Step, first: Tensor) -> Tensor:
@@ -52,13 +54,9 @@ class Field(Protocol):
         ...
 
 
-Solver = Callable[[Field, Tensor, Step, Memory], Moved]
+Solver = Callable[[Field, Tensor, Step, SolverState], Moved]
 Correction = Callable[[Moved, Step], Tensor]
 OnStep = Callable[[Progress], None]
-
-
-def nobody(progress: Progress) -> None:
-    """A listener that does not care."""
 
 
 def integrate(
@@ -67,42 +65,42 @@ def integrate(
     times: Sequence[float],
     solver: Solver,
     corrections: Sequence[Correction] = (),
-    on_step: OnStep = nobody,
+    on_step: OnStep = ignore,
 ) -> Tensor:
     """Follow the field from x at times[0] to times[-1] = 0. A listener may raise to stop."""
-    memory, total = Memory(), len(times) - 1
+    state, total = SolverState(), len(times) - 1
     for number, (t, t_next) in enumerate(pairwise(times)):
         step = Step(number, total, t, t_next)
-        moved = solver(field, x, step, memory)
+        moved = solver(field, x, step, state)
         for correction in corrections:
             moved = moved._replace(x=correction(moved, step))
-        x, clean, memory = moved
+        x, clean, state = moved
         on_step(Progress(number + 1, total, clean))
     return x
 
 
-def euler(field: Field, x: Tensor, step: Step, memory: Memory) -> Moved:
+def euler(field: Field, x: Tensor, step: Step, state: SolverState) -> Moved:
     """One evaluation, one straight line."""
-    velocity, memory = field.predict(x, step, memory)
-    return Moved(x - (step.t - step.t_next) * velocity, x - step.t * velocity, memory)
+    velocity, state = field.predict(x, step, state)
+    return Moved(x - (step.t - step.t_next) * velocity, x - step.t * velocity, state)
 
 
-def heun(field: Field, x: Tensor, step: Step, memory: Memory, corrects_last: bool = True) -> Moved:
+def heun(field: Field, x: Tensor, step: Step, state: SolverState, corrects_last: bool = True) -> Moved:
     """A line to the end of the step, then again with the mean of both velocities."""
-    predicted = euler(field, x, step, memory)
+    predicted = euler(field, x, step, state)
     if step.t_next == 0 and not corrects_last:
         return predicted
-    first = predicted.memory.velocity
-    assert first is not None, "a field remembers the velocity it predicted"
+    first = predicted.state.velocity
+    assert first is not None, "a field hands on the velocity that it predicted"
     velocity = (first + field.correct(predicted.x, step, first)) / 2
     return predicted._replace(
-        x=x - (step.t - step.t_next) * velocity, memory=predicted.memory._replace(velocity=velocity)
+        x=x - (step.t - step.t_next) * velocity, state=predicted.state._replace(velocity=velocity)
     )
 
 
-def sde(field: Field, x: Tensor, step: Step, memory: Memory, fresh: Callable[[], Tensor]) -> Moved:
+def sde(field: Field, x: Tensor, step: Step, state: SolverState, fresh: Callable[[], Tensor]) -> Moved:
     """To the clean estimate, then back up with fresh noise to the end of the step."""
-    predicted = euler(field, x, step, memory)
+    predicted = euler(field, x, step, state)
     if step.t_next == 0:
         return predicted._replace(x=predicted.clean)
     noise = fresh().to(x)

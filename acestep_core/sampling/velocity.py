@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from ..networks.dit import Conditions, DiffusionTransformer
-from .guidance import Branches, Guidance
-from .solvers import Memory, Step, norm_clamped
+from ..networks.attention import KeyValue
+from ..networks.dit import Branches, CrossAttended, DiffusionTransformer, Modulation
+from .guidance import Evaluation, Guidance
+from .solvers import SolverState, Step, norm_clamped
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +47,24 @@ class Stage:
     """What the network is shown from one step on: condition sequences [L, E], one per song, and context rows."""
 
     first_step: int
-    conditions: Sequence[Tensor]
+    sequences: Sequence[Tensor]
     context: Tensor  # [B, T, 2C]
 
 
+class PreparedStage(NamedTuple):
+    """A stage with all that is the same in its every step."""
+
+    first_step: int
+    key_values: tuple[KeyValue, ...]  # of the condition sequences, for each block
+    context: Tensor
+
+
 class NetworkField:
-    """The transformer as a field. Made for one run: all that does not change from step to step is computed once."""
+    """The transformer as a field.
+
+    Made for one run: what does not change from step to step is computed here, once, and never written to again. So an
+    answer depends on the question alone, and another sampler may ask in any order and between the run's own times.
+    """
 
     def __init__(
         self,
@@ -60,48 +74,65 @@ class NetworkField:
         guided: Guided | None = None,
         filters: Filters | None = None,
     ) -> None:
-        rows = stages[0].context
-        moments = list(dict.fromkeys(times))
-        modulations = transformer.modulations(torch.tensor(moments, dtype=rows.dtype, device=rows.device))
         self._transformer = transformer
-        self._stages = list(stages)
-        self._modulations = dict(zip(moments, modulations, strict=True))
-        self._positions = transformer.positions(rows.shape[1], rows)
         self._guided = guided
         self._filters = filters or Filters()
-        self._null = transformer.remember_null(rows) if guided and any(map(guided.at, times)) else None
-        self._conditions: Conditions | None = None
+        self._stages = tuple(
+            PreparedStage(stage.first_step, transformer.key_values(stage.sequences), stage.context)
+            for stage in reached(stages)
+        )
+        self._like = stages[0].context
+        self._positions = transformer.positions(self._like.shape[1], self._like)
+        self._null = transformer.null_outputs(self._like) if guided else None
+        moments = list(dict.fromkeys(times))
+        self._modulations = dict(zip(moments, self._modulations_at(moments), strict=True))
 
-    def predict(self, x: Tensor, step: Step, memory: Memory) -> tuple[Tensor, Memory]:
-        """Velocity at (x, step.t) and what to remember of it."""
-        self._enter(step)
+    def predict(self, x: Tensor, step: Step, state: SolverState) -> tuple[Tensor, SolverState]:
+        """Velocity at (x, step.t), and what the next step has to know of it."""
         guidance = self._guided.guidance if self._guided and self._guided.at(step.t) else None
-        velocity, average = self._evaluate(x, step.t, guidance, memory.average)
-        velocity = self._filters.apply(velocity, x, memory.velocity)
-        return velocity, Memory(average, velocity)
+        velocity, average = self._guide(x, step.t, step.number, guidance, state.average)
+        velocity = self._filters.apply(velocity, x, state.velocity)
+        return velocity, SolverState(average, velocity)
 
     def correct(self, x: Tensor, step: Step, first: Tensor) -> Tensor:
-        """Velocity at (x, step.t_next), where the step began with `first`; guidance's memory stays as it is."""
+        """Velocity at (x, step.t_next), where the step began with `first`; guidance's average stays as it is."""
         t = step.t_next
         guidance = self._guided.guidance.corrector(t) if self._guided and self._guided.at(t) else None
-        velocity, _ = self._evaluate(x, t, guidance, None)
+        velocity, _ = self._guide(x, t, step.number, guidance, None)
         return self._filters.apply(velocity, x, first)
 
-    def _enter(self, step: Step) -> None:
-        reached = [stage for stage in self._stages if stage.first_step <= step.number]
-        if self._conditions is None or len(reached) > 1:
-            self._stages = self._stages[len(reached) - 1 :]
-            self._conditions = self._transformer.remember(self._stages[0].conditions)
-
-    def _evaluate(
-        self, x: Tensor, t: float, guidance: Guidance | None, average: Tensor | None
-    ) -> tuple[Tensor, Tensor | None]:
-        assert self._conditions is not None, "a step is predicted before it is corrected"
-        context = self._stages[0].context
-        conditions = self._conditions._replace(null=self._null if guidance else None)
-        velocity = self._transformer(
-            x.to(context), context, self._modulations[t], conditions, self._positions
+    def evaluate(self, x: Tensor, t: float, number: int, both: bool = False) -> Branches:
+        """What the network says at (x, t), shown what step `number` shows; without the conditions too if `both`."""
+        stage = [stage for stage in self._stages if stage.first_step <= number][-1]
+        assert self._null is not None or not both, "only a guided field knows the null condition"
+        return self._transformer(
+            x.to(stage.context),
+            context=stage.context,
+            modulation=self._modulations.get(t) or self._modulations_at([t])[0],
+            attended=CrossAttended(stage.key_values, self._null if both else None),
+            positions=self._positions,
         ).to(x)
+
+    def _guide(
+        self, x: Tensor, t: float, number: int, guidance: Guidance | None, average: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """The guided velocity and the guidance's new average."""
         if guidance is None:
-            return velocity, average
-        return guidance(Branches(x, t, *velocity.chunk(2)), average)
+            return self.evaluate(x, t, number).cond, average
+        cond, uncond = self.evaluate(x, t, number, both=True)
+        assert uncond is not None, "both branches were asked for"
+        return guidance(Evaluation(x, t, cond, uncond), average)
+
+    def _modulations_at(self, moments: Sequence[float]) -> list[Modulation]:
+        times = torch.tensor(moments, dtype=self._like.dtype, device=self._like.device)
+        return self._transformer.modulations(times)
+
+
+def reached(stages: Sequence[Stage]) -> list[Stage]:
+    """The stages that any step shows: one is over where the next begins, which may be at once."""
+    ends = [stage.first_step for stage in stages[1:]]
+    return [
+        stage
+        for stage, end in zip(stages, [*ends, None], strict=True)
+        if end is None or stage.first_step < end
+    ]

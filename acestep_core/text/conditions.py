@@ -6,19 +6,18 @@ import torch
 from torch import Tensor
 
 from ..errors import InvalidInputError
+from ..interface import Report
 from ..networks.condition_encoder import ConditionEncoder
 from ..networks.text_encoder import TextEncoder
 from ..silence import Silence
 from ..timebase import TIMBRE_FRAMES
 from .prompts import Brief, caption_prompt, lyrics_prompt, metadata_lines, remarks
-from .tasks import TEXT2MUSIC, Task, instruction
+from .tasks import Task, instruction
 from .tokenizer import TextTokenizer, Tokens
 
 CAPTION_TOKENS = 256  # instruction, caption and metadata together
 LYRIC_TOKENS = 2048
 QUOTED = 80  # characters of a cut text that the report shows
-
-Report = tuple[str, ...]  # lines for the musician
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +29,8 @@ class Condition:
     brief: Brief
 
 
-class ConditionWriter:
-    """Writes conditions for one checkpoint, and keeps the timbre of its silence once that has been heard."""
+class Conditioner:
+    """Encodes songs for one checkpoint, and keeps the timbre of its silence once that has been heard."""
 
     def __init__(
         self,
@@ -50,7 +49,7 @@ class ConditionWriter:
         self.silent_timbre: Tensor | None = None
 
     @torch.no_grad()
-    def write(
+    def encode(
         self,
         brief: Brief,
         task: Task,
@@ -65,36 +64,26 @@ class ConditionWriter:
         dtype: computing type where the layers cast their weights to it; None: that of the weights.
         """
         if references is not None:
-            check_references(references, self.silence.stored.shape[-1])
+            check_references(references, self.silence.channels)
         order = instruction(task, brief.tracks, has_codes)
         readable = brief if self.knows_stems else replace(brief, stem=None)
-        caption = self.tokenizer.encode(caption_prompt(order, readable), CAPTION_TOKENS)
-        lyrics = self.tokenizer.encode(lyrics_prompt(readable), LYRIC_TOKENS)
+        caption_tokens = self.tokenizer.encode(caption_prompt(order, readable), CAPTION_TOKENS)
+        lyric_tokens = self.tokenizer.encode(lyrics_prompt(readable), LYRIC_TOKENS)
 
         width = dtype or self.condition_encoder.text_projector.weight.dtype
-        text = self.text_encoder.hidden_states(as_tensor(caption, device), dtype).to(width)
-        words = self.text_encoder.embed(as_tensor(lyrics, device)).to(width)
-        enc = self.condition_encoder.join(text, words, self.timbre(references, text))[0]
+        caption = self.text_encoder.hidden_states(as_tensor(caption_tokens, device), dtype).to(width)
+        lyrics = self.text_encoder.embed(as_tensor(lyric_tokens, device)).to(width)
+        enc = self.condition_encoder.join(caption, lyrics, self.timbre(references, caption))[0]
 
         report = (
             f"Task {task.name}: {order}",
-            *token_lines("Caption", caption, CAPTION_TOKENS),
-            *token_lines("Lyrics", lyrics, LYRIC_TOKENS),
+            *token_lines("Caption", caption_tokens, CAPTION_TOKENS),
+            *token_lines("Lyrics", lyric_tokens, LYRIC_TOKENS),
             f"Metadata: {', '.join(metadata_lines(brief))}; language: {brief.language}",
             timbre_line(references),
             *self.warnings(brief, task),
         )
         return Condition(enc, task, brief), report
-
-    def write_text2music(
-        self,
-        brief: Brief,
-        references: Tensor | None = None,
-        device: torch.device | str = "cpu",
-        dtype: torch.dtype | None = None,
-    ) -> tuple[Condition, Report]:
-        """The second condition that a cover strength below 1 needs: the same song, told without its source."""
-        return self.write(brief, TEXT2MUSIC, references, device=device, dtype=dtype)
 
     def timbre(self, references: Tensor | None, like: Tensor) -> Tensor:
         """References [R, 750, C] or None -> [R or 1, W]; all-zero latents are no sound and count as silence."""
@@ -123,10 +112,10 @@ class ConditionWriter:
             texts["global caption"] = brief.stem.global_caption
             if not self.knows_stems:
                 lines.append("This checkpoint knows no stem control; the global caption is not used.")
-        for place, text in texts.items():
+        for field, text in texts.items():
             if names := self.tokenizer.special_names_in(text):
                 lines.append(
-                    f"In the {place}, {' '.join(names)} is read as ordinary text, not as a control token."
+                    f"In the {field}, {' '.join(names)} is read as ordinary text, not as a control token."
                 )
         if brief.tracks and task.tracks == "none":
             lines.append(f"The task {task.name} names no track; {', '.join(brief.tracks)} is not used.")

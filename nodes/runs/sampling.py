@@ -5,8 +5,8 @@ from torch import Tensor
 from ...acestep_core.networks.costs import sampling_bytes
 from ...acestep_core.sampling.job import Job
 from ...acestep_core.sampling.noise import NoisePlan
-from ...acestep_core.sampling.run import Player, generate_song
-from ...acestep_core.sampling.settings import Plan, Settings
+from ...acestep_core.sampling.run import SamplerParts, generate_song
+from ...acestep_core.sampling.settings import ResolvedSettings
 from ...acestep_core.sampling.solvers import OnStep, Progress
 from ...acestep_core.silence import Silence
 from ...acestep_core.timebase import MIN_FRAMES, seconds_of
@@ -36,30 +36,30 @@ def wired_mask(mask: Tensor | None, source: Latent, frames: int) -> Tensor | Non
     return None if carried is None else mask_of_wire(carried, frames, "noise_mask of the latent")
 
 
-def play(model: ModelHandle, job: Job, settings: Settings) -> Tensor:
+def sample(model: ModelHandle, job: Job, settings: ResolvedSettings) -> Tensor:
     """Bring the transformer in, with room for this run, and sample."""
     stop_if_asked()
-    plan = settings.plan(model.variant.is_turbo)
     managed = model.transformer
-    tokens = max((len(item.enc) for item in (*job.conditions, *job.second)), default=0)
+    second = job.second if settings.asked.cover_strength < 1 else ()
+    tokens = sum(max((len(item.enc) for item in items), default=0) for items in (job.conditions, second))
     room = sampling_bytes(
         model.config,
         job.songs,
         max(job.frames, MIN_FRAMES),
         tokens,
-        plan.steps,
-        plan.guided is not None,
+        settings.steps,
+        settings.guided is not None,
         managed.dtype.itemsize,
     )
     transformer = managed.loaded(room)
-    player = Player(transformer, model.silence, model.variant.is_turbo, managed.dtype, managed.device)
+    parts = SamplerParts(transformer, model.silence, managed.dtype, managed.device)
     with managed.told_if_full():
-        return generate_song(player, job, settings, listener(plan, job.frames, model.silence))
+        return generate_song(parts, job, settings, listener(settings.steps, job.frames, model.silence))
 
 
-def listener(plan: Plan, frames: int, silence: Silence) -> OnStep:
+def listener(steps: int, frames: int, silence: Silence) -> OnStep:
     """Moves the bar, shows the envelope of the estimate, and stops when asked."""
-    bar, envelope = Bar(plan.steps), Envelope(silence, frames)
+    bar, envelope = Bar(steps), Envelope(silence, frames)
 
     def hear(progress: Progress) -> None:
         bar.move(progress.done, progress.total, envelope.of(progress.clean))
@@ -67,19 +67,19 @@ def listener(plan: Plan, frames: int, silence: Silence) -> OnStep:
     return hear
 
 
-def report(model: ModelHandle, job: Job, plan: Plan) -> str:
+def report(model: ModelHandle, job: Job, settings: ResolvedSettings) -> str:
     """What was resolved, for the musician."""
     tasks = ", ".join(dict.fromkeys(condition.task.name for condition in job.conditions))
     lines = [
         f"{tasks} on {model.name} ({model.variant.value}), {job.songs} x {seconds_of(job.frames):g} s",
-        plan.report(),
+        settings.report(),
     ]
     lines.append(f"Seeds: {', '.join(map(str, job.noise.seeds))}")
     if job.noise.retake_seeds is not None:
         lines.append(f"Retake {job.noise.variation:g} towards {', '.join(map(str, job.noise.retake_seeds))}")
-    if plan.settings.cover_strength < 1:
-        lines.append(f"Second conditions from step {plan.cover_steps + 1} on")
-    if model.variant.is_turbo and plan.guided is not None:
+    if settings.asked.cover_strength < 1:
+        lines.append(f"Second conditions from step {settings.cover_steps + 1} on")
+    if settings.turbo and settings.guided is not None:
         lines.append("Guidance on a turbo checkpoint is not what it was distilled for; expect harsher sound.")
     song, told = seconds_of(job.frames), {condition.brief.duration for condition in job.conditions}
     lines += [

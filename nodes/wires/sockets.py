@@ -12,7 +12,7 @@ from ...acestep_core.sampling.dcw import WaveletCorrection
 from ...acestep_core.sampling.noise import NoisePlan
 from ...acestep_core.sampling.velocity import Filters
 from ...acestep_core.silence import Silence
-from ...acestep_core.text.conditions import Condition, ConditionWriter
+from ...acestep_core.text.conditions import Condition, Conditioner
 from ..host.runtime import Managed
 
 Model = io.Custom("ACEGRAPH_MODEL")
@@ -45,7 +45,7 @@ class TextHandle:
     """What `TextEncoder` carries: Qwen3 and the condition encoder in one network, and what writes conditions with them."""
 
     encoders: Managed
-    writer: ConditionWriter
+    conditioner: Conditioner
 
     def __repr__(self) -> str:
         return f"<ACE-Step text encoder {self.encoders}>"

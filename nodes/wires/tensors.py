@@ -49,7 +49,7 @@ def frames_of_latent(latent: Latent, name: str, channels: int = 64) -> Tensor:
 
 def source_of_latent(latent: Latent, name: str, silence: Silence) -> Tensor:
     """Like `frames_of_latent`; a song of zeros, as ComfyUI's empty latent has them, counts as silence."""
-    frames = frames_of_latent(latent, name, silence.frames(1).shape[-1])
+    frames = frames_of_latent(latent, name, silence.channels)
     empty = ~frames.any(2).any(1)
     if not empty.any():
         return frames

@@ -282,7 +282,7 @@ def test_conditions_wait_where_results_wait(host, run_graph):
 
 # ------------------------------------------------------------------------------------------ a card that is full
 FULL_AT = {  # node -> where its work runs out of memory
-    "AceGraphEncodeConditions": ("acestep_core.text.conditions.ConditionWriter", "write"),
+    "AceGraphEncodeConditions": ("acestep_core.text.conditions.Conditioner", "encode"),
     "AceGraphSampler": ("nodes.runs.sampling", "generate_song"),
     "AceGraphCodesToLatent": ("acestep_core.networks.audio_codes.AudioCodec", "hints"),
     "AceGraphOobleckDecode": ("nodes.vae", "decode_tiled"),

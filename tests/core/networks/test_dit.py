@@ -6,8 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from acestep_core.networks.dit import DiffusionTransformer
-from acestep_core.networks.layers import sinusoid
+from acestep_core.networks.dit import CrossAttended, DiffusionTransformer
 from support.reference.oracle import (
     CONFIGS,
     SMALL,
@@ -77,14 +76,6 @@ def test_bf16_is_as_close_to_fp32_as_the_reference_model_in_bf16(name):
     assert (out.float() - exact).norm() < 1.5 * (reference.float() - exact).norm()
 
 
-def test_in_bf16_a_moment_is_rounded_after_it_was_scaled():
-    frequency = torch.exp(torch.arange(128) * -torch.tensor(10_000.0).log() / 128)
-    angle = 752 * frequency  # 750 has no bf16 of its own
-    expected = torch.cat((angle.cos(), angle.sin()))[None]
-    shown = sinusoid(torch.tensor([0.75], dtype=torch.bfloat16))
-    torch.testing.assert_close(shown.float(), expected, rtol=0, atol=0.005)
-
-
 def test_an_odd_song_keeps_its_length_and_never_sees_what_would_come_after():
     _, ours = transformers_of("2B-like")
     x, context, enc = song(22)
@@ -106,20 +97,26 @@ def test_a_song_in_a_batch_is_the_song_alone_whatever_the_lengths_of_the_conditi
     items = [
         torch.randn(length, 48, generator=torch.Generator().manual_seed(length)) for length in (4, 31, 12)
     ]
-    modulation, places = ours.modulations(torch.tensor([0.6]))[0], ours.positions(30, x)
+    modulation, positions = ours.modulations(torch.tensor([0.6]))[0], ours.positions(30, x)
 
-    together = ours(x, context, modulation, ours.remember(items), places)
+    def played(songs, conditions):
+        attended = CrossAttended(ours.key_values(conditions))
+        return ours(x[songs], context[songs], modulation, attended, positions).cond
+
+    together = played(slice(3), items)
     for i, item in enumerate(items):
-        alone = ours(x[i : i + 1], context[i : i + 1], modulation, ours.remember([item]), places)
+        alone = played(slice(i, i + 1), [item])
         assert furthest(together[i : i + 1], alone) < MODULE
 
 
 def test_one_condition_serves_a_whole_batch():
     _, ours = transformers_of("XL-like")
     x, context, enc = song(30, batch=2, name="XL-like")
-    modulation, places = ours.modulations(torch.tensor([0.6]))[0], ours.positions(30, x)
-    shared = ours(x, context, modulation, ours.remember([enc[0]]), places)
-    repeated = ours(x, context, modulation, ours.remember([enc[0], enc[0]]), places)
+    modulation, positions = ours.modulations(torch.tensor([0.6]))[0], ours.positions(30, x)
+    shared, repeated = (
+        ours(x, context, modulation, CrossAttended(ours.key_values([enc[0]] * count)), positions).cond
+        for count in (1, 2)
+    )
     assert furthest(shared, repeated) < 1e-6
 
 
@@ -129,14 +126,14 @@ def test_the_unconditional_branch_equals_a_condition_that_repeats_the_null_row(n
     _, ours = transformers_of(name)
     x, context, enc = song(33, batch=2, name=name)
     null = ours.null_condition_emb.expand(2, tokens, -1)
-    conditions = ours.remember(list(enc))._replace(null=ours.remember_null(x))
+    attended = CrossAttended(ours.key_values(list(enc)), ours.null_outputs(x))
 
-    both = ours(x, context, ours.modulations(torch.tensor([0.4]))[0], conditions, ours.positions(33, x))
+    both = ours(x, context, ours.modulations(torch.tensor([0.4]))[0], attended, ours.positions(33, x))
 
     assert (
-        furthest(both[:2], evaluate(ours, x, context, enc, 0.4)) < MODULE
+        furthest(both.cond, evaluate(ours, x, context, enc, 0.4)) < MODULE
     )  # twice the rows may add up in another order
-    assert furthest(both[2:], evaluate(ours, x, context, null, 0.4)) < MODULE
+    assert furthest(both.uncond, evaluate(ours, x, context, null, 0.4)) < MODULE
 
 
 def test_all_moments_at_once_equal_one_moment_at_a_time():

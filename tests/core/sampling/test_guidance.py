@@ -6,13 +6,13 @@ import pytest
 import torch
 from diffusers.guiders.adaptive_projected_guidance import MomentumBuffer, normalized_guidance
 
-from acestep_core.sampling.guidance import GUIDANCE, Adg, Apg, Branches, Cfg, wide
+from acestep_core.sampling.guidance import GUIDANCE, Adg, Apg, Cfg, Evaluation, wide
 
 
 def branches(frames: int = 40, batch: int = 2, t: float = 0.7, seed: int = 0, spread: float = 1.0):
     generator = torch.Generator().manual_seed(seed)
     x, cond, difference = (torch.randn(batch, frames, 6, generator=generator) for _ in range(3))
-    return Branches(x, t, cond, cond - spread * difference)
+    return Evaluation(x, t, cond, cond - spread * difference)
 
 
 @pytest.mark.parametrize("kind", GUIDANCE)
@@ -36,7 +36,7 @@ def test_a_song_does_not_depend_on_its_neighbours(kind):
     together, _ = GUIDANCE[kind](5.0)(given, None)
     for i in range(3):
         alone, _ = GUIDANCE[kind](5.0)(
-            Branches(given.x[i : i + 1], given.t, given.cond[i : i + 1], given.uncond[i : i + 1]), None
+            Evaluation(given.x[i : i + 1], given.t, given.cond[i : i + 1], given.uncond[i : i + 1]), None
         )
         assert (together[i : i + 1] - alone).abs().max() < 1e-5
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from acestep_core.sampling.schedule import shifted
-from acestep_core.sampling.solvers import Memory, Step, euler, heun, integrate, norm_clamped, sde
+from acestep_core.sampling.solvers import SolverState, Step, euler, heun, integrate, norm_clamped, sde
 from acestep_core.sampling.velocity import Filters
 
 TIMES = shifted(6, 3.0)
@@ -19,9 +19,9 @@ class Straight:
     def __init__(self, song):
         self.song = song
 
-    def predict(self, x, step, memory):
+    def predict(self, x, step, state):
         velocity = (x - self.song) / step.t
-        return velocity, memory._replace(velocity=velocity)
+        return velocity, state._replace(velocity=velocity)
 
     def correct(self, x, step, first):
         return first
@@ -37,9 +37,9 @@ class Curved:
         self.calls.append(t)
         return torch.sin(3 * x) * (1 + t) + 0.5 * x * t
 
-    def predict(self, x, step, memory):
-        velocity = self.filters.apply(self.velocity(x, step.t), x, memory.velocity)
-        return velocity, Memory(None, velocity)
+    def predict(self, x, step, state):
+        velocity = self.filters.apply(self.velocity(x, step.t), x, state.velocity)
+        return velocity, SolverState(None, velocity)
 
     def correct(self, x, step, first):
         return self.filters.apply(self.velocity(x, step.t_next), x, first)
@@ -166,7 +166,7 @@ def test_a_listener_stops_the_run():
 def test_equal_neighbours_of_a_rounded_schedule_do_not_move_the_state():
     step = Step(3, 8, 0.5, 0.5)
     x = start()
-    assert torch.equal(euler(Curved(), x, step, Memory()).x, x)
+    assert torch.equal(euler(Curved(), x, step, SolverState()).x, x)
 
 
 def test_sampling_does_not_change_the_noise_it_was_given():

@@ -16,7 +16,7 @@ from acestep_core.networks.condition_encoder import ConditionEncoder
 from acestep_core.networks.config import ModelConfig
 from acestep_core.networks.qwen3 import Qwen3Sizes
 from acestep_core.silence import Silence
-from acestep_core.text.conditions import CAPTION_TOKENS, LYRIC_TOKENS, ConditionWriter
+from acestep_core.text.conditions import CAPTION_TOKENS, LYRIC_TOKENS, Conditioner
 from acestep_core.text.prompts import Brief, StemControl, caption_prompt, lyrics_prompt
 from acestep_core.text.tasks import TASKS, TEXT2MUSIC, instruction
 from acestep_core.text.tokenizer import TextTokenizer
@@ -58,19 +58,19 @@ def parts():
             text, Qwen3Sizes.from_json(read_json(ENCODER_FOLDER / "config.json")), nn
         ),
         "condition_encoder": load_exactly(lambda: ConditionEncoder(config, nn), model.under("encoder.")),
-        "silence": Silence.from_official(silence),
+        "silence": Silence(silence.mT.contiguous()),
     }
 
 
 @pytest.fixture
-def writer(parts):
-    return ConditionWriter(**parts)
+def conditioner(parts):
+    return Conditioner(**parts)
 
 
 @pytest.fixture
 def counted(parts):
-    writer = ConditionWriter(**{**parts, "condition_encoder": Counting(parts["condition_encoder"])})
-    return writer, writer.condition_encoder.heard
+    conditioner = Conditioner(**{**parts, "condition_encoder": Counting(parts["condition_encoder"])})
+    return conditioner, conditioner.condition_encoder.heard
 
 
 def references(count, seed=0):
@@ -82,50 +82,42 @@ def close(a, b):
 
 
 @pytest.mark.parametrize("variant", ["turbo", "base"])
-def test_conditions_equal_the_recorded_ones(writer, variant):
+def test_conditions_equal_the_recorded_ones(conditioner, variant):
     recorded = load_file(GOLDEN / f"golden_{variant}.safetensors")
     for name in CASES[variant]:
         for row, brief in enumerate(briefs_of(variant, name)):
             valid = recorded[f"{name}/enc_mask"][row].bool()
             heard = recorded[f"{name}/refer_latents"][row : row + 1] if "reference" in name else None
-            condition, _ = writer.write(brief, task_of(variant, name), heard, has_codes(name))
+            condition, _ = conditioner.encode(brief, task_of(variant, name), heard, has_codes(name))
 
             close(condition.enc, recorded[f"{name}/enc"][row][valid])
             assert condition.brief is brief
             assert condition.task is task_of(variant, name)
 
 
-def test_the_second_condition_equals_the_recorded_one(writer):
+def test_the_second_condition_equals_the_recorded_one(conditioner):
     recorded = load_file(GOLDEN / "golden_turbo.safetensors")
-    condition, _ = writer.write_text2music(briefs_of("turbo", "cover_half")[0])
+    condition, _ = conditioner.encode(briefs_of("turbo", "cover_half")[0], TEXT2MUSIC)
 
     close(condition.enc, recorded["cover_half/nc_enc"][0])
     assert condition.task is TEXT2MUSIC
 
 
-def test_the_second_condition_is_what_text2music_would_have_been(writer):
-    sound = references(1)
-    second, _ = writer.write_text2music(BRIEF, sound)
-    plain, _ = writer.write(BRIEF, TEXT2MUSIC, sound)
-
-    assert torch.equal(second.enc, plain.enc)
-
-
-def test_lyrics_come_first_then_timbre_then_caption(writer):
-    base, _ = writer.write(BRIEF, TEXT2MUSIC)
-    lyric_count = len(writer.tokenizer.ids(f"# Languages\nen\n\n# Lyric\n{BRIEF.lyrics}")) + 2
-    caption, _ = writer.write(replace(BRIEF, caption="fast piano"), TEXT2MUSIC)
-    sound, _ = writer.write(BRIEF, TEXT2MUSIC, references(1))
+def test_lyrics_come_first_then_timbre_then_caption(conditioner):
+    base, _ = conditioner.encode(BRIEF, TEXT2MUSIC)
+    lyric_count = len(conditioner.tokenizer.ids(f"# Languages\nen\n\n# Lyric\n{BRIEF.lyrics}")) + 2
+    caption, _ = conditioner.encode(replace(BRIEF, caption="fast piano"), TEXT2MUSIC)
+    sound, _ = conditioner.encode(BRIEF, TEXT2MUSIC, references(1))
     differing = (base.enc != sound.enc).any(1).nonzero().flatten().tolist()
 
     assert differing == [lyric_count]
     assert torch.equal(caption.enc[: lyric_count + 1], base.enc[: lyric_count + 1])
 
 
-def test_every_reference_is_one_token_and_they_keep_their_order(writer):
+def test_every_reference_is_one_token_and_they_keep_their_order(conditioner):
     sounds = references(3)
-    three, _ = writer.write(BRIEF, TEXT2MUSIC, sounds)
-    singles = [writer.write(BRIEF, TEXT2MUSIC, sounds[index : index + 1])[0] for index in range(3)]
+    three, _ = conditioner.encode(BRIEF, TEXT2MUSIC, sounds)
+    singles = [conditioner.encode(BRIEF, TEXT2MUSIC, sounds[index : index + 1])[0] for index in range(3)]
     at = int((three.enc[: len(singles[0].enc)] != singles[1].enc).any(1).nonzero()[0])
 
     assert len(three.enc) == len(singles[0].enc) + 2
@@ -134,71 +126,71 @@ def test_every_reference_is_one_token_and_they_keep_their_order(writer):
 
 
 def test_a_song_does_not_depend_on_those_written_before_it(parts):
-    alone, _ = ConditionWriter(**parts).write(BRIEF, TEXT2MUSIC)
-    busy = ConditionWriter(**parts)
-    busy.write(replace(BRIEF, lyrics="many more words " * 40), TASKS["repaint"], references(2))
-    after, _ = busy.write(BRIEF, TEXT2MUSIC)
+    alone, _ = Conditioner(**parts).encode(BRIEF, TEXT2MUSIC)
+    busy = Conditioner(**parts)
+    busy.encode(replace(BRIEF, lyrics="many more words " * 40), TASKS["repaint"], references(2))
+    after, _ = busy.encode(BRIEF, TEXT2MUSIC)
 
     assert torch.equal(alone.enc, after.enc)
 
 
 def test_silence_is_listened_to_once(counted):
-    writer, heard = counted
-    first, _ = writer.write(BRIEF, TEXT2MUSIC)
-    second, _ = writer.write(BRIEF, TEXT2MUSIC)
-    writer.write(replace(BRIEF, caption="fast"), TASKS["cover"])
+    conditioner, heard = counted
+    first, _ = conditioner.encode(BRIEF, TEXT2MUSIC)
+    second, _ = conditioner.encode(BRIEF, TEXT2MUSIC)
+    conditioner.encode(replace(BRIEF, caption="fast"), TASKS["cover"])
 
     assert heard == [1]
     assert torch.equal(first.enc, second.enc)
 
 
 def test_the_kept_timbre_of_silence_is_made_anew_for_another_computing_type(counted):
-    writer, heard = counted
-    writer.condition_encoder.encoder = SimpleNamespace(timbre=lambda sounds: sounds.mean(1))
+    conditioner, heard = counted
+    conditioner.condition_encoder.encoder = SimpleNamespace(timbre=lambda sounds: sounds.mean(1))
     kinds = [torch.float32, torch.bfloat16, torch.bfloat16]
 
-    assert [writer.timbre(None, torch.zeros(1, dtype=kind)).dtype for kind in kinds] == kinds
+    assert [conditioner.timbre(None, torch.zeros(1, dtype=kind)).dtype for kind in kinds] == kinds
     assert heard == [1, 1]
 
 
 def test_references_are_listened_to_each_time_and_silence_not_at_all(counted):
-    writer, heard = counted
-    writer.write(BRIEF, TEXT2MUSIC, references(2))
-    writer.write(BRIEF, TEXT2MUSIC, references(3))
+    conditioner, heard = counted
+    conditioner.encode(BRIEF, TEXT2MUSIC, references(2))
+    conditioner.encode(BRIEF, TEXT2MUSIC, references(3))
 
     assert heard == [2, 3]
 
 
 def test_all_zero_references_count_as_silence(counted):
-    writer, heard = counted
-    silent, report = writer.write(BRIEF, TEXT2MUSIC, torch.zeros(1, 750, 8))
-    none, _ = writer.write(BRIEF, TEXT2MUSIC)
+    conditioner, heard = counted
+    silent, report = conditioner.encode(BRIEF, TEXT2MUSIC, torch.zeros(1, 750, 8))
+    none, _ = conditioner.encode(BRIEF, TEXT2MUSIC)
 
     assert torch.equal(silent.enc, none.enc)
     assert heard == [1]
     assert "Timbre: 1 given, 1 of them silent." in report
 
 
-def test_a_silent_reference_among_others_stands_for_silence(writer):
+def test_a_silent_reference_among_others_stands_for_silence(conditioner):
     sounds = references(3)
     sounds[1] = 0
-    mixed = writer.timbre(sounds, torch.zeros(1))
+    mixed = conditioner.timbre(sounds, torch.zeros(1))
 
-    close(mixed[1:2], writer.timbre(None, torch.zeros(1)))
-    close(mixed[[0, 2]], writer.timbre(sounds[[0, 2]], torch.zeros(1)))
+    close(mixed[1:2], conditioner.timbre(None, torch.zeros(1)))
+    close(mixed[[0, 2]], conditioner.timbre(sounds[[0, 2]], torch.zeros(1)))
 
 
-def test_nothing_that_came_in_is_changed(writer):
+def test_nothing_that_came_in_is_changed(conditioner):
     sounds = references(2)
     sounds[0] = 0
     before = sounds.clone()
-    writer.write(BRIEF, TEXT2MUSIC, sounds)
+    conditioner.encode(BRIEF, TEXT2MUSIC, sounds)
 
     assert torch.equal(sounds, before)
 
 
-def test_conditions_ask_for_no_gradient(writer):
-    condition, _ = writer.write(BRIEF, TEXT2MUSIC, references(1).requires_grad_())
+def test_conditions_ask_for_no_gradient(conditioner):
+    condition, _ = conditioner.encode(BRIEF, TEXT2MUSIC, references(1).requires_grad_())
 
     assert not condition.enc.requires_grad
     assert condition.enc.ndim == 2
@@ -208,17 +200,17 @@ def test_the_computing_type_is_that_of_the_condition_encoder(parts):
     config = ModelConfig.from_json(read_json(MODEL_FOLDER / "config.json"))
     weights = Weights.open(MODEL_FOLDER / "model.safetensors").under("encoder.")
     half = load_exactly(lambda: ConditionEncoder(config, nn), weights, torch.bfloat16)
-    condition, _ = ConditionWriter(**{**parts, "condition_encoder": half}).write(
+    condition, _ = Conditioner(**{**parts, "condition_encoder": half}).encode(
         BRIEF, TEXT2MUSIC, references(1)
     )
 
     assert condition.enc.dtype == torch.bfloat16
 
 
-def test_the_report_tells_tokens_metadata_and_timbre(writer):
-    _, report = writer.write(BRIEF, TEXT2MUSIC)
-    caption = len(writer.tokenizer.ids(caption_prompt(instruction(TEXT2MUSIC), BRIEF)))
-    lyrics = len(writer.tokenizer.ids(lyrics_prompt(BRIEF)))
+def test_the_report_tells_tokens_metadata_and_timbre(conditioner):
+    _, report = conditioner.encode(BRIEF, TEXT2MUSIC)
+    caption = len(conditioner.tokenizer.ids(caption_prompt(instruction(TEXT2MUSIC), BRIEF)))
+    lyrics = len(conditioner.tokenizer.ids(lyrics_prompt(BRIEF)))
 
     assert report == (
         "Task text2music: Fill the audio semantic mask based on the given conditions:",
@@ -229,9 +221,9 @@ def test_the_report_tells_tokens_metadata_and_timbre(writer):
     )
 
 
-def test_what_is_cut_is_named(writer):
+def test_what_is_cut_is_named(conditioner):
     long = replace(BRIEF, caption="piano " * 300, lyrics="sing it again " * 1500)
-    condition, report = writer.write(long, TEXT2MUSIC)
+    condition, report = conditioner.encode(long, TEXT2MUSIC)
     text = "\n".join(report)
 
     assert len(condition.enc) == CAPTION_TOKENS + LYRIC_TOKENS + 1
@@ -242,9 +234,9 @@ def test_what_is_cut_is_named(writer):
     assert "sing it again" in text
 
 
-def test_control_tokens_in_a_users_text_are_named_and_change_nothing_else(writer):
+def test_control_tokens_in_a_users_text_are_named_and_change_nothing_else(conditioner):
     odd = replace(BRIEF, caption="piano <|im_end|>", lyrics="<think> la <|audio_code_5|>")
-    condition, report = writer.write(odd, TEXT2MUSIC)
+    condition, report = conditioner.encode(odd, TEXT2MUSIC)
 
     assert "In the caption, <|im_end|> is read as ordinary text, not as a control token." in report
     assert (
@@ -253,10 +245,10 @@ def test_control_tokens_in_a_users_text_are_named_and_change_nothing_else(writer
     assert condition.brief is odd
 
 
-def test_a_track_that_the_task_does_not_name_is_reported(writer):
+def test_a_track_that_the_task_does_not_name_is_reported(conditioner):
     drums = replace(BRIEF, tracks=("drums",))
-    _, unread = writer.write(drums, TEXT2MUSIC)
-    _, read = writer.write(drums, TASKS["lego"])
+    _, unread = conditioner.encode(drums, TEXT2MUSIC)
+    _, read = conditioner.encode(drums, TASKS["lego"])
 
     assert any("drums is not used" in line for line in unread)
     assert not any("not used" in line for line in read)
@@ -265,9 +257,9 @@ def test_a_track_that_the_task_does_not_name_is_reported(writer):
 
 def test_stem_control_is_read_by_checkpoints_that_know_it_and_reported_by_others(parts):
     stem = replace(BRIEF, stem=StemControl("a rock song", explicit_mask=True))
-    plain, _ = ConditionWriter(**parts).write(BRIEF, TASKS["lego"])
-    unread, report = ConditionWriter(**parts).write(stem, TASKS["lego"])
-    read, quiet = ConditionWriter(**parts, knows_stems=True).write(stem, TASKS["lego"])
+    plain, _ = Conditioner(**parts).encode(BRIEF, TASKS["lego"])
+    unread, report = Conditioner(**parts).encode(stem, TASKS["lego"])
+    read, quiet = Conditioner(**parts, knows_stems=True).encode(stem, TASKS["lego"])
 
     assert torch.equal(unread.enc, plain.enc)
     assert any("no stem control" in line for line in report)
@@ -278,25 +270,25 @@ def test_stem_control_is_read_by_checkpoints_that_know_it_and_reported_by_others
 @settings(max_examples=15, deadline=None)
 @given(caption=st.text(max_size=400), lyrics=st.text(max_size=400))
 def test_any_text_makes_a_finite_condition_within_the_limits(parts, caption, lyrics):
-    condition, _ = ConditionWriter(**parts).write(Brief(caption, lyrics), TEXT2MUSIC)
+    condition, _ = Conditioner(**parts).encode(Brief(caption, lyrics), TEXT2MUSIC)
 
     assert condition.enc.isfinite().all()
     assert len(condition.enc) <= CAPTION_TOKENS + LYRIC_TOKENS + 1
 
 
 @pytest.mark.parametrize("shape", [(1, 749, 8), (1, 750, 7), (750, 8), (0, 750, 8), (1, 8, 750)])
-def test_references_of_another_shape_are_refused(writer, shape):
+def test_references_of_another_shape_are_refused(conditioner, shape):
     with pytest.raises(InvalidInputError, match=r"\[count, 750, 8\]"):
-        writer.write(BRIEF, TEXT2MUSIC, torch.ones(shape))
+        conditioner.encode(BRIEF, TEXT2MUSIC, torch.ones(shape))
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-def test_references_with_no_numbers_are_refused(writer, bad):
+def test_references_with_no_numbers_are_refused(conditioner, bad):
     sounds = references(1)
     sounds[0, 3, 3] = bad
 
     with pytest.raises(InvalidInputError, match="NaN or infinity"):
-        writer.write(BRIEF, TEXT2MUSIC, sounds)
+        conditioner.encode(BRIEF, TEXT2MUSIC, sounds)
 
 
 def test_the_cases_cover_every_kind_of_prompt():

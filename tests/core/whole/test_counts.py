@@ -9,7 +9,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from acestep_core.networks.dit import DiffusionTransformer
+from acestep_core.networks.dit import CrossAttended, DiffusionTransformer
 from support.reference.oracle import SMALL, TURBO, randomise
 
 VIEWS = {
@@ -68,11 +68,10 @@ def prepared(transformer, frames: int, guided: bool, tokens: int = 9):
     config_latent = transformer.proj_in[1].in_channels // 3
     width = transformer.condition_embedder.in_features
     x, context = torch.randn(1, frames, config_latent), torch.randn(1, frames, 2 * config_latent)
-    conditions = transformer.remember([torch.randn(tokens, width)])
-    if guided:
-        conditions = conditions._replace(null=transformer.remember_null(x))
+    key_values = transformer.key_values([torch.randn(tokens, width)])
+    attended = CrossAttended(key_values, transformer.null_outputs(x) if guided else None)
     modulation = transformer.modulations(torch.tensor([0.5]))[0]
-    return x, context, modulation, conditions, transformer.positions(frames, x)
+    return x, context, modulation, attended, transformer.positions(frames, x)
 
 
 def operators(layers: int, frames: int, guided: bool) -> int:

@@ -9,7 +9,7 @@ from acestep_core.sampling.context import Context, fitted
 from acestep_core.sampling.job import Job
 from acestep_core.sampling.noise import NoisePlan, NoiseStream
 from acestep_core.sampling.repaint import RepaintStrength
-from acestep_core.sampling.run import Player, generate
+from acestep_core.sampling.run import SamplerParts, generate
 from acestep_core.sampling.schedule import shifted
 from acestep_core.sampling.settings import Settings
 from acestep_core.silence import Silence
@@ -47,8 +47,8 @@ class RecordedNoise(NoisePlan):
         return stream
 
 
-def player(turbo: bool) -> Player:
-    return Player(golden_transformer(), Silence(golden_silence()), turbo)
+def parts() -> SamplerParts:
+    return SamplerParts(golden_transformer(), Silence(golden_silence()))
 
 
 def condition(enc, task: str) -> Condition:
@@ -129,7 +129,7 @@ def test_a_run_equals_the_pipelines(variant, name):
             RecordedNoise(data["noise"][i : i + 1]),
             mask_of(meta, data),
         )
-        out = generate(player(turbo), job, settings_of(meta))
+        out = generate(parts(), job, settings_of(meta).resolved(turbo))
         assert furthest(out, data["latents"][i : i + 1]) < RUN
     assert full
 
@@ -162,8 +162,8 @@ def test_the_condition_sequence_equals_the_pipelines(variant, name):
 @pytest.mark.parametrize("name", TURBO)
 def test_the_times_equal_the_pipelines(name):
     meta, data = case("turbo", name)
-    plan = settings_of(meta).plan(turbo=True)
-    assert torch.allclose(torch.tensor(plan.times[:-1]), data["t"], atol=1e-6)
+    settings = settings_of(meta).resolved(turbo=True)
+    assert torch.allclose(torch.tensor(settings.times[:-1]), data["t"], atol=1e-6)
 
 
 def official(name: str) -> dict:
@@ -178,7 +178,7 @@ def run_official(data: dict, turbo: bool, task: str, settings: Settings, **more)
         RecordedNoise(data["noise"], data.get("sde_noise", ())),
         **more,
     )
-    out = generate(player(turbo), job, settings, lambda progress: steps.append(progress.clean))
+    out = generate(parts(), job, settings.resolved(turbo), lambda progress: steps.append(progress.clean))
     assert furthest(out, data["latents"]) < RUN
     assert len(steps) == len(data["x_steps"])
 
@@ -234,7 +234,7 @@ def test_the_interval_of_the_pipeline_is_ours_mirrored():
     job = Job(
         [condition(data["enc"][0], "text2music")], golden_silence()[:, :30], RecordedNoise(data["noise"])
     )
-    assert furthest(generate(player(False), job, mirrored), data["latents"]) < RUN
+    assert furthest(generate(parts(), job, mirrored.resolved(turbo=False)), data["latents"]) < RUN
 
 
 def test_the_recorded_schedules_are_the_formulas():

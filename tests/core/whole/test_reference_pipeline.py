@@ -60,7 +60,7 @@ def test_text2music(chains, seconds):
     theirs, ours, turbo = chains
     brief = replace(BRIEF, duration=seconds)
     expected = their_latents(theirs, turbo, brief, audio_duration=seconds)
-    out = our_latents(ours, turbo, brief, "text2music", ours.player.silence.frames(frames_of(seconds)))
+    out = our_latents(ours, turbo, brief, "text2music", ours.sampler.silence.frames(frames_of(seconds)))
     assert furthest(out, expected) < RUN
 
 
@@ -68,7 +68,7 @@ def test_text2music_of_an_odd_length_by_a_transformer_wider_than_its_conditions(
     theirs, ours, turbo = xl_chains
     brief = replace(BRIEF, duration=2.04)
     expected = their_latents(theirs, turbo, brief, audio_duration=2.04)
-    out = our_latents(ours, turbo, brief, "text2music", ours.player.silence.frames(51))
+    out = our_latents(ours, turbo, brief, "text2music", ours.sampler.silence.frames(51))
     assert out.shape == (1, 51, 64)
     assert furthest(out, expected) < RUN
 
@@ -77,7 +77,7 @@ def test_text2music_to_sound(chains):
     theirs, ours, turbo = chains
     brief = replace(BRIEF, duration=2.0)
     expected = their_latents(theirs, turbo, brief, audio_duration=2.0, output_type="pt")
-    latents = our_latents(ours, turbo, brief, "text2music", ours.player.silence.frames(50))
+    latents = our_latents(ours, turbo, brief, "text2music", ours.sampler.silence.frames(50))
     out = PEAK.apply(ours.vae.decode(latents))
     assert out.abs().max().item() == pytest.approx(10 ** (-1 / 20), abs=1e-4)
     assert furthest(out, expected) < CHAIN
@@ -88,7 +88,7 @@ def test_text2music_without_metadata_and_lyrics_in_another_language(chains):
     brief = Brief("slow piano", "", language="zh", duration=2.0)
     expected = their_latents(theirs, turbo, brief, audio_duration=2.0)
     assert (
-        furthest(our_latents(ours, turbo, brief, "text2music", ours.player.silence.frames(50)), expected)
+        furthest(our_latents(ours, turbo, brief, "text2music", ours.sampler.silence.frames(50)), expected)
         < RUN
     )
 
@@ -99,7 +99,7 @@ def test_timbre_of_a_reference(chains):
     reference = sound(3.0, 11)
     expected = their_latents(theirs, turbo, brief, audio_duration=2.0, reference_audio=reference)
     heard = encoded(ours, timbre_excerpt(reference[None], None)[0])
-    out = our_latents(ours, turbo, brief, "text2music", ours.player.silence.frames(50), references=heard)
+    out = our_latents(ours, turbo, brief, "text2music", ours.sampler.silence.frames(50), references=heard)
     assert furthest(out, expected) < RUN
 
 
@@ -108,8 +108,8 @@ def test_cover(chains):
     audio = sound(2.16, 5)
     brief = replace(BRIEF, duration=2.16)
     expected = their_latents(theirs, turbo, brief, task_type="cover", src_audio=audio, audio_duration=2.16)
-    codes = ours.codec.encode(encoded(ours, audio), ours.player.silence.frames(5))
-    hints = fitted(ours.codec.hints(codes, torch.float32), frames_of(2.16), ours.player.silence)
+    codes = ours.codec.encode(encoded(ours, audio), ours.sampler.silence.frames(5))
+    hints = fitted(ours.codec.hints(codes, torch.float32), frames_of(2.16), ours.sampler.silence)
     assert furthest(our_latents(ours, turbo, brief, "cover", hints), expected) < RUN
 
 

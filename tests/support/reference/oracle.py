@@ -1,6 +1,7 @@
 """The reference networks (diffusers, tests only) with random weights, and ours with the same weights."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from acestep_core.networks.audio_codes import AudioCodec
 from acestep_core.networks.condition_encoder import ConditionEncoder
 from acestep_core.networks.config import ModelConfig
-from acestep_core.networks.dit import DiffusionTransformer
+from acestep_core.networks.dit import CrossAttended, DiffusionTransformer
 
 GOLDEN = Path(__file__).parents[2] / "fixtures" / "golden"
 TO_OFFICIAL = {
@@ -293,12 +294,26 @@ def evaluate(
     t: float,
     r: float | None = None,
 ) -> Tensor:
-    """One plain evaluation of our transformer, with everything prepared on the spot."""
+    """One plain evaluation of our transformer, with everything prepared on the spot.
+
+    r: where the mean flow ends; None: at t, as in every run.
+    """
     times = torch.tensor([t], dtype=x.dtype)
-    modulation = transformer.modulations(times, None if r is None else torch.tensor([r], dtype=x.dtype))[0]
-    return transformer(
-        x, context, modulation, transformer.remember(list(enc)), transformer.positions(x.shape[1], x)
-    )
+    ahead = torch.zeros_like(times) if r is None else times - torch.tensor([r], dtype=x.dtype)
+    with instead_of_input(transformer.time_embed_r, ahead):
+        modulation = transformer.modulations(times)[0]
+    attended = CrossAttended(transformer.key_values(list(enc)))
+    return transformer(x, context, modulation, attended, transformer.positions(x.shape[1], x)).cond
+
+
+@contextmanager
+def instead_of_input(module: nn.Module, value: Tensor) -> Iterator[None]:
+    """Inside, the module is given this value whatever it is called with."""
+    handle = module.register_forward_pre_hook(lambda module, given: (value,))
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 def furthest(ours: Tensor, theirs: Tensor) -> float:

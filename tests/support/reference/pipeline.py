@@ -1,6 +1,5 @@
 """The reference pipeline (diffusers, tests only) and our whole chain on one tiny checkpoint, from words and sound to sound."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,9 +22,9 @@ from acestep_core.networks.oobleck import Oobleck
 from acestep_core.sampling.job import Job
 from acestep_core.sampling.noise import NoisePlan
 from acestep_core.sampling.repaint import RepaintStrength
-from acestep_core.sampling.run import Player, generate
+from acestep_core.sampling.run import SamplerParts, generate
 from acestep_core.sampling.settings import Settings
-from acestep_core.text.conditions import ConditionWriter
+from acestep_core.text.conditions import Conditioner
 from acestep_core.text.prompts import Brief
 from acestep_core.text.tasks import TASKS
 
@@ -42,8 +41,8 @@ BRIEF = Brief(
 class Ours(NamedTuple):
     """Every part of our chain."""
 
-    writer: ConditionWriter
-    player: Player
+    conditioner: Conditioner
+    sampler: SamplerParts
     codec: AudioCodec
     vae: Oobleck
 
@@ -61,11 +60,11 @@ def our_chain(folder: Path, variant: str) -> Ours:
     """Our networks, from a diffusers folder."""
     checkpoint = open_checkpoint(folder, variant)
     silence = load_silence(checkpoint)
-    writer = ConditionWriter(
+    conditioner = Conditioner(
         load_tokenizer(checkpoint), load_text_encoder(checkpoint), load_condition_encoder(checkpoint), silence
     )
-    player = Player(load_transformer(checkpoint), silence, checkpoint.model_files().variant.is_turbo)
-    return Ours(writer, player, load_codec(checkpoint), load_vae(checkpoint))
+    sampler = SamplerParts(load_transformer(checkpoint), silence)
+    return Ours(conditioner, sampler, load_codec(checkpoint), load_vae(checkpoint))
 
 
 def their_pipeline(folder: Path, turbo: bool) -> Any:
@@ -117,14 +116,13 @@ def their_latents(pipeline, turbo: bool, brief: Brief, **task) -> Tensor:
 def our_latents(
     ours: Ours, turbo: bool, brief: Brief, task: str, source: Tensor, mask=None, references=None
 ) -> Tensor:
-    condition, _ = ours.writer.write(brief, TASKS[task], references)
-    player = replace(
-        ours.player, turbo=turbo and not TASKS[task].base_only
-    )  # theirs plays every task on turbo too
+    condition, _ = ours.conditioner.encode(brief, TASKS[task], references)
     settings = Settings(
         steps=8 if turbo else 5, shift=3.0, guidance=1.0 if turbo else 7.0, repaint=RepaintStrength(1.0)
     )
-    return generate(player, Job([condition], source, NoisePlan((SEED,)), mask), settings)
+    known = turbo and not TASKS[task].base_only  # theirs plays every task on turbo too
+    job = Job([condition], source, NoisePlan((SEED,)), mask)
+    return generate(ours.sampler, job, settings.resolved(turbo=known))
 
 
 def encoded(ours: Ours, audio: Tensor) -> Tensor:

@@ -43,7 +43,7 @@ def oobleck_of(
     """Our VAE with a checkpoint's weights."""
     with torch.device("meta"):
         vae = Oobleck(config)
-    vae.load_state_dict(fold(raw, dtype), assign=True)
+    vae.load_state_dict(fold(raw, config, dtype), assign=True)
     return vae.requires_grad_(False)
 
 
