@@ -1,10 +1,9 @@
-"""The sliding window and the rotary positions, against plain statements of both."""
+"""The sliding window, against a plain statement of it."""
 
 import math
 
 import pytest
 import torch
-from torch import nn
 
 from acestep_core.networks.attention import (
     KeyValue,
@@ -15,7 +14,6 @@ from acestep_core.networks.attention import (
     windowed_attention,
 )
 from acestep_core.networks.config import StackConfig
-from acestep_core.networks.layers import Rotary, TimestepEmbedding, sinusoid
 
 STACK = StackConfig(width=32, mlp_width=48, heads=4, kv_heads=2, head_dim=8, eps=1e-6, theta=1e6, window=128)
 
@@ -71,41 +69,6 @@ def test_hidden_padding_leaves_no_trace():
     bias[..., 6:] = torch.finfo(torch.float32).min
     hidden = attend(q, *KeyValue(k, v, bias))
     assert (hidden - attend(q, k[:, :, :6], v[:, :, :6])).abs().max() < 1e-6
-
-
-def test_the_first_half_of_a_head_turns_against_the_second():
-    x = heads(5, 1)
-    out = Rotary.of(5, 8, 1e6, x).turn(x)
-    for place in range(5):
-        for i in range(4):
-            angle = place * 1e6 ** (-2 * i / 8)
-            a, b = x[:, place, 0, i], x[:, place, 0, i + 4]
-            assert torch.allclose(out[:, place, 0, i], a * math.cos(angle) - b * math.sin(angle), atol=1e-5)
-            assert torch.allclose(
-                out[:, place, 0, i + 4], b * math.cos(angle) + a * math.sin(angle), atol=1e-5
-            )
-
-
-def test_the_timestep_shows_cosines_first_and_the_recorded_values():
-    values = sinusoid(torch.tensor([0.5]))[0]
-    expected = {0: -0.8838, 1: 0.9459, 127: 0.9986, 128: -0.4678, 255: 0.0537}
-    assert {i: round(values[i].item(), 4) for i in expected} == expected
-
-
-def test_a_bf16_time_is_rounded_before_the_sinusoid_sees_it():
-    t = torch.tensor([0.953125], dtype=torch.bfloat16)  # times 1000 is 952 in bf16, not 953.125
-    angles = 952.0 * torch.exp(-math.log(10_000) * torch.arange(128) / 128)
-    assert torch.equal(sinusoid(t)[0, :128], angles.cos().to(torch.bfloat16))
-
-
-def test_at_zero_the_second_time_embedding_is_a_constant():
-    torch.manual_seed(0)
-    embed = TimestepEmbedding(16, nn)
-    embedding, rows = embed(torch.zeros(3))
-    assert torch.allclose(
-        embedding[0], embedding[2], atol=1e-6
-    )  # some products treat the last rows otherwise
-    assert rows.shape == (3, 6, 16)
 
 
 def test_other_devices_get_equal_heads_for_not_all_have_a_kernel_for_others(monkeypatch):

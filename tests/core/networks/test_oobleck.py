@@ -1,72 +1,25 @@
 """The VAE equals the reference model's, whatever file its weights come from."""
 
-import math
 from dataclasses import replace
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from acestep_core.checkpoints.oobleck_keys import fold, official_name
-from acestep_core.checkpoints.shapes import vae_config_of
 from acestep_core.errors import InvalidAudioError, InvalidInputError, UnsupportedCheckpointError
-from acestep_core.networks.config import VaeConfig
 from acestep_core.networks.oobleck import Oobleck
-from acestep_core.networks.oobleck_layers import Snake
 from support.reference.oracle import GOLDEN
 from support.reference.vae import FULL, TINY, latents, oobleck_of, reference, sound, vaes
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*weight_norm. is deprecated:FutureWarning")
 
 MODULE = 5e-5
-FOLDING = 1e-6
 FRAME = 1_920
-UNITS = {"encoder": ("0", "1", "2"), "decoder": ("2", "3", "4")}
-ENDS = {"encoder": {"snake1": "3", "conv1": "4"}, "decoder": {"snake1": "0", "conv_t1": "1"}}
-INNER = {"snake1": "0", "conv1": "1", "snake2": "2", "conv2": "3"}
 
 
 def furthest(ours, theirs):
     assert ours.shape == theirs.shape
     return (ours - theirs).abs().max().item()
-
-
-def stable_audio(raw):
-    """Official names -> stable-audio's, and its flat Snake parameters."""
-    renamed = {}
-    for key, tensor in raw.items():
-        side, first, *rest = key.split(".")
-        if first == "block":
-            index, part, *rest = rest
-            if part.startswith("res_unit"):
-                place = f"{UNITS[side][int(part[-1]) - 1]}.layers.{INNER[rest[0]]}"
-                rest = rest[1:]
-            else:
-                place = ENDS[side][part]
-            name = f"layers.{int(index) + 1}.layers.{place}"
-        else:
-            name = f"layers.{ {'conv1': 0, 'snake1': 6, 'conv2': 7}[first] }"
-        flat = tensor.flatten() if rest[-1] in ("alpha", "beta") else tensor
-        renamed[".".join((side, name, *rest))] = flat
-    return renamed
-
-
-def parametrized(raw):
-    """The newer spelling of weight norm."""
-    names = {"weight_g": "parametrizations.weight.original0", "weight_v": "parametrizations.weight.original1"}
-    return {
-        ".".join((*key.split(".")[:-1], names.get(key.split(".")[-1], key.split(".")[-1]))): v
-        for key, v in raw.items()
-    }
-
-
-def plain(raw):
-    """Weight norm already taken off, as some exports have it."""
-    taken = {key: value for key, value in raw.items() if not key.endswith(("weight_g", "weight_v"))}
-    for key in raw:
-        if key.endswith("weight_v"):
-            taken[key[:-2]] = torch._weight_norm(raw[key], raw[key[:-1] + "g"], 0)
-    return taken
 
 
 @pytest.mark.parametrize(("frames", "batch"), [(1, 1), (7, 1), (24, 2)])
@@ -97,63 +50,6 @@ def test_equals_the_golden_data():
     assert furthest(vae.decode(golden["vae/decode/in_z"].mT), golden["vae/decode/out"]) < MODULE
     assert furthest(posterior.mean, golden["vae/encode/out_mean"].mT) < MODULE
     assert furthest(posterior.std, golden["vae/encode/out_std"].mT) < MODULE
-
-
-@pytest.mark.parametrize("layout", [dict, stable_audio])
-@pytest.mark.parametrize("spelling", [dict, parametrized, plain])
-def test_every_layout_and_spelling_gives_the_same_weights(layout, spelling):
-    raw = vaes()[0].state_dict()
-    expected, folded = fold(raw, TINY), fold(layout(spelling(raw)), TINY)
-    assert expected.keys() == folded.keys()
-    for key, tensor in expected.items():
-        torch.testing.assert_close(folded[key], tensor, rtol=0, atol=FOLDING if spelling is plain else 0)
-
-
-@pytest.mark.parametrize("layout", [dict, stable_audio])
-@pytest.mark.parametrize("spelling", [dict, parametrized, plain])
-@pytest.mark.parametrize("config", [TINY, FULL], ids=["tiny", "full"])
-def test_sizes_are_read_off_the_shapes(layout, spelling, config):
-    with torch.device("meta"):
-        raw = layout(spelling(reference(config).state_dict()))
-    assert vae_config_of({key: tensor.shape for key, tensor in raw.items()}) == config
-
-
-def test_folding_keeps_the_files_dtype_or_takes_the_wanted_one_but_snake_is_fp32():
-    raw = {key: value.bfloat16() for key, value in vaes()[0].state_dict().items()}
-    for dtype, expected in ((None, torch.bfloat16), (torch.float16, torch.float16)):
-        for key, tensor in fold(raw, TINY, dtype).items():
-            assert tensor.dtype == (torch.float32 if key.endswith(("frequency", "amplitude")) else expected)
-
-
-def test_folding_leaves_its_input_alone():
-    raw = {key: value.clone() for key, value in vaes()[0].state_dict().items()}
-    fold(raw, TINY)
-    assert all(torch.equal(raw[key], value) for key, value in vaes()[0].state_dict().items())
-
-
-@pytest.mark.parametrize(
-    "key", ["decoder.conv3.weight", "encoder.layers.2.layers.9.weight_g", "encoder.conv1.scale"]
-)
-def test_what_is_not_understood_keeps_its_name_and_is_refused_on_loading(key):
-    raw = vaes()[0].state_dict()
-    with pytest.raises(RuntimeError, match="Unexpected key"):
-        oobleck_of({**raw, key: torch.zeros(1)})
-
-
-@pytest.mark.parametrize("half", ["weight_g", "weight_v"])
-def test_half_a_weight_norm_is_refused_on_loading(half):
-    raw = {key: value for key, value in vaes()[0].state_dict().items() if key != f"encoder.conv1.{half}"}
-    with pytest.raises(RuntimeError, match="Missing key"):
-        oobleck_of(raw)
-
-
-def test_official_names_stay_as_they_are():
-    assert all(official_name(key) == key for key in vaes()[0].state_dict())
-
-
-def test_a_file_without_a_vae_is_refused():
-    with pytest.raises(UnsupportedCheckpointError, match=r"encoder\.conv1"):
-        vae_config_of({"decoder.layers.0.mlp.up_proj.weight": (4, 4)})
 
 
 @pytest.mark.parametrize("strides", [(2, 4, 4, 8, 8), (2, 4, 4, 4, 15)])
@@ -247,29 +143,6 @@ def test_bf16_runs_close_to_fp32_and_answers_in_fp32():
         assert (rough - exact).norm() < 0.05 * exact.norm()
 
 
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-6), (torch.bfloat16, 8e-3)])
-@pytest.mark.parametrize("rows", [1, 60_000])
-def test_snake_in_pieces_is_snake(dtype, tolerance, rows):
-    snake, x = Snake(24), torch.randn(rows, 24).to(dtype)
-    a, b = torch.rand(24) + 0.5, torch.rand(24) + 0.5
-    snake.load_state_dict({"frequency": a, "amplitude": b.rsqrt()})
-    snake.requires_grad_(False)
-    expected = x.float() + torch.sin(a * x.float()).square() / b
-
-    out = snake(x)
-
-    assert out.dtype == dtype
-    assert (out.float() - expected).norm() < tolerance * expected.norm()
-    assert torch.equal(snake.apply_(x), out)
-
-
-@pytest.mark.parametrize("beta", [1.5, -3.0, -30.0])
-def test_snake_divides_by_exp_beta_and_a_little(beta):
-    folded = fold({"decoder.snake1.beta": torch.tensor([[[beta]]])}, TINY)
-    amplitude = folded["decoder.snake1.amplitude"]
-    assert amplitude.double().item() ** -2 == pytest.approx(math.exp(beta) + 1e-9, rel=1e-5)
-
-
 @pytest.mark.parametrize("shape", [(8, 5), (1, 8, 5), (1, 0, 8), (0, 5, 8), (1, 1, 5, 8)])
 def test_latents_of_another_shape_are_refused(shape):
     with pytest.raises(InvalidInputError, match="cannot be decoded"):
@@ -290,9 +163,3 @@ def test_what_is_not_finite_is_refused(value):
         vaes()[1].decode(z)
     with pytest.raises(InvalidAudioError, match="NaN"):
         vaes()[1].encode(audio)
-
-
-def test_the_config_of_the_golden_folder_is_the_tiny_one():
-    raw = load_file(GOLDEN / "tiny_official/vae/diffusion_pytorch_model.safetensors")
-    config: VaeConfig = vae_config_of({key: value.shape for key, value in raw.items()})
-    assert config == TINY

@@ -258,46 +258,6 @@ def test_nothing_that_came_in_is_changed():
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
 
 
-NAN = torch.full((1, 40, 8), float("nan"))
-
-
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        (lambda: job("repaint"), "task repaint has no mask"),
-        (lambda: job("repaint", mask=torch.zeros(1, 40)), "marks nothing to generate"),
-        (lambda: job("extend"), "task extend has no mask"),
-        (lambda: job("extract"), "turbo checkpoint has not learnt the task extract"),
-        (lambda: replace(job(), source=NAN), "source holds NaN"),
-        (lambda: job(start_from=NAN), "start_from holds NaN"),
-        (lambda: job(mask=torch.full((1, 40), float("nan"))), "mask holds NaN"),
-        (lambda: job(mask=span(frames=41)), "mask is for 1 songs of 41 frames"),
-        (lambda: job(start_from=source(41)), "start_from is for 1 songs of 41 frames"),
-        (lambda: job(songs=2, mask=span().expand(3, -1)), "mask is for 3 songs"),
-        (
-            lambda: job(start_from=torch.zeros(1, 40, 9)),
-            r"start_from must be \[songs, frames, 8\] and is \[1, 40, 9\]",
-        ),
-        (lambda: replace(job(songs=3), conditions=[condition()] * 2), "2 conditions for 3 songs"),
-        (lambda: replace(job(), conditions=[]), "0 conditions for 1 songs"),
-        (lambda: replace(job(songs=3), second=[condition()] * 2), "2 second conditions for 3 songs"),
-        (lambda: replace(job(), noise=NoisePlan((1, 2))), "2 seeds for 1 songs"),
-        (lambda: replace(job(), source=torch.zeros(1, 0, 8)), "source must be"),
-        (lambda: replace(job(), source=torch.zeros(1, 40, 6)), "source must be"),
-        (lambda: replace(job(), source=torch.zeros(40, 8)), "source must be"),
-    ],
-)
-def test_a_job_that_cannot_be_played_is_refused_in_two_sentences(wrong, message):
-    with pytest.raises(InvalidInputError, match=message) as caught:
-        sampled(wrong(), QUICK)
-    assert caught.value.remedy.endswith(".")
-
-
-def test_a_weak_cover_without_second_conditions_is_refused():
-    with pytest.raises(InvalidInputError, match="hands over to second conditions"):
-        sampled(job("cover"), replace(QUICK, cover_strength=0.5))
-
-
-def test_times_below_one_without_music_are_refused():
-    with pytest.raises(InvalidInputError, match="begins with music"):
-        sampled(job(), Settings(times=(0.5, 0.2)))
+def test_a_job_that_cannot_be_played_is_refused_before_any_work():
+    with pytest.raises(InvalidInputError, match="task repaint has no mask"):
+        sampled(job("repaint"), QUICK, on_step=pytest.fail)
