@@ -119,12 +119,12 @@ def test_a_tile_that_does_not_fit_after_all_gives_way_to_a_smaller_one(vae, hand
 def test_when_no_tile_fits_comfyui_is_told(vae, handles):
     tried = []
 
-    def never(tile):
+    def never(oobleck, tile):
         tried.append(tile)
         raise torch.OutOfMemoryError
 
     with pytest.raises(torch.OutOfMemoryError, match=r"The VAE .* do not fit .*\n.*--cpu-vae"):
-        vae.in_tiles(handles.vae, (64, 32), never)
+        vae.in_tiles(handles.vae, "64", never)
     assert tried == [64, 32]
 
 
@@ -270,13 +270,13 @@ def test_a_song_of_zeros_among_others_is_silence_and_changes_nothing_of_them(vae
 
 
 def test_memory_may_run_out_without_an_exception_of_its_own(vae, handles):
-    def full(tile):
+    def full(oobleck, tile):
         raise RuntimeError("MPS backend out of memory (MPS allocated: 8 GB)")
 
-    def broken(tile):
+    def broken(oobleck, tile):
         raise RuntimeError("another fault")
 
     with pytest.raises(torch.OutOfMemoryError, match="do not fit"):
-        vae.in_tiles(handles.vae, (64, 32), full)
+        vae.in_tiles(handles.vae, "64", full)
     with pytest.raises(RuntimeError, match="another fault"):
-        vae.in_tiles(handles.vae, (64, 32), broken)
+        vae.in_tiles(handles.vae, "64", broken)
