@@ -157,8 +157,7 @@ def composed(
     for number, seeds in enumerate(batches):
         listener = meter.part(number, len(batches))
         options = options_of(planner, params, seeds, listener, candidates=len(tokens.ids))
-        with planner.managed.told_if_full():
-            songs += compose_codes(network, wanted.prompts, tokens, wanted.count, options)
+        songs += compose_codes(network, wanted.prompts, tokens, wanted.count, options)
     return songs
 
 

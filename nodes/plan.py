@@ -269,8 +269,7 @@ def answered(
 ) -> io.NodeOutput:
     """What the planner answers, on the sockets; its weights are brought in only if there is something to be generated."""
     meter = meter_of(node, UNIT)
-    with planner.managed.told_if_full():
-        answer = ask(options_of(planner, params, (seed,), meter))
+    answer = ask(options_of(planner, params, (seed,), meter))
     return io.NodeOutput(*brief_values(answer, meter.speed))
 
 

@@ -2,7 +2,8 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 
 from comfy_api.latest import io
@@ -32,10 +33,13 @@ def options_of(
     return Options(params, seeds, managed.device, managed.dtype, handle.record, on_token, bringing)
 
 
-def bring_in(handle: PlannerHandle, rows: int, tokens: int, candidates: int | None = None) -> None:
-    """Bring the planner's weights in, with room for so many tokens in each row."""
+@contextmanager
+def bring_in(handle: PlannerHandle, rows: int, tokens: int, candidates: int | None = None) -> Iterator[None]:
+    """The planner's weights brought in, with room for so many tokens in each row."""
     runtime.stop_if_asked()
-    handle.managed.loaded(bytes_for(handle, rows, tokens, candidates))
+    with handle.managed.told_if_full():
+        handle.managed.loaded(bytes_for(handle, rows, tokens, candidates))
+        yield
 
 
 def bytes_for(handle: PlannerHandle, rows: int, tokens: int, candidates: int | None = None) -> int:
