@@ -15,7 +15,7 @@ from ..acestep_core.text.code_text import MAX_SONGS
 from ..acestep_core.timebase import seconds_of_codes
 from .host.node import Node
 from .host.runtime import rest_device
-from .runs.planning import Meter, at_work, bytes_for, meter_of
+from .runs.planning import Meter, bytes_for, meter_of, options_of
 from .wires.limits import within
 from .wires.planner_inputs import DEFAULTS, guidance_inputs, planner_input, sampling_inputs, seed_input
 from .wires.schema import advanced, report_output, schema
@@ -158,8 +158,8 @@ def composed(
     songs: list[Tensor] = []
     for number, seeds in enumerate(batches):
         listener = meter.part(number, len(batches))
-        with at_work(planner, params, seeds, listener, candidates=len(tokens.ids)) as options:
-            songs += compose_codes(network, wanted.prompts, tokens, wanted.count, options)
+        options = options_of(planner, params, seeds, listener, candidates=len(tokens.ids))
+        songs += compose_codes(network, wanted.prompts, tokens, wanted.count, options)
     return songs
 
 

@@ -17,7 +17,7 @@ from ..acestep_core.text.code_text import MAX_SONGS
 from ..acestep_core.text.prompts import LANGUAGES
 from ..acestep_core.timebase import MAX_SECONDS
 from .host.node import Node
-from .runs.planning import at_work, meter_of
+from .runs.planning import meter_of, options_of
 from .wires.limits import within
 from .wires.planner_inputs import DEFAULTS, guidance_inputs, planner_input, sampling_inputs, seed_input
 from .wires.schema import chosen, schema
@@ -270,8 +270,7 @@ def answered(
 ) -> io.NodeOutput:
     """What the planner answers, on the sockets; its weights are brought in only if there is something to be generated."""
     meter = meter_of(node, UNIT)
-    with at_work(planner, params, (seed,), meter) as options:
-        answer = ask(options)
+    answer = ask(options_of(planner, params, (seed,), meter))
     return io.NodeOutput(*brief_values(answer, meter.speed))
 
 

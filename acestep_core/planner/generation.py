@@ -1,6 +1,7 @@
 """The planner's two loops: a text under a grammar, and audio codes for several songs at once."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from itertools import count as counted
 from itertools import islice
@@ -20,11 +21,12 @@ from .token_sampling import Dice, SamplingParams, choose, guided, or_broken, pen
 
 SPARSE = 4  # rows are gathered where fewer than one in so many of a range are allowed
 
-BringIn = Callable[[int, int], object]  # rows, and tokens in each
+BringIn = Callable[[int, int], AbstractContextManager[object]]  # rows, and tokens in each
 
 
-def already_there(rows: int, tokens: int) -> None:
+def already_there(rows: int, tokens: int) -> AbstractContextManager[object]:  # noqa: ARG001  (room that is not needed)
     """Nothing has to be brought in: the network computes where its weights are."""
+    return nullcontext()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class Options:
     dtype: torch.dtype | None = None  # to compute in; None: that of the weights
     record: bool = True  # whether steps may be captured as a CUDA graph
     on_token: Listener = ignore
-    bring_in: BringIn = already_there  # asked right before the work, and not at all where there is none
+    bring_in: BringIn = already_there  # entered around the work, and not at all where there is none
 
 
 class Guide(Protocol):
@@ -76,11 +78,12 @@ class Guide(Protocol):
         ...
 
 
-def decoder_of(network: PlannerNetwork, prompts: Prompts, room: int, options: Options) -> Decoder:
-    """The network, brought in and fed with the prompts, for at most `room` tokens of each item."""
+@contextmanager
+def prefilled(network: PlannerNetwork, prompts: Prompts, room: int, options: Options) -> Iterator[Decoder]:
+    """The network brought in and fed with the prompts, for at most `room` more tokens of each item."""
     fed, items = prompts.fed(options.params), len(options.seeds)
-    options.bring_in(len(fed) * items, max(map(len, fed)) + room)
-    return Decoder(network, fed, items, room, options.device, options.dtype, options.record)
+    with options.bring_in(len(fed) * items, max(map(len, fed)) + room):
+        yield Decoder(network, fed, items, room, options.device, options.dtype, options.record)
 
 
 @torch.no_grad()
@@ -88,14 +91,15 @@ def generate_text(
     network: PlannerNetwork, prompts: Prompts, guide: Guide, limit: int, options: Options
 ) -> list[int]:
     """At most `limit` tokens, forced ones included."""
-    sampler = TextSampler(decoder_of(network, prompts, limit, options), options)
     text: list[int] = []
-    while not guide.done and len(text) < limit:
-        tokens = guide.forced() or (sampler.next_token(text, guide.choice()),)
-        for token in tokens[: limit - len(text)]:
-            guide.take(token)
-            text.append(token)
-            options.on_token(len(text), limit)
+    with prefilled(network, prompts, limit, options) as decoder:
+        sampler = TextSampler(decoder, options)
+        while not guide.done and len(text) < limit:
+            tokens = guide.forced() or (sampler.next_token(text, guide.choice()),)
+            for token in tokens[: limit - len(text)]:
+                guide.take(token)
+                text.append(token)
+                options.on_token(len(text), limit)
     return text
 
 
@@ -180,19 +184,19 @@ def compose_codes(
     items = len(options.seeds)
     if not items:
         raise InvalidInputError("There is no seed.", "Give one seed per song.")
-    decoder = decoder_of(network, prompts, count, options)
     columns, lengths = list[Tensor](), [count] * items
-    for column in islice(sampled_columns(decoder, tokens, options), count):
-        columns.append(column.cpu())  # the one wait for the device
-        refuse_broken(columns[-1].tolist())
-        if tokens.end is not None:
-            ended = columns[-1] == len(tokens.ids)
-            lengths = [
-                min(n, len(columns) - 1) if over else n for n, over in zip(lengths, ended, strict=True)
-            ]
-        options.on_token(len(columns), count)
-        if max(lengths) < len(columns):
-            break
+    with prefilled(network, prompts, count, options) as decoder:
+        for column in islice(sampled_columns(decoder, tokens, options), count):
+            columns.append(column.cpu())  # the one wait for the device
+            refuse_broken(columns[-1].tolist())
+            if tokens.end is not None:
+                ended = columns[-1] == len(tokens.ids)
+                lengths = [
+                    min(n, len(columns) - 1) if over else n for n, over in zip(lengths, ended, strict=True)
+                ]
+            options.on_token(len(columns), count)
+            if max(lengths) < len(columns):
+                break
     table = torch.stack(columns, 1) if columns else torch.zeros(items, 0, dtype=torch.int64)
     return [row[:n] for row, n in zip(table, lengths, strict=True)]
 

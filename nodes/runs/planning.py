@@ -2,8 +2,8 @@
 
 import math
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 
 from comfy_api.latest import io
 
@@ -19,25 +19,20 @@ from ..wires.sockets import PlannerHandle
 PAUSE = 0.1  # seconds between two moves of the bar
 
 
-@contextmanager
-def at_work(
+def options_of(
     handle: PlannerHandle,
     params: SamplingParams,
     seeds: Sequence[int],
     on_token: Listener,
     candidates: int | None = None,
-) -> Iterator[Options]:
-    """Options for a run where ComfyUI wants this planner to compute; it is brought in as soon as the run asks for it.
-
-    candidates: as for `bytes_for`.
-    """
+) -> Options:
+    """Options for a run where ComfyUI wants this planner to compute, brought in once it does. candidates: as for `bytes_for`."""
     managed = handle.managed
-    with ExitStack() as work:
 
-        def bring_in(rows: int, tokens: int) -> None:
-            work.enter_context(managed.at_work(bytes_for(handle, rows, tokens, candidates)))
+    def bring_in(rows: int, tokens: int) -> AbstractContextManager[object]:
+        return managed.at_work(bytes_for(handle, rows, tokens, candidates))
 
-        yield Options(params, seeds, managed.device, managed.dtype, handle.record, on_token, bring_in)
+    return Options(params, seeds, managed.device, managed.dtype, handle.record, on_token, bring_in)
 
 
 def bytes_for(handle: PlannerHandle, rows: int, tokens: int, candidates: int | None = None) -> int:

@@ -1,5 +1,7 @@
 """The loops write what a plain loop over the whole network writes, and stop where they are told to."""
 
+from contextlib import contextmanager, nullcontext
+
 import pytest
 import torch
 
@@ -174,6 +176,33 @@ def test_the_listener_hears_every_token_and_can_stop_at_any():
         handle.remove()
         assert heard == [(done, COUNT) for done in range(1, last + 1)]
         assert len(forwards) == 2 + last - 1  # two prompts, and a step after each code but the last one heard
+
+
+@pytest.mark.parametrize("stops", [False, True])
+def test_the_network_is_brought_in_with_room_for_all_rows_before_it_reads_and_let_go_after_the_last_token(
+    stops,
+):
+    _, ours = pair()
+    told, heard = [], []
+    ours.register_forward_pre_hook(lambda _, given: told.append("read"))
+
+    @contextmanager
+    def bring_in(rows, tokens):
+        told.append((rows, tokens))
+        try:
+            yield
+        finally:
+            told.append("done")
+
+    def listener(done, total):
+        heard.append(done)
+        if stops and done == 2:
+            raise StoppedError
+
+    with pytest.raises(StoppedError) if stops else nullcontext():
+        composed(ours, bring_in=bring_in, on_token=listener)
+    assert told[0] == (2 * len(SEEDS), len(PROMPT) + COUNT)
+    assert told[1:] == ["read"] * (2 + len(heard) - 1) + ["done"]
 
 
 def test_a_run_leaves_nothing_behind():
