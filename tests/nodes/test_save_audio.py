@@ -374,6 +374,7 @@ def test_stop_leaves_whole_files_only_and_the_next_run_goes_on(host, save, outpu
         calls.append(move)
         if len(calls) == 3:
             management.interrupt_current_processing(True)
+            management.throw_exception_if_processing_interrupted()
 
     try:
         with (
