@@ -1,7 +1,12 @@
-# make demo    a song and a running editor; ONCE=1 ends after the song, PORT= chooses the port
-# make test    lint and tests, in an environment of its own (.venv); needs Python 3.11 or later
-# make lint    the linters alone
-# make bench   speed and memory against diffusers; BENCH="vae --quick" chooses
+# make demo      a song and a running editor; ONCE=1 ends after the song, PORT= chooses the port
+# make quick     while you work: style, types, and the tests that need neither a server nor a browser
+# make fix       mends and formats what ruff can
+# make test      everything, in an environment of its own (.venv); needs Python 3.11 or later
+# make lint      style, types, and the registry's checks
+# make generate  writes what is made by programs: snapshot and words of the nodes, workflows, blueprints, pictures
+# make bench     speed and memory against diffusers; BENCH="vae --quick" chooses
+# make host      the environment and a ComfyUI in .host; `make browser` also fetches a browser and the newest frontend
+# make clean     takes .venv and .host away
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
 VENV := .venv
@@ -17,26 +22,48 @@ TEXT_TESTS := tests/core/networks/test_text_encoder.py tests/core/text/test_toke
 # A ComfyUI that COMFYUI_DIR names is read and nothing else.
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: demo test lint bench host browser clean
+.PHONY: demo quick fix test lint style types fast generate bench host browser clean
 .DELETE_ON_ERROR:
 
 demo: host
 	@ONCE="$(ONCE)" PORT="$(PORT)" $(BIN)/python -m tools.demo.show
 
+quick: host
+	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target style types fast
+
+fix: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# A worker keeps the tests of a file, which share what they build.
 # Browsers stall where others take the processor: a test of the editor that fails is run once more, with one of them.
 test: lint host $(TRANSFORMERS4)/.ready $(OFFICIAL)/.ready
-	$(BIN)/pytest -n logical --cov --cov-report=term --ignore=tests/browser
+	$(BIN)/pytest -n logical --dist loadfile --cov --cov-report=term --ignore=tests/browser
 	@$(BIN)/python tests/support/comfyui/fetch.py --env --browser
 	$(BIN)/pytest -n 2 --dist loadfile tests/browser || $(BIN)/pytest --last-failed tests/browser
 	PYTHONPATH=$(TRANSFORMERS4) $(BIN)/python -c "import transformers as t; assert t.__version__.startswith('4.57.'), t"
 	PYTHONPATH=$(TRANSFORMERS4) $(BIN)/pytest -q $(TEXT_TESTS)
 
-lint: $(READY) $(REGISTRY)/.ready
+lint: style types $(REGISTRY)/.ready
+	$(REGISTRY)/bin/python -m tools.registry
+
+style: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-logo
+
+types: $(READY)
 	$(BIN)/pyright --pythonpath $(BIN)/python
-	$(REGISTRY)/bin/python -m tools.registry
+
+fast: $(READY) $(OFFICIAL)/.ready
+	$(BIN)/pytest -q -n logical --dist loadfile -m "not slow" --ignore=tests/nodes --ignore=tests/browser
+
+generate: browser
+	$(BIN)/python -m tools.words.snapshot --update
+	$(BIN)/python -m tools.words.tables --update
+	$(BIN)/python -m tools.workflows.build
+	$(BIN)/python -m tools.workflows.blueprints
+	$(BIN)/python -m tools.workflows.pictures
 
 bench: $(READY)
 	$(BIN)/python benchmarks/run.py $(BENCH)

@@ -69,7 +69,7 @@ def project() -> dict:
 
 def in_fresh_python(source: str, folder: Path) -> subprocess.CompletedProcess:
     command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{source}"]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, timeout=300)
 
 
 def test_both_lists_of_dependencies_are_the_same_and_name_no_versions():

@@ -18,11 +18,11 @@ import soundfile
 from support.comfyui import models as comfy_models
 from support.comfyui.editor import apart
 from support.comfyui.server import free_port
+from tools import ROOT
 from tools.demo import base as demo_base
 from tools.demo import show as demo
 from tools.workflows import recording
 
-DEMO = Path(demo.__file__)
 TOO_LONG = 240  # seconds; then a demo that hangs is killed, and its test fails
 TURBO = "models/diffusion_models/acestep_v1.5_turbo.safetensors"
 
@@ -135,7 +135,8 @@ def process(base: Path, port: int, **settings: str) -> Iterator[subprocess.Popen
     """tools/demo/show.py as `make demo` runs it; never left behind."""
     environment = {**os.environ, "ACEGRAPH_DEMO": str(base), "PORT": str(port), "ONCE": "", **settings}
     with subprocess.Popen(
-        [sys.executable, str(DEMO)],
+        [sys.executable, "-m", demo.__name__],
+        cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

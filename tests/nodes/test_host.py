@@ -31,8 +31,14 @@ LIGHT = {
 def report(comfyui, tmp_path_factory):
     """What tests/support/comfyui/import_report.py saw, in a process of its own and without any model."""
     base = comfy_models.make_base(tmp_path_factory.mktemp("report"), ROOT)
-    command = [sys.executable, str(ROOT / "tests" / "import_report.py"), str(comfyui), str(base)]
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONWARNINGS": "ignore"}
+    command = [sys.executable, "-m", "support.comfyui.import_report", str(comfyui), str(base)]
+    places = [str(ROOT), str(ROOT / "tests"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(places),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONWARNINGS": "ignore",
+    }
     done = subprocess.run(command, env=environment, cwd=base, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-4000:]
     return json.loads(done.stdout.splitlines()[-1])

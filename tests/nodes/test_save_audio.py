@@ -10,6 +10,7 @@ import pytest
 import soundfile
 import torch
 
+from support.comfyui import host as comfy_host
 from support.comfyui.graphs import Node
 
 LOSSLESS = {
@@ -369,19 +370,19 @@ def test_stop_leaves_whole_files_only_and_the_next_run_goes_on(host, save, outpu
     management = host.module("comfy.model_management")
     calls = []
 
-    def stop_at_the_third(*_, **__):
-        calls.append(1)
+    def stop_at_the_third(move):
+        calls.append(move)
         if len(calls) == 3:
             management.interrupt_current_processing(True)
-        management.throw_exception_if_processing_interrupted()
+            management.throw_exception_if_processing_interrupted()
 
-    utils = host.module("comfy.utils")
-    utils.set_progress_bar_global_hook(stop_at_the_third)
     try:
-        with pytest.raises(management.InterruptProcessingException):
+        with (
+            comfy_host.progress_bars(host, stop_at_the_third),
+            pytest.raises(management.InterruptProcessingException),
+        ):
             save(audio(4))
     finally:
-        utils.set_progress_bar_global_hook(None)
         management.interrupt_current_processing(False)
     assert sorted(path.name for path in output.iterdir()) == ["song_00001_.flac", "song_00002_.flac"]
     assert save(audio()).files[0].name == "song_00003_.flac"

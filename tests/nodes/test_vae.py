@@ -4,6 +4,7 @@ import pytest
 import soundfile
 import torch
 
+from support.comfyui import host as comfy_host
 from support.comfyui.handles import core, tiny_handles
 
 RATE = 48_000
@@ -128,22 +129,19 @@ def test_when_no_tile_fits_comfyui_is_told(vae, handles):
     assert tried == [64, 32]
 
 
-def test_every_tile_moves_the_bar_and_stop_takes_effect_at_the_next(vae, handles):
+def test_every_tile_moves_the_bar_and_stop_takes_effect_at_the_next(host, vae, handles):
     import comfy.model_management as mm
-    import comfy.utils
 
-    seen, before = [], comfy.utils.PROGRESS_BAR_HOOK
+    seen = []
 
-    def stopping(value, total, preview, **words):
-        seen.append((value, total))
+    def stopping(move):
+        seen.append((move.value, move.total))
         mm.interrupt_current_processing(len(seen) == 2)
 
-    comfy.utils.set_progress_bar_global_hook(stopping)
     try:
-        with pytest.raises(mm.InterruptProcessingException):
+        with comfy_host.progress_bars(host, stopping), pytest.raises(mm.InterruptProcessingException):
             vae.OobleckDecode.execute(handles.vae, latent(128), "32")
     finally:
-        comfy.utils.set_progress_bar_global_hook(before)
         mm.interrupt_current_processing(False)
     assert seen == [(1, 4), (2, 4)]
     again = vae.OobleckDecode.execute(handles.vae, latent(128), "32")[0]["waveform"]

@@ -2,12 +2,15 @@
 
 import asyncio
 import importlib
+import inspect
 import itertools
 import logging
 import sys
 import uuid
 import warnings
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -151,11 +154,13 @@ class Runner:
         self._host = host
         self._execution = host.module("execution")
         self.executor = self._execution.PromptExecutor(
-            host.server, cache_type=self._execution.CacheType.CLASSIC, cache_args={"lru": 0, "ram": 0}
+            host.server,
+            cache_type=self._execution.CacheType.CLASSIC,
+            cache_args=defaultdict(int),  # whatever limits this host asks for, none of them
         )
 
     def __call__(self, graph: Graph | Prompt, stop_at: tuple[Node, float] | None = None) -> Run:
-        """stop_at: press Stop when that node's progress bar reaches that value; 0 is when the node starts."""
+        """stop_at: press Stop when that node moves its progress bar to that value; 0 is when the node starts."""
         prompt = graph.prompt if isinstance(graph, Graph) else graph
         key = uuid.uuid4().hex
         valid, error, outputs, node_errors = asyncio.run(self._execution.validate_prompt(key, prompt, None))
@@ -169,21 +174,12 @@ class Runner:
     ) -> list[Progress]:
         moves: list[Progress] = []
         stop_node, stop_value = (stop_at[0].id, stop_at[1]) if stop_at else (None, 0)
-        context = self._host.module("comfy_execution.utils").get_executing_context
-        state = self._host.module("comfy_execution.progress").get_progress_state
-        utils = self._host.module("comfy.utils")
-        throw = self._host.module("comfy.model_management").throw_exception_if_processing_interrupted
         events = self._host.events
 
-        def moved(
-            value: float, total: float, preview: Any, prompt_id: Any = None, node_id: Any = None
-        ) -> None:
-            node = node_id or context().node_id
-            moves.append(Progress(node, value, total, preview))
-            state().update_progress(node, value, total, preview)
-            if node == stop_node and stop_value and value >= stop_value:
+        def moved(move: Progress) -> None:
+            moves.append(move)
+            if move.node == stop_node and stop_value and move.value >= stop_value:
                 self._host.interrupt()
-            throw()
 
         def sent(event: str, data: Any, sid: Any = None) -> None:
             events.append((event, data))
@@ -192,16 +188,13 @@ class Runner:
 
         events.clear()
         self._host.server.send_sync = sent
-        utils.set_progress_bar_global_hook(moved)
-        try:
+        with progress_bars(self._host, moved):
             self.executor.execute(prompt, key, {"client_id": "tests"}, outputs)
-        finally:
-            utils.set_progress_bar_global_hook(None)
         return moves
 
     def _result(self, prompt: Prompt, node_errors: Mapping[str, Any], progress: Sequence[Progress]) -> Run:
         messages = dict(self.executor.status_messages)
-        kept = {node: self.executor.caches.outputs.get(node) for node in prompt}
+        kept = asyncio.run(self._kept(prompt))
         return Run(
             refused="",
             node_errors=node_errors,
@@ -217,3 +210,43 @@ class Runner:
             progress=tuple(progress),
             base=self._host.base,
         )
+
+    async def _kept(self, prompt: Prompt) -> dict[str, Any]:
+        """What the cache holds of each node; newer hosts are asked for it with await."""
+        found = {node: self.executor.caches.outputs.get(node) for node in prompt}
+        return {node: await entry if inspect.isawaitable(entry) else entry for node, entry in found.items()}
+
+
+@contextmanager
+def progress_bars(host: Host, moved: Callable[[Progress], None]) -> Iterator[None]:
+    """Tells every move of a bar as the node makes it, for newer hosts pass on no more moves than they can draw.
+
+    What a host does pass on is shown, and is a place to stop, as in ComfyUI's main.py.
+    """
+    utils = host.module("comfy.utils")
+    context = host.module("comfy_execution.utils").get_executing_context
+    state = host.module("comfy_execution.progress").get_progress_state
+    throw = host.module("comfy.model_management").throw_exception_if_processing_interrupted
+    plain = utils.ProgressBar.update_absolute
+
+    def update(bar: Any, value: float, total: float | None = None, preview: Any = None) -> None:
+        end = bar.total if total is None else total
+        moved(Progress(running(bar.node_id), min(value, end), end, preview))
+        plain(bar, value, total, preview)
+
+    def show(value: float, total: float, preview: Any, prompt_id: Any = None, node_id: Any = None) -> None:
+        if node := running(node_id):
+            state().update_progress(node, value, total, preview)
+        throw()
+
+    def running(named: str | None) -> str:
+        now = context()
+        return named or (now.node_id if now else "")  # empty where a test calls a node by itself
+
+    utils.set_progress_bar_global_hook(show)
+    utils.ProgressBar.update_absolute = update
+    try:
+        yield
+    finally:
+        utils.ProgressBar.update_absolute = plain
+        utils.set_progress_bar_global_hook(None)
