@@ -1,4 +1,4 @@
-"""Deliberate breakages of acestep_core, each of which some test has to notice. `mutate.py` makes them."""
+"""Deliberate breakages of acestep_core, each of which some test has to notice. `run.py` makes them."""
 
 from typing import NamedTuple
 
