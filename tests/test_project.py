@@ -172,6 +172,12 @@ def test_every_package_can_be_kept_in_mind():
 
 
 # ------------------------------------------------------------------------------------------------------- rooms
+def test_every_module_of_the_core_has_a_test_file_of_its_name():
+    for path in CORE:
+        folder = ROOT / "tests" / "core" / path.relative_to(ROOT / "acestep_core").parent
+        assert path.stem == "__init__" or (folder / f"test_{path.name}").is_file(), named(path)
+
+
 def test_packages_are_one_level_deep():
     assert not [named(path) for path in [*CORE, *NODES] if named(path).count("/") > 2]
 
