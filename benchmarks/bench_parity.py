@@ -2,13 +2,15 @@
 
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from acestep_core.text.prompts import Brief
 from acestep_core.timebase import FrameSpan
 from benchmarks.harness import Row
 from support.reference.oracle import (
@@ -26,6 +28,7 @@ from support.reference.oracle import (
 )
 from support.reference.pipeline import (
     BRIEF,
+    Ours,
     encoded,
     our_chain,
     our_latents,
@@ -39,6 +42,8 @@ from support.tiny.checkpoint import build
 
 MODULE, RUN = 5e-5, 5e-4
 Found = Iterator[tuple[str, float, float]]  # what was compared, the difference, the tolerance
+# brief, source and mask, and the pipeline's words for these
+Case = tuple[Brief, Tensor, Tensor | None, dict[str, Any]]
 
 
 @torch.no_grad()
@@ -131,6 +136,38 @@ def recorded() -> Found:
     yield "semantic codes that differ, recorded", wrong, 0.0
 
 
+def cases_of(ours: Ours, audio: Tensor) -> Mapping[str, Case]:
+    """What is asked of both in each task, four seconds long."""
+    brief = replace(BRIEF, duration=4.0)
+    heard, quiet = encoded(ours, audio), ours.sampler.silence.frames(100)
+    span = {"repainting_start": 1.0, "repainting_end": 2.5}
+    mask = FrameSpan.from_seconds(1.0, 2.5, 100).mask(100)[None]
+    hints = ours.codec.hints(ours.codec.encode(heard, quiet), torch.float32)
+    return {
+        "text2music": (brief, quiet, None, {}),
+        "cover": (brief, hints, None, {"src_audio": audio}),
+        "repaint": (brief, heard, mask, {"src_audio": audio, **span}),
+        "extract": (
+            replace(brief, tracks=("vocals",)),
+            heard,
+            None,
+            {"src_audio": audio, "track_name": "vocals"},
+        ),
+        "lego": (
+            replace(brief, tracks=("drums",)),
+            heard,
+            None,
+            {"src_audio": audio, "track_name": "drums"},
+        ),
+        "complete": (
+            replace(brief, tracks=("drums", "bass")),
+            heard,
+            None,
+            {"src_audio": audio, "complete_track_classes": ["drums", "bass"]},
+        ),
+    }
+
+
 def whole_runs() -> Found:
     """From words and sound to latents beside the diffusers pipeline, turbo and base with APG."""
     from diffusers.models.autoencoders.autoencoder_oobleck import (
@@ -146,35 +183,8 @@ def whole_runs() -> Found:
                 their_pipeline(Path(folder, "diffusers"), turbo),
                 our_chain(Path(folder, "diffusers"), variant),
             )
-        brief, audio = replace(BRIEF, duration=4.0), sound(4.0, 7)
-        heard, quiet = encoded(ours, audio), ours.sampler.silence.frames(100)
-        span = {"repainting_start": 1.0, "repainting_end": 2.5}
-        mask = FrameSpan.from_seconds(1.0, 2.5, 100).mask(100)[None]
-        hints = ours.codec.hints(ours.codec.encode(heard, quiet), torch.float32)
-        cases = {
-            "text2music": (brief, quiet, None, {}),
-            "cover": (brief, hints, None, {"src_audio": audio}),
-            "repaint": (brief, heard, mask, {"src_audio": audio, **span}),
-            "extract": (
-                replace(brief, tracks=("vocals",)),
-                heard,
-                None,
-                {"src_audio": audio, "track_name": "vocals"},
-            ),
-            "lego": (
-                replace(brief, tracks=("drums",)),
-                heard,
-                None,
-                {"src_audio": audio, "track_name": "drums"},
-            ),
-            "complete": (
-                replace(brief, tracks=("drums", "bass")),
-                heard,
-                None,
-                {"src_audio": audio, "complete_track_classes": ["drums", "bass"]},
-            ),
-        }
-        for task, (words, source, where, more) in cases.items():
+        audio = sound(4.0, 7)
+        for task, (words, source, where, more) in cases_of(ours, audio).items():
             expected = their_latents(theirs, turbo, words, task_type=task, audio_duration=4.0, **more)
             out = our_latents(ours, turbo, words, task, source, where)
             yield f"whole run, {task}, {variant}, diffusers pipeline", furthest(out, expected), RUN

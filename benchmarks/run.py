@@ -1,4 +1,4 @@
-"""Runs the benchmarks, checks their gates, and writes results and the README's table.
+"""Runs the benchmarks, checks their gates, and writes the results and the tables of benchmarks/README.md.
 
     python benchmarks/run.py [NAME ...] [--quick]
 

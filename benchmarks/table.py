@@ -1,4 +1,4 @@
-"""The results: one JSON file per benchmark, and the table in the README that is made of them."""
+"""The results: one JSON file per benchmark, and the tables in benchmarks/README.md that are made of them."""
 
 import json
 from collections.abc import Sequence
@@ -6,10 +6,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness import ROOT, Row
+from benchmarks.harness import Row
 
 RESULTS = Path(__file__).parent / "results"
-README = ROOT / "README.md"
+README = Path(__file__).parent / "README.md"
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 
 
@@ -69,12 +69,12 @@ def machine_line(machine: dict[str, Any]) -> str:
 
 
 def write_readme(names: Sequence[str]) -> None:
-    """Put the stored results of these benchmarks between the README's two markers, one table per machine."""
+    """Put the stored results of these benchmarks between the two markers of benchmarks/README.md, one table per machine."""
     text = README.read_text(encoding="utf-8") if README.is_file() else ""
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end) or BEGIN in after:
-        print(f"README.md does not hold {BEGIN} and {END} once each: its table stays as it is.")
+        print(f"benchmarks/README.md does not hold {BEGIN} and {END} once each: its table stays as it is.")
         return
     by_machine: dict[str, list[Row]] = {}
     for name in names:

@@ -23,10 +23,10 @@ from acestep_core.networks.tiling import TILE_LADDER, activation_bytes  # noqa: 
 from acestep_core.text.conditions import LYRIC_TOKENS  # noqa: E402
 from acestep_core.timebase import codes_of, frames_of  # noqa: E402
 from benchmarks.bench_planner import LARGER, SIZES  # noqa: E402
-from benchmarks.table import README  # noqa: E402
 from support.reference.vae import FULL  # noqa: E402
 from support.tiny.shapes import FULL_QWEN, FULL_SIZE, FULL_SIZE_XL, model_shapes, qwen_shapes  # noqa: E402  after the path
 
+README = ROOT / "README.md"
 BEGIN, END = "<!-- vram:begin -->", "<!-- vram:end -->"
 BF16 = 2  # bytes of a number
 TOKENS = 2048  # of a long condition

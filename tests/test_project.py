@@ -5,8 +5,10 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -17,7 +19,10 @@ else:
 
 ROOT = Path(__file__).resolve().parents[1]
 CORE = sorted((ROOT / "acestep_core").rglob("*.py"))
-SHIPPED = [ROOT / "__init__.py", *CORE, *sorted((ROOT / "nodes").rglob("*.py"))]
+NODES = sorted((ROOT / "nodes").rglob("*.py"))
+SHIPPED = [ROOT / "__init__.py", *CORE, *NODES]
+PROGRAMS = [path for folder in ("tools", "benchmarks") for path in sorted((ROOT / folder).rglob("*.py"))]
+LISTS = {"tools/mutations/core.py", "tools/mutations/planner.py"}  # rows, as long as there are any
 DEPENDENCIES = {"einops", "numpy", "safetensors", "soundfile", "transformers", "PyYAML"}
 CORE_PACKAGES = {
     "torch",
@@ -44,6 +49,8 @@ FORBIDDEN_TEXT = {  # registry and host scanners search for most of these
 CLOCK_NUMBERS = {48_000, 1_920}
 LONGEST_FILE = 300
 LONGEST_FUNCTION = 40  # but for a node's schema, which is a list and not a procedure
+LARGEST_PACKAGE = 15
+FLOORS = ("host", "wires", "runs", "")  # of nodes/, from the ground up; "" are the node files themselves
 
 
 def source(path: Path) -> str:
@@ -54,6 +61,11 @@ def tree(path: Path) -> ast.Module:
     return ast.parse(source(path))
 
 
+def named(path: Path) -> str:
+    """A file as this repository calls it."""
+    return path.relative_to(ROOT).as_posix()
+
+
 def imported(path: Path) -> Iterator[str]:
     """Top-level names of all packages that a file imports absolutely, inside functions too."""
     for node in ast.walk(tree(path)):
@@ -61,6 +73,29 @@ def imported(path: Path) -> Iterator[str]:
             yield from (alias.name.partition(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and not node.level:
             yield node.module.partition(".")[0]
+
+
+class RelativeImport(NamedTuple):
+    """One imported name, and whether it lies inside the top folder of the file that imports it."""
+
+    target: tuple[str, ...]  # from the repository's root
+    is_inside: bool
+
+
+def relative_imports(path: Path, root: Path = ROOT) -> Iterator[RelativeImport]:
+    """Everything that a file imports with leading dots, inside functions too."""
+    folder = path.relative_to(root).parts[:-1]
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            kept = folder[: max(0, len(folder) - node.level + 1)]
+            module = tuple(node.module.split(".")) if node.module else ()
+            inside = node.level <= len(folder)
+            yield from (RelativeImport((*kept, *module, alias.name), inside) for alias in node.names)
+
+
+def room_of(parts: Sequence[str]) -> str:
+    """The room in nodes/ of a path or of a dotted name below it; "" is the floor of the node files."""
+    return parts[0] if parts[0] in FLOORS else ""
 
 
 def project() -> dict:
@@ -120,13 +155,79 @@ def test_only_timebase_knows_the_clocks():
         assert path.name == "timebase.py" or not CLOCK_NUMBERS & numbers, path.name
 
 
+# ------------------------------------------------------------------------------------------------------- sizes
 def test_every_file_can_be_read_in_one_sitting():
-    for path in SHIPPED:
-        assert len(source(path).splitlines()) <= LONGEST_FILE, path.name
+    for path in [*SHIPPED, *PROGRAMS]:
+        assert named(path) in LISTS or len(source(path).splitlines()) <= LONGEST_FILE, named(path)
         for node in ast.walk(tree(path)):
-            if isinstance(node, ast.FunctionDef) and node.name != "define_schema":
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name != "define_schema":
                 # a node's execute has one argument per widget, so bodies are counted, not signatures
-                assert node.end_lineno - node.body[0].lineno < LONGEST_FUNCTION, f"{path.name}: {node.name}"
+                length = node.end_lineno - node.body[0].lineno + 1
+                assert length <= LONGEST_FUNCTION, f"{named(path)}: {node.name}"
+
+
+def test_every_package_can_be_kept_in_mind():
+    sizes = Counter(path.parent for path in [*SHIPPED, *PROGRAMS] if path.stem != "__init__")
+    assert not {folder.name: size for folder, size in sizes.items() if size > LARGEST_PACKAGE}
+
+
+# ------------------------------------------------------------------------------------------------------- rooms
+def test_every_module_of_the_core_has_a_test_file_of_its_name():
+    for path in CORE:
+        folder = ROOT / "tests" / "core" / path.relative_to(ROOT / "acestep_core").parent
+        assert path.stem == "__init__" or (folder / f"test_{path.name}").is_file(), named(path)
+
+
+def test_packages_are_one_level_deep():
+    assert not [named(path) for path in [*CORE, *NODES] if named(path).count("/") > 2]
+
+
+def test_packages_say_in_one_sentence_what_they_hold_and_pass_nothing_on():
+    for path in CORE:
+        if path.stem == "__init__":
+            (statement,) = tree(path).body
+            assert ast.get_docstring(tree(path)) == statement.value.value, named(path)
+
+
+def test_no_relative_import_climbs_out_of_the_core():
+    """import-linter does not see `from ..nodes`; from nodes/ the way to the core beside it is open."""
+    for path in [*CORE, *NODES]:
+        climbs = [found.target for found in relative_imports(path) if not found.is_inside]
+        assert not [to for to in climbs if path in CORE or to[0] != "acestep_core"], named(path)
+
+
+def test_nodes_import_only_what_lies_below_them():
+    for path in NODES:
+        floor = FLOORS.index(room_of(path.relative_to(ROOT).parts[1:]))
+        for found in relative_imports(path):
+            if found.target[0] == "nodes":
+                below = FLOORS.index(room_of(found.target[1:]))
+                assert below <= floor, f"{named(path)} imports {'.'.join(found.target)}"
+
+
+def test_no_node_file_imports_another():
+    """What two nodes share lies in runs, wires or host; the list of all nodes is the package itself."""
+    for path in NODES:
+        parts = path.relative_to(ROOT).parts
+        if room_of(parts[1:]) == "" and path.stem != "__init__":
+            beside = [found.target for found in relative_imports(path) if found.target[0] == "nodes"]
+            assert not [target for target in beside if room_of(target[1:]) == ""], named(path)
+
+
+def test_the_laws_of_rooms_see_what_breaks_them(tmp_path):
+    planted = tmp_path / "acestep_core" / "text" / "planted.py"
+    planted.parent.mkdir(parents=True)
+    planted.write_text(
+        "from ...nodes import load\nfrom ..errors import AceStepError\nfrom . import prompts\n"
+    )
+    found = list(relative_imports(planted, tmp_path))
+    assert [one.is_inside for one in found] == [False, True, True]
+    assert [one.target for one in found] == [
+        ("nodes", "load"),
+        ("acestep_core", "errors", "AceStepError"),
+        ("acestep_core", "text", "prompts"),
+    ]
+    assert [room_of(("load", "Load")), room_of(("runs", "precision", "storage"))] == ["", "runs"]
 
 
 def test_every_json_file_parses():

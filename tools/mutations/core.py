@@ -1,4 +1,4 @@
-"""Deliberate breakages of acestep_core, each of which some test has to notice. `mutate.py` makes them."""
+"""Deliberate breakages of acestep_core, each of which some test has to notice. `run.py` makes them."""
 
 from typing import NamedTuple
 
@@ -383,7 +383,7 @@ MUTATIONS = [
              "1.0 / self.theta**exponent", "1.0 / 10_000.0**exponent"),
     Mutation("cosine and sine of the text encoder are swapped", "networks/text_encoder.py", "text_encoder",
              "angle.cos().to(x.dtype), angle.sin().to(x.dtype)", "angle.sin().to(x.dtype), angle.cos().to(x.dtype)"),
-    Mutation("the text encoder's norms have another epsilon", "networks/qwen3.py", "text_encoder",
+    Mutation("the text encoder's norms have another epsilon", "networks/qwen3.py", "qwen3 text_encoder",
              "QWEN_EPS = 1e-6", "QWEN_EPS = 1e-5"),
     Mutation("a planner's thoughts count as codes", "text/code_text.py", "code_text",
              "spoken = without_thoughts(text)", "spoken = text"),
@@ -488,11 +488,11 @@ MUTATIONS = [
     Mutation("a config that is not turbo believes a name that says turbo", "checkpoints/variants.py", "variants",
              "named - {Variant.TURBO} or", "named or"),
     Mutation("a caller's variant is overruled", "checkpoints/variants.py", "variants", "if asked != AUTO:", "if asked not in (AUTO, *choices):"),
-    Mutation("the first layer sees everything", "networks/config.py", "config",
+    Mutation("the first layer sees everything", "networks/config.py", "config shapes",
              "FULL if index % 2 else SLIDING", "SLIDING if index % 2 else FULL"),
-    Mutation("a file without config has another rotary base", "networks/config.py", "config",
+    Mutation("a file without config has another rotary base", "networks/config.py", "config shapes",
              "DEFAULT_ROPE_THETA = 1e6", "DEFAULT_ROPE_THETA = 1e4"),
-    Mutation("a file without config has another window", "networks/config.py", "config",
+    Mutation("a file without config has another window", "networks/config.py", "config shapes",
              '"sliding_window": 128', '"sliding_window": 64'),
     Mutation("the encoders take the transformer's width", "networks/config.py", "config",
              'raw.get(f"encoder_{name}") or raw.get(name)', "raw.get(name)"),

@@ -1,4 +1,4 @@
-"""Deliberate breakages of the planner's half of acestep_core, in the manner of `mutations.py`."""
+"""Deliberate breakages of the planner's half of acestep_core, in the manner of `core.py`."""
 
 from tools.mutations.core import Mutation
 

@@ -1,10 +1,13 @@
-"""Breaks acestep_core on purpose, one place at a time, and writes into MUTATIONS.md which test notices.
+"""Breaks acestep_core on purpose, one place at a time, in a copy of the sources, and prints which test notices.
 
-python -m tools.mutations.run            all mutations, about forty minutes
-python -m tools.mutations.run velocity   only those whose row holds "velocity"; the other rows stay as they are
-python -m tools.mutations.run survives   only those that no test noticed
+    python -m tools.mutations.run                       all mutations, about forty minutes
+    python -m tools.mutations.run velocity              only those whose row holds "velocity"
+    python -m tools.mutations.run --table FILE [WORD]   writes the table of what was run into a file as well
+
+Ends with 1 if a mutation survives, and names those that do.
 """
 
+import argparse
 import os
 import re
 import shutil
@@ -20,19 +23,18 @@ from tools.mutations.planner import PLANNER_MUTATIONS
 
 ROOT = Path(__file__).resolve().parents[2]
 ALL = (*MUTATIONS, *PLANNER_MUTATIONS)
-TABLE = ROOT / "tests" / "MUTATIONS.md"
 COPIED = ("acestep_core", "tests", "conftest.py", "pyproject.toml")
-SURVIVES, NOT_RUN = "**survives**", "not run yet"
-CAUGHT_BY = re.compile(r"^(?:FAILED|ERROR) tests/core/(\w+\.py::\w+)", re.MULTILINE)
-ROW = re.compile(r"^\| `(\w+\.py)` \| (.+) \| (.+) \|$", re.MULTILINE)
-HEAD = """# Tests that bite
+SURVIVES = "**survives**"
+CAUGHT_BY = re.compile(r"^(?:FAILED|ERROR) tests/core/([\w/]+\.py::\w+)", re.MULTILINE)
+HEAD = "| file | mutation | caught by |\n| --- | --- | --- |\n"
 
-Each row is a deliberate breakage of `acestep_core`, made in a copy of the sources, and the test that failed first.
-Written by `python -m tools.mutations.run`; the exact texts are in `mutations.py` and `planner_mutations.py`.
 
-| file | mutation | caught by |
-|---|---|---|
-"""
+def files_of_tests() -> dict[str, list[Path]]:
+    """The core's test files by the names that rows call them: without folder, test_ and .py."""
+    found: dict[str, list[Path]] = {}
+    for path in sorted((ROOT / "tests" / "core").rglob("test_*.py")):
+        found.setdefault(path.stem.removeprefix("test_"), []).append(path.relative_to(ROOT))
+    return found
 
 
 def copy_sources(target: Path) -> None:
@@ -47,7 +49,8 @@ def copy_sources(target: Path) -> None:
 
 def run_tests(root: Path, names: Iterable[str]) -> subprocess.CompletedProcess[str]:
     """Run test files of the core until the first failure; no bytecode is kept, as edits may be a moment apart."""
-    files = [f"tests/core/test_{name}.py" for name in names]
+    known = files_of_tests()
+    files = [str(path) for name in names for path in known[name]]
     command = [sys.executable, "-m", "pytest", "-x", "-q", "--tb=no", "-p", "no:cacheprovider", *files]
     surroundings = {
         **os.environ,
@@ -76,35 +79,40 @@ def catcher_of(mutation: Mutation, root: Path) -> str:
     return f"`{found[1]}`"
 
 
-def recorded() -> dict[tuple[str, str], str]:
-    """What the table says by now: (file, words) -> catcher."""
-    text = TABLE.read_text(encoding="utf-8") if TABLE.is_file() else ""
-    return {(file, words): catcher for file, words, catcher in ROW.findall(text)}
+def table_of(catchers: Mapping[Mutation, str]) -> str:
+    """What was run, in Markdown."""
+    return HEAD + "".join(f"| `{m.file}` | {m.words} | {found} |\n" for m, found in catchers.items())
 
 
-def record(catchers: Mapping[tuple[str, str], str]) -> None:
-    """Write the table anew."""
-    rows = (f"| `{m.file}` | {m.words} | {catchers.get((m.file, m.words), NOT_RUN)} |\n" for m in ALL)
-    TABLE.write_text(HEAD + "".join(rows), encoding="utf-8")
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("words", nargs="*", metavar="WORD", help="what a row has to hold to be run")
+    parser.add_argument("--table", type=Path, metavar="FILE", help="where to write the table")
+    return parser.parse_args()
 
 
 def main() -> None:
     """Check the tests against the intact sources, then the chosen mutations against their tests."""
-    wanted = " ".join(sys.argv[1:]).lower()
-    catchers = recorded()
-    rows = {m: f"{m.file} {m.words} {catchers.get((m.file, m.words), NOT_RUN)}".lower() for m in ALL}
-    chosen = [m for m, row in rows.items() if wanted in row]
+    given = arguments()
+    wanted = " ".join(given.words).lower()
+    chosen = [m for m in ALL if wanted in f"{m.file} {m.words}".lower()]
+    catchers: dict[Mutation, str] = {}
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch)
         copy_sources(root)
         intact = run_tests(root, sorted({name for mutation in chosen for name in mutation.tests.split()}))
         assert intact.returncode == 0, f"the tests fail without any mutation\n{intact.stdout}{intact.stderr}"
         for number, mutation in enumerate(chosen, start=1):
-            found = catchers[mutation.file, mutation.words] = catcher_of(mutation, root)
-            record(catchers)
+            found = catchers[mutation] = catcher_of(mutation, root)
             print(f"{number}/{len(chosen)} {mutation.file}: {mutation.words}: {found}", flush=True)
 
-    if survivors := [m.words for m in chosen if catchers[m.file, m.words] == SURVIVES]:
+    print(f"\n{table_of(catchers)}")
+    if given.table:
+        given.table.write_text(table_of(catchers), encoding="utf-8")
+    if survivors := [m.words for m, found in catchers.items() if found == SURVIVES]:
         sys.exit(f"{len(survivors)} of {len(chosen)} mutations survive: {'; '.join(survivors)}")
 
 

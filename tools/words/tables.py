@@ -6,7 +6,8 @@
                                           and copies English help pages to where languages without a page find them
 
 A new node needs these steps: the snapshot (tools/words/snapshot.py --update), this with --update, its entries translated,
-and a help page in each language of PAGES, written before the update. tests/test_words.py names whatever is still English or wrong.
+and a help page in each language of PAGES, written before the update. `python -m tools.words.check` names whatever is still English
+or wrong.
 """
 
 import json

@@ -6,7 +6,7 @@ load = page.add("AceGraphLoad", **TURBO)
 page.column()
 decode = page.add("AceGraphOobleckDecode", vae=load["vae"], latent=...)
 
-Sizes come from the frontend (workflow_builder.js); `places` then says where everything goes.
+Sizes come from the frontend (tests/support/comfyui/builder.js); `places` then says where everything goes.
 """
 
 from collections.abc import Mapping, Sequence
