@@ -127,7 +127,10 @@ def passing(falling: Tensor, params: SamplingParams) -> Tensor:
 
 
 def draw(weights: Tensor, uniform: Tensor) -> Tensor:
-    """Inverse CDF: the index at which the summed weights [I, V], of any total, pass a uniform number [I]: [I]."""
+    """Inverse CDF: where the running sum of each row of weights passes the number of that row.
+
+    weights: [I, V], of any total; uniform: [I] -> index [I].
+    """
     heap = weights.cumsum(-1)
     total = heap[:, -1:]
     below = torch.nextafter(total, torch.zeros_like(total))  # a product may round up to the total
