@@ -35,10 +35,10 @@ fix: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# A worker keeps the tests of a file, which share what they build.
+# Worksteal gives each worker a run of neighbours, which share what they build, and levels out only what is left over.
 # Browsers stall where others take the processor: a test of the editor that fails is run once more, with one of them.
 test: lint host $(TRANSFORMERS4)/.ready $(OFFICIAL)/.ready
-	$(BIN)/pytest -n logical --dist loadfile --cov --cov-report=term --ignore=tests/browser
+	$(BIN)/pytest -n logical --dist worksteal --cov --cov-report=term --ignore=tests/browser
 	@$(BIN)/python tests/support/comfyui/fetch.py --env --browser
 	$(BIN)/pytest -n 2 --dist loadfile tests/browser || $(BIN)/pytest --last-failed tests/browser
 	PYTHONPATH=$(TRANSFORMERS4) $(BIN)/python -c "import transformers as t; assert t.__version__.startswith('4.57.'), t"
@@ -56,7 +56,7 @@ types: $(READY)
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 fast: $(READY) $(OFFICIAL)/.ready
-	$(BIN)/pytest -q -n logical --dist loadfile -m "not slow" --ignore=tests/nodes --ignore=tests/browser
+	$(BIN)/pytest -q -n logical --dist worksteal -m "not slow" --ignore=tests/nodes --ignore=tests/browser
 
 generate: browser
 	$(BIN)/python -m tools.words.snapshot --update

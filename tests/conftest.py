@@ -27,6 +27,13 @@ def pytest_configure() -> None:
     settings.load_profile("calm")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Coverage rests in slow tests: they do at length what others cover, and watching them doubles their time."""
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker("no_cover")
+
+
 def pytest_report_header() -> str:
     """Which versions of the oracles the run compares with."""
     return "oracles: " + ", ".join(

@@ -110,6 +110,7 @@ def read_by_frontend(content, extension):
     return json.loads(found["workflow"]), json.loads(found["prompt"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.parametrize(
     ("channels", "rate", "samples"), [(2, 48_000, 48_123), (1, 48_000, 9_601), (2, 48_000, 5 * 48_000)]
@@ -153,6 +154,7 @@ def test_the_frontend_finds_workflow_and_prompt(tags, encode, name, size):
     assert read_by_frontend(tags.tagged(plain, extension, given), extension) == (workflow, prompt)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("length", range(110, 140))
 def test_the_length_of_the_next_tag_is_never_taken_for_json(tags, encode, length):
     """A length of 125 is a closing brace for the frontend."""

@@ -130,6 +130,7 @@ def on_card(handle):
     return SimpleNamespace(device=handle.managed.device)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("size", "songs", "seconds", "guidance"),
     [("0.6B", 1, 30.0, 1.0), ("0.6B", 4, 600.0, 2.0), ("4B", 1, 120.0, 2.0)],
@@ -141,6 +142,7 @@ def test_composing(pack, planner_of, size, songs, seconds, guidance):
     assert_sane(*measured(on_card(handle), handle.managed, run))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "guidance"), [("0.6B", 2.0), ("4B", 1.0), ("4B", 2.0)])
 def test_planning(pack, planner_of, size, guidance):
     handle, core = planner_of(size), pack.acestep_core.planner

@@ -151,7 +151,8 @@ def test_every_layout_sings_in_process(graph, run_graph, layout):
     assert (run.refused, run.node_errors, run.error) == ("", {}, "")
     assert run[sound["audio"]]["waveform"].shape == (1, 2, 30 * 48_000)
     assert [path.is_file() for path in run.files(shown)] == [True]
-    assert [move.value for move in run.progress if move.node == song.id][-1] == 8
+    moves = [(move.value, move.total) for move in run.progress if move.node == song.id]
+    assert moves == [(step, 8) for step in range(1, 9)]
 
 
 def test_another_seed_runs_only_what_depends_on_it_and_a_stopped_run_leaves_nothing_wrong(graph, run_graph):

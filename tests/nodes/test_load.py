@@ -39,6 +39,7 @@ def song(host, run_graph, **pickers):
     return done[sampler["latent"]]["samples"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", [name for name in LAYOUTS if name != "official"])
 def test_every_layout_plays_the_same_music(host, run_graph, layout):
     official = song(host, run_graph, **LAYOUTS["official"])

@@ -124,6 +124,7 @@ def assert_same(first, second):
     assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [WHOLE, MOST, SOME, NONE])
 @pytest.mark.parametrize("task", TASKS)
 def test_a_song_is_the_same_however_much_of_each_network_fits(song_of, plain, task, share):
@@ -148,6 +149,7 @@ def test_a_song_is_the_same_when_everything_leaves_the_card_between_nodes(song_o
     assert loads.alone
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["cover", "planned"])
 @pytest.mark.parametrize("state", ["LOW_VRAM", "NO_VRAM", "HIGH_VRAM"])
 def test_a_song_is_the_same_under_every_memory_flag(song_of, plain, state, task):
@@ -160,6 +162,7 @@ def test_a_song_is_the_same_under_every_memory_flag(song_of, plain, state, task)
     assert task == "cover" or loaded[PLANNER] == loaded[TRANSFORMER]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["cover", "planned"])
 @pytest.mark.parametrize("weights", ["fp8_e4m3fn", "fp8_e5m2", "bf16"])
 def test_small_weights_are_cast_alike_wherever_they_are(song_of, weights, task):
@@ -188,6 +191,7 @@ def in_bf16(host, tmp_path):
     folder.unlink()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["cover", "planned"])
 def test_small_weights_stay_small_where_fp32_is_computed_and_sound_like_large_ones(
     host, run_graph, pack, monkeypatch, in_bf16, task

@@ -105,6 +105,7 @@ def test_mask_composite_repaints_two_spans_and_splice_keeps_the_rest(graph, run_
     assert same[~outside].float().mean() < 0.05
 
 
+@pytest.mark.slow
 def test_preview_any_shows_every_output_of_every_node(host, graph, run_graph, trial):
     nodes = task_graphs.everything(graph, CODES_FILE)
     outputs = [(kind, slot) for kind in nodes for slot in range(len(host.info(kind)["output_name"]))]

@@ -238,6 +238,7 @@ def test_a_planner_without_guidance_needs_half_the_rows(run_graph, graph, planne
     assert all(5 * SECONDS < tokens < 5 * SECONDS + 200 for _, tokens in told)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("fitting", "batches"), [(7, [7]), (5, [4, 3]), (3, [3, 3, 1]), (0, [1] * 7)])
 def test_songs_that_do_not_fit_together_are_composed_in_batches(
     run_graph, graph, planner, pack, monkeypatch, fitting, batches

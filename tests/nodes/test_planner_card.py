@@ -92,6 +92,7 @@ def test_what_is_written_does_not_depend_on_how_much_of_the_planner_fits(core, p
         assert written(core, network, device) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("total_mb", [4 * 1024, 1])
 @pytest.mark.parametrize("sparse", [0, 4, 1e9])  # every choice, some, and none is made by the whole table
 def test_a_text_waits_for_its_choices_and_leaves_nothing_elsewhere(core, pack, total_mb, sparse):

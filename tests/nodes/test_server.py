@@ -154,7 +154,10 @@ def test_every_step_moves_the_bar_and_a_picture_shows_the_song_in_the_making(ser
     song = text2music(graph, seconds=10.0, steps=200, seed=4)
     done = server.run(graph)
     moves = [d for event, d in done.events if event == "progress" and d["node"] == song.sampler.id]
-    assert [(move["value"], move["max"]) for move in moves] == [(step, 200) for step in range(1, 201)]
+    shown = [move["value"] for move in moves]  # a host passes on what it can draw; test_host hears every step
+    assert shown == sorted(set(shown) & set(range(1, 201)))
+    assert (shown[0], shown[-1]) == (1, 200)
+    assert {move["max"] for move in moves} == {200}
     assert done.previews
     for picture in done.previews:
         image = Image.open(io.BytesIO(picture))
@@ -198,10 +201,11 @@ def test_a_planner_shows_a_bar_and_a_line_of_text_under_its_node(server):
             d["value"] for event, d in done.events if event == "progress" and d["node"] == nodes[kind].id
         ]
         lines = [text for node, text in done.captions if node == nodes[kind].id]
-        assert moves == sorted(set(moves))
-        assert [
-            int(re.match(r"\d+", line)[0]) for line in lines
-        ] == moves  # a slow machine shows a plan's tokens
+        told = [int(re.match(r"\d+", line)[0]) for line in lines]  # a slow machine shows a plan's tokens
+        assert told == sorted(set(told))
+        assert moves == [value for value in told if value in moves]  # a host passes on what it can draw
+        assert moves[0] == told[0]
+    assert moves[-1] == told[-1] == 50
     assert re.fullmatch(r"50 / 50 codes for each of 2 songs at [\d.]+ per second", lines[-1])
 
 

@@ -8,6 +8,8 @@ import torch
 from support.comfyui.fake_gpu import loaded_bytes, replaced
 from support.comfyui.giant_nodes import RATE, giant_cards
 
+pytestmark = pytest.mark.slow
+
 MB = 1024 * 1024
 CARD_MB = 4096  # too little for the XL, and for the 2B in fp32
 FRAMES_10 = 15_000  # ten minutes

@@ -37,6 +37,7 @@ def test_decoding_in_tiles_equals_decoding_the_whole(frames, tile):
     assert same(decode_tiled(vae, z, tile), vae.decode(z))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ragged", [0, 1, 960, 1_919])
 @pytest.mark.parametrize(("frames", "tile"), [(1, 32), (33, 32), (48, 32), (49, 32), (40, 3), (40, 64)])
 def test_encoding_in_tiles_equals_encoding_the_whole(frames, tile, ragged):

@@ -124,6 +124,7 @@ def check_lengths(case, ids, end, grammar):
     assert end <= FIELD_TOKENS + genres + ((CAPTION_TOKENS + 1) if "caption" in case.fields else 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("vocabulary", "walks", "hurry"),
     [("tiny", 9900, 0.2), ("tiny", 100, 0.0), ("full", 1000, 0.2), ("full", 100, 0.005)],
@@ -170,6 +171,7 @@ def pair(request, grammars):
     return grammar, Official(grammar.tokenizer)
 
 
+@pytest.mark.slow
 def test_the_same_tokens_are_allowed_as_officially_but_for_listed_differences(pair):
     grammar, official = pair
     enders = ending_tokens(grammar)

@@ -90,6 +90,7 @@ def test_songs_of_this_test_end_at_different_places(networks):
     assert len({len(song) for song in songs}) > 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("caption", [False, True])
 @pytest.mark.parametrize("params", [*PARAMS[:4], PENALISED], ids=repr)
 @pytest.mark.parametrize("negative", NEGATIVES.values(), ids=NEGATIVES)

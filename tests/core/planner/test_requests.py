@@ -113,6 +113,7 @@ def test_a_plan_without_caption_and_language_leaves_both(planner):
     assert is_in_range(answer.brief)
 
 
+@pytest.mark.slow
 @settings(max_examples=12)
 @given(
     bpm=st.none() | st.integers(30, 300),
@@ -135,6 +136,7 @@ def test_what_the_user_gave_is_never_overwritten(planner, bpm, key, signature, d
         assert answer.thought.as_dict().items() >= thought_of(brief).as_dict().items()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CHATS)
 def test_the_network_reads_the_chat_that_it_was_taught_and_then_its_own_words(planner, heard, name):
     ask, instruction, said = CHATS[name]
@@ -344,6 +346,7 @@ def test_a_composition_is_sung_to_its_last_code(planner):
     assert "Codes: 55, which is 11 s." in composition.report
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cfg", [1.0, 2.0])
 def test_the_planner_is_woken_once_for_prompts_and_answer_and_remembers_no_more(planner, monkeypatch, cfg):
     asked, made = [], []
