@@ -23,7 +23,7 @@ TASKS = {
 }
 WHOLE, MOST, SOME, NONE = 1.05, 0.995, 0.4, 0.0  # of each network's weights: what the card has room for
 ENCODERS, TRANSFORMER, CODEC, VAE = "Encoders", "DiffusionTransformer", "AudioCodec", "Oobleck"
-PLANNER = "Planner"
+PLANNER = "PlannerNetwork"
 MOSTLY_TABLES = {ENCODERS, PLANNER}  # their embeddings are nearly all of them
 LOADERS = ("AceGraphLoad", "AceGraphLoadPlanner")
 
