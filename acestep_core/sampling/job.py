@@ -60,11 +60,7 @@ def check(job: Job, settings: ResolvedSettings, channels: int) -> None:
     check_latents(job, channels)
     check_conditions(job)
     check_task(job, settings.turbo)
-    if len(job.noise.seeds) != job.songs:
-        raise InvalidInputError(
-            f"There are {len(job.noise.seeds)} seeds for {job.songs} songs.",
-            "Give one seed per song of the batch.",
-        )
+    check_seeds(job)
     asked = settings.asked
     if asked.cover_strength < 1 and not job.second:
         raise InvalidInputError(
@@ -75,6 +71,15 @@ def check(job: Job, settings: ResolvedSettings, channels: int) -> None:
         raise InvalidInputError(
             f"The times begin at {asked.times[0]:g}, so the run begins with music, and none is given.",
             "Connect the latent to start from, or let the times begin at 1.",
+        )
+
+
+def check_seeds(job: Job) -> None:
+    """Refuse noise for another number of songs."""
+    if len(job.noise.seeds) != job.songs:
+        raise InvalidInputError(
+            f"There are {len(job.noise.seeds)} seeds for {job.songs} songs.",
+            "Give one seed per song of the batch.",
         )
 
 
