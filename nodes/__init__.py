@@ -2,7 +2,7 @@
 
 from comfy_api.latest import ComfyExtension, io
 
-from . import codes, compose, conditions, latents, load, sampling_extras, save_audio, splice, vae
+from . import codes, compose, conditions, edit, latents, load, sampling_extras, save_audio, splice, vae
 from . import load_planner as planner
 from . import plan as planning
 from . import sampler as sample
@@ -17,6 +17,7 @@ NODES: list[type[io.ComfyNode]] = [
     latents.Retake,
     sample.Sampler,
     sampling_extras.SamplingExtras,
+    edit.EditSong,
     vae.OobleckEncode,
     vae.OobleckDecode,
     vae.ReferenceTimbre,

@@ -10,10 +10,11 @@ from torch import Tensor
 from ..errors import InvalidInputError
 from ..silence import Silence
 from ..text.conditions import Condition
+from ..text.tasks import Task
 from .context import at_least
-from .job import Job, check_conditions, check_latents, check_seeds
+from .job import require_alike, require_count, require_seeds
 from .noise import NoisePlan
-from .settings import Plan, Settings
+from .settings import ResolvedSettings, Settings
 
 GUIDED_STEPS = 60  # a checkpoint that needs guidance wants more steps for an edit than for a new song
 MOST_DRAWS = 8
@@ -68,17 +69,20 @@ class EditJob:
         """Length of every song."""
         return self.original.shape[1]
 
-    def branch(self, conditions: Sequence[Condition]) -> Job:
-        """One of both sides as an ordinary job."""
-        return Job(conditions, self.original, self.noise, self.mask, start_from=self.hints)
+    def pairs(self) -> list[tuple[Condition, Condition]]:
+        """What each song is, and what it shall be."""
+        source, target = (
+            list(side) * self.songs if len(side) == 1 else list(side) for side in (self.source, self.target)
+        )
+        return list(zip(source, target, strict=True))
 
     def lengthened(self, frames: int, silence: Silence) -> "EditJob":
         """The same edit on a canvas of at least so many frames, silent where it was added."""
-        missing = max(0, frames - self.frames)
+        missing, hints = max(0, frames - self.frames), self.hints
         return replace(
             self,
             original=at_least(frames, self.original, silence),
-            hints=None if self.hints is None else at_least(frames, self.hints, silence),
+            hints=None if hints is None else at_least(hints.shape[1] + missing, hints, silence),
             mask=None if self.mask is None else F.pad(self.mask, (0, missing), value=1.0),
         )
 
@@ -87,7 +91,7 @@ class EditJob:
 class EditPlan:
     """An edit with every choice made."""
 
-    whole: Plan
+    whole: ResolvedSettings
     window: EditWindow
 
     @classmethod
@@ -102,13 +106,13 @@ class EditPlan:
             cover_strength=1.0,
             wavelet=None,
         )
-        plan = plain.plan(turbo)
-        if plan.times[0] < 1:
+        whole = plain.resolved(turbo)
+        if whole.times[0] < 1:
             raise InvalidInputError(
-                f"The times of an edit begin at {plan.times[0]:g}, and it has to begin at 1.",
+                f"The times of an edit begin at {whole.times[0]:g}, and it has to begin at 1.",
                 "Let the times begin at 1, and skip the first steps with the edit's start.",
             )
-        return cls(plan, window)
+        return cls(whole, window)
 
     @property
     def first(self) -> int:
@@ -137,11 +141,12 @@ class EditPlan:
 
 
 def check_edit(job: EditJob, channels: int) -> None:
-    """Refuse an edit whose sides do not fit together."""
-    for conditions in (job.source, job.target):
-        check_latents(job.branch(conditions), channels)
-        check_conditions(job.branch(conditions))
-    check_seeds(job.branch(job.target))
+    """Refuse an edit whose parts do not fit together."""
+    wanted = {"source": (job.original, 3), "mask": (job.mask, 2), "context": (job.hints, 3)}
+    require_alike(wanted, job.songs, job.frames, channels)
+    require_count(job.source, (1, job.songs), "source conditions", job.songs)
+    require_count(job.target, (1, job.songs), "target conditions", job.songs)
+    require_seeds(job.noise, job.songs)
     if job.noise.variation > 0:
         raise InvalidInputError(
             "The noise is a retake with a variation, and an edit draws new noise in every step.",
@@ -151,28 +156,29 @@ def check_edit(job: EditJob, channels: int) -> None:
         raise InvalidInputError(
             "The mask of the edit marks nothing to change.", "Mark a span, or invert the mask."
         )
-    check_tasks(job)
+    for source, target in job.pairs():
+        check_tasks(source.task, target.task, job.hints is not None)
 
 
-def check_tasks(job: EditJob) -> None:
+def check_tasks(source: Task, target: Task, has_hints: bool) -> None:
     """Refuse tasks that flow edit does not know, or whose inputs are missing or too many."""
-    pairs = zip(*(job.branch(side).per_song(side) for side in (job.source, job.target)), strict=True)
-    for source, target in pairs:
-        if source.task != target.task:
-            raise InvalidInputError(
-                f"The source conditions have the task {source.task.name}, the target conditions {target.task.name}.",
-                "Encode both with the same task; text2music is the most reliable one.",
-            )
-        if target.task.edits_over == "nothing":
-            raise InvalidInputError(
-                f"A song cannot be edited under the task {target.task.name}.",
-                "Encode both conditions with text2music, or with cover or cover_nofsq.",
-            )
-        if (target.task.edits_over == "hints") != (job.hints is not None):
-            raise InvalidInputError(
-                f"The task {target.task.name} "
-                + ("needs the hints of the song." if job.hints is None else "takes no hints."),
-                "Connect the song by way of Audio to Codes and Codes to Latent."
-                if job.hints is None
-                else "Disconnect the context; with it the song would become nearly silent.",
-            )
+    if source != target:
+        raise InvalidInputError(
+            f"The source conditions have the task {source.name}, the target conditions {target.name}.",
+            "Encode both with the same task; text2music is the most reliable one.",
+        )
+    if target.edits_over == "nothing":
+        raise InvalidInputError(
+            f"A song cannot be edited under the task {target.name}.",
+            "Encode both conditions with text2music, or with cover or cover_nofsq.",
+        )
+    if target.edits_over == "hints" and not has_hints:
+        raise InvalidInputError(
+            f"The task {target.name} needs the hints of the song as its context.",
+            "Connect the song by way of Audio to Codes and Codes to Latent.",
+        )
+    if target.edits_over != "hints" and has_hints:
+        raise InvalidInputError(
+            f"The task {target.name} takes no hints, and would make the song nearly silent with them.",
+            "Disconnect the context, or encode both conditions with the task cover.",
+        )

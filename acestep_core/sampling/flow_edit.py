@@ -11,15 +11,15 @@ from itertools import chain
 import torch
 from torch import Tensor
 
+from ..interface import ignore
 from ..silence import Silence
 from ..text.conditions import Condition
 from ..timebase import MIN_FRAMES
 from .context import Context
-from .edit_job import EditJob, EditPlan, EditWindow, check_edit
+from .edit_job import EditJob, EditPlan, check_edit
 from .noise import NoisePlan
-from .run import Player
-from .settings import Settings
-from .solvers import Field, Memory, Moved, OnStep, Step, euler, integrate, nobody
+from .run import SamplerParts
+from .solvers import Field, Moved, OnStep, SolverState, Step, euler, integrate
 from .velocity import Filters, NetworkField, Stage
 
 
@@ -46,35 +46,36 @@ class MorphField:
         self._paired, self._draws = paired, draws
         self._smoothing = Filters(ema=ema)
 
-    def predict(self, x: Tensor, step: Step, memory: Memory) -> tuple[Tensor, Memory]:
-        """`memory` is the target's, and holds the source's beside it."""
+    def predict(self, x: Tensor, step: Step, state: SolverState) -> tuple[Tensor, SolverState]:
+        """`state` is the target's, and holds the source's beside it."""
         if step.number >= self._paired:
-            return self._smoothed([self._target.predict(x, step, memory)], x, memory)
-        beside = memory.beside or Memory()
-        drawn = [self._drawn(x, step, beside, memory) for _ in range(self._draws)]
+            return self._smoothed([self._target.predict(x, step, state)], x, state)
+        beside = state.beside or SolverState()
+        drawn = [self._drawn(x, step, beside, state) for _ in range(self._draws)]
         source, beside = self._smoothed([pair[0] for pair in drawn], x, beside)
-        target, memory = self._smoothed([pair[1] for pair in drawn], x, memory)
-        return target - source, memory._replace(beside=beside)
+        target, state = self._smoothed([pair[1] for pair in drawn], x, state)
+        return target - source, state._replace(beside=beside)
 
     def correct(self, x: Tensor, step: Step, first: Tensor) -> Tensor:
         """Never asked for: an edit takes straight steps."""
         raise NotImplementedError
 
     def _drawn(
-        self, x: Tensor, step: Step, beside: Memory, memory: Memory
-    ) -> tuple[tuple[Tensor, Memory], tuple[Tensor, Memory]]:
+        self, x: Tensor, step: Step, beside: SolverState, state: SolverState
+    ) -> tuple[tuple[Tensor, SolverState], tuple[Tensor, SolverState]]:
         """Both velocities on one noise. x: the song as far as it has changed."""
         noisy = step.t * (self._draw() - self._original)
         source = self._source.predict(self._original + noisy, step, beside)
-        return source, self._target.predict(x + noisy, step, memory)
+        return source, self._target.predict(x + noisy, step, state)
 
     def _smoothed(
-        self, results: Sequence[tuple[Tensor, Memory]], x: Tensor, before: Memory
-    ) -> tuple[Tensor, Memory]:
+        self, results: Sequence[tuple[Tensor, SolverState]], x: Tensor, before: SolverState
+    ) -> tuple[Tensor, SolverState]:
+        """The mean of several draws, each made from the state before the step."""
         velocity = mean_of([velocity for velocity, _ in results])
-        averages = [memory.average for _, memory in results if memory.average is not None]
+        averages = [state.average for _, state in results if state.average is not None]
         velocity = self._smoothing.apply(velocity, x, before.velocity)
-        return velocity, Memory(mean_of(averages) if averages else None, velocity)
+        return velocity, SolverState(mean_of(averages) if averages else None, velocity)
 
 
 def mean_of(tensors: Sequence[Tensor]) -> Tensor:
@@ -111,25 +112,18 @@ class HandOver:
         return torch.where(self._outside, kept, x)
 
 
-def edit_song(
-    player: Player, job: EditJob, settings: Settings, window: EditWindow, on_step: OnStep = nobody
-) -> Tensor:
+def edit_song(parts: SamplerParts, job: EditJob, plan: EditPlan, on_step: OnStep = ignore) -> Tensor:
     """Like `edit`, with songs below the model's shortest length padded for the run and cut back after it."""
-    return edit(player, job.lengthened(MIN_FRAMES, player.silence), settings, window, on_step)[
-        :, : job.frames
-    ]
+    return edit(parts, job.lengthened(MIN_FRAMES, parts.silence), plan, on_step)[:, : job.frames]
 
 
 @torch.no_grad()
-def edit(
-    player: Player, job: EditJob, settings: Settings, window: EditWindow, on_step: OnStep = nobody
-) -> Tensor:
-    """Edit a batch of songs. -> fp32 latents [B, T, C] on the player's device."""
-    check_edit(job, player.silence.frames(1).shape[-1])
-    plan = EditPlan.of(settings, window, player.turbo)
-    original = job.original.to(player.device, torch.float32)
+def edit(parts: SamplerParts, job: EditJob, plan: EditPlan, on_step: OnStep = ignore) -> Tensor:
+    """Edit a batch of songs. -> fp32 latents [B, T, C] on the device of the parts."""
+    check_edit(job, parts.silence.channels)
+    original = job.original.to(parts.device, torch.float32)
     outside = None if job.mask is None else (job.mask <= 0.5)[..., None].to(original.device)
-    source, target = (field_of(player, job, conditions, plan) for conditions in (job.source, job.target))
+    source, target = (field_of(parts, job, conditions, plan) for conditions in (job.source, job.target))
     return morph(source, target, original, plan, draws_of(job.noise, original), outside, on_step)
 
 
@@ -147,24 +141,25 @@ def morph(
     plan: EditPlan,
     draw: Callable[[], Tensor],
     outside: Tensor | None = None,
-    on_step: OnStep = nobody,
+    on_step: OnStep = ignore,
 ) -> Tensor:
     """Follow both fields from the original [B, T, C]; outside: [B or 1, T, 1] bool, what stays as it is."""
     hand_over = HandOver(original, outside, plan.paired, draw)
     field = MorphField(
-        source, target, original, draw, plan.paired, plan.window.draws, plan.whole.settings.filters.ema
+        source, target, original, draw, plan.paired, plan.window.draws, plan.whole.asked.filters.ema
     )
     return integrate(field, hand_over.start(plan.times[0]), plan.times, euler, [hand_over], on_step)
 
 
-def field_of(player: Player, job: EditJob, conditions: Sequence[Condition], plan: EditPlan) -> NetworkField:
+def field_of(
+    parts: SamplerParts, job: EditJob, conditions: Sequence[Condition], plan: EditPlan
+) -> NetworkField:
     """The network under the conditions of one side."""
-    context = shown(job, player.silence).rows().to(player.device, player.dtype)
-    sequences = [condition.enc.to(player.device, player.dtype) for condition in conditions]
-    filters = replace(plan.whole.settings.filters, ema=0.0)
-    return NetworkField(
-        player.transformer, [Stage(0, sequences, context)], plan.times, plan.whole.guided, filters
-    )
+    context = shown(job, parts.silence).rows().to(parts.device, parts.dtype)
+    sequences = [condition.enc.to(parts.device, parts.dtype) for condition in conditions]
+    filters = replace(plan.whole.asked.filters, ema=0.0)
+    stage = Stage(0, sequences, context)
+    return NetworkField(parts.transformer, [stage], plan.times, plan.whole.guided, filters)
 
 
 def shown(job: EditJob, silence: Silence) -> Context:
@@ -174,6 +169,7 @@ def shown(job: EditJob, silence: Silence) -> Context:
         "hints": job.original if job.hints is None else job.hints.to(job.original).expand_as(job.original),
         "song": job.original,
     }
-    tasks = [condition.task for condition in job.branch(job.target).per_song(job.target)]
-    rows = torch.stack([existing[task.edits_over][song] for song, task in enumerate(tasks)])
+    rows = torch.stack(
+        [existing[target.task.edits_over][song] for song, (_, target) in enumerate(job.pairs())]
+    )
     return Context.of(rows, None, [False] * job.songs, silence)

@@ -24,7 +24,7 @@ class SolverState(NamedTuple):
 
     average: Tensor | None = None  # guidance's running difference
     velocity: Tensor | None = None
-    beside: "Memory | None" = None  # of a second velocity that is followed along (flow edit's source)
+    beside: "SolverState | None" = None  # of a second velocity that is followed along (flow edit's source)
 
 
 class Moved(NamedTuple):

@@ -37,6 +37,8 @@ SECONDS = {  # of the songs that a workflow plays, in the order of its players
     "codes": [HEARD],
     "repaint": [HEARD],
     "extend": [HEARD + 12],
+    "edit_words": [HEARD],
+    "edit_style": [HEARD],
     "extract": [HEARD],
     "lego": [HEARD] * 2,
     "complete": [HEARD],

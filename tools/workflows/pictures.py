@@ -31,6 +31,7 @@ WHERE = {  # node -> the workflow that shows it best
     "AceGraphCodesToLatent": "codes",
     "AceGraphCodesToText": "codes",
     "AceGraphComposeCodes": "compose",
+    "AceGraphEdit": "edit_style",
     "AceGraphEncodeConditions": "instrumental",
     "AceGraphExtend": "extend",
     "AceGraphFormat": "understand",

@@ -10,9 +10,9 @@ from acestep_core.sampling.edit_job import WINDOWS, EditJob, EditPlan, EditWindo
 from acestep_core.sampling.flow_edit import HandOver, MorphField, draws_of, edit, edit_song, morph
 from acestep_core.sampling.job import Job
 from acestep_core.sampling.noise import NoisePlan
-from acestep_core.sampling.run import Player, generate
+from acestep_core.sampling.run import SamplerParts, generate
 from acestep_core.sampling.settings import Settings
-from acestep_core.sampling.solvers import Memory, Step
+from acestep_core.sampling.solvers import SolverState, Step
 from acestep_core.sampling.velocity import Filters, NetworkField, Stage
 from acestep_core.silence import Silence
 from acestep_core.text.conditions import Condition
@@ -49,7 +49,7 @@ def test_an_edit_equals_the_official_one(name):
     plan = plan_of(meta)
 
     def field(enc):
-        filters = Filters(plan.whole.settings.filters.norm_threshold)
+        filters = Filters(plan.whole.asked.filters.norm_threshold)
         stage = Stage(0, list(enc), data["source_context"])
         return NetworkField(golden_transformer(), [stage], plan.times, plan.whole.guided, filters)
 
@@ -68,8 +68,12 @@ def test_an_edit_equals_the_official_one(name):
         assert furthest(torch.stack(drawn), data["noise"]) == 0
 
 
-def player(turbo: bool = True) -> Player:
-    return Player(golden_transformer(), Silence(golden_silence()), turbo)
+def parts() -> SamplerParts:
+    return SamplerParts(golden_transformer(), Silence(golden_silence()))
+
+
+def edited(job: EditJob, window: EditWindow = WHOLE, turbo: bool = True, **asked):
+    return edit(parts(), job, EditPlan.of(Settings(**asked), window, turbo))
 
 
 def told(seed: int, task: str = "text2music", tokens: int = 9) -> Condition:
@@ -89,20 +93,20 @@ def job_of(songs: int = 1, **more) -> EditJob:
 @pytest.mark.parametrize("turbo", [True, False])
 def test_equal_conditions_over_the_whole_window_give_the_song_back(turbo):
     job = job_of(target=[told(1)])
-    assert furthest(edit(player(turbo), job, Settings(steps=6), WHOLE), job.original) < 1e-5
+    assert furthest(edited(job, turbo=turbo, steps=6), job.original) < 1e-5
 
 
 def test_an_edit_that_begins_at_its_end_does_nothing():
     job = job_of()
-    assert torch.equal(edit(player(), job, Settings(), EditWindow(1.0, 1.0)), job.original)
+    assert torch.equal(edited(job, EditWindow(1.0, 1.0)), job.original)
 
 
 @pytest.mark.parametrize("turbo", [True, False])
 def test_an_edit_that_ends_at_its_beginning_is_a_new_song_under_the_target(turbo):
-    job, settings = job_of(), Settings(steps=5)
+    job = job_of()
     silence = Silence(golden_silence()).frames(FRAMES)
-    new = generate(player(turbo), Job(job.target, silence, job.noise), settings)
-    assert furthest(edit(player(turbo), job, settings, EditWindow(0.0, 0.0)), new) < 1e-5
+    new = generate(parts(), Job(job.target, silence, job.noise), Settings(steps=5).resolved(turbo))
+    assert furthest(edited(job, EditWindow(0.0, 0.0), turbo, steps=5), new) < 1e-5
 
 
 @pytest.mark.parametrize("window", [*WINDOWS.values(), EditWindow(0.25, 0.75, 3)])
@@ -111,14 +115,14 @@ def test_a_song_in_a_batch_is_the_song_alone(window):
         "source": [told(1), told(3, tokens=15), told(1)],
         "target": [told(2), told(4), told(6, tokens=20)],
     }
-    together = edit(player(), job_of(3, **conditions), Settings(), window)
+    together = edited(job_of(3, **conditions), window)
     for song in range(3):
         alone = job_of(
             original=job_of(3).original[song : song + 1],
             noise=NoisePlan((5 + song,)),
             **{side: [items[song]] for side, items in conditions.items()},
         )
-        assert furthest(together[song : song + 1], edit(player(), alone, Settings(), window)) < 1e-4
+        assert furthest(together[song : song + 1], edited(alone, window)) < 1e-4
 
 
 class Counted:
@@ -130,9 +134,9 @@ class Counted:
     def __getattr__(self, name):
         return getattr(self.network, name)
 
-    def __call__(self, x, *more):
+    def __call__(self, x, **more):
         self.rows.append(len(x))
-        return self.network(x, *more)
+        return self.network(x, **more)
 
 
 @pytest.mark.parametrize(
@@ -142,8 +146,8 @@ class Counted:
 def test_the_network_is_asked_as_often_as_the_plan_says(window, evaluations):
     network = Counted(golden_transformer())
     steps = []
-    edit(Player(network, Silence(golden_silence()), True), job_of(), Settings(), window, steps.append)
     plan = EditPlan.of(Settings(), window, turbo=True)
+    edit(SamplerParts(network, Silence(golden_silence())), job_of(), plan, steps.append)
     assert len(network.rows) == plan.evaluations == evaluations
     assert len(steps) == plan.steps
 
@@ -154,19 +158,19 @@ class Remembering:
     def __init__(self, name: float):
         self.name, self.seen = name, []
 
-    def predict(self, x, step, memory):
-        self.seen.append(memory.average)
-        before = 0 if memory.average is None else memory.average
-        return torch.full_like(x, self.name), Memory(torch.full_like(x, self.name) + before, None)
+    def predict(self, x, step, state):
+        self.seen.append(state.average)
+        before = 0 if state.average is None else state.average
+        return torch.full_like(x, self.name), SolverState(torch.full_like(x, self.name) + before, None)
 
 
 def test_each_side_keeps_a_memory_of_its_own_and_the_tail_goes_on_with_the_targets():
     source, target, x = Remembering(1.0), Remembering(10.0), torch.zeros(1, 2, 1)
     field = MorphField(source, target, x, lambda: torch.ones_like(x), paired=2, draws=2, ema=0.5)
-    memory = Memory()
+    state = SolverState()
     velocities = []
     for number in range(3):
-        velocity, memory = field.predict(x, Step(number, 3, 1 - number / 3, 1 - (number + 1) / 3), memory)
+        velocity, state = field.predict(x, Step(number, 3, 1 - number / 3, 1 - (number + 1) / 3), state)
         velocities.append(velocity[0, 0, 0].item())
 
     def heard(side):
@@ -175,14 +179,14 @@ def test_each_side_keeps_a_memory_of_its_own_and_the_tail_goes_on_with_the_targe
     assert heard(source) == [None, None, 1, 1]
     assert heard(target) == [None, None, 10, 10, 20]
     assert velocities == [9, 9, 10]
-    assert memory.average[0, 0, 0] == 30
+    assert state.average[0, 0, 0] == 30
 
 
 def test_sides_exchanged_give_the_opposite_way():
-    job, plan = job_of(), EditPlan.of(Settings(steps=1), WHOLE, turbo=True)
-    there = edit(player(), job, plan.whole.settings, WHOLE) - job.original
+    job = job_of()
+    there = edited(job, steps=1) - job.original
     swapped = job_of(source=job.target, target=job.source)
-    back = edit(player(), swapped, plan.whole.settings, WHOLE) - job.original
+    back = edited(swapped, steps=1) - job.original
     assert furthest(there, -back) < 1e-5
     assert there.abs().max() > 1e-2
 
@@ -192,7 +196,7 @@ def test_outside_the_mask_the_song_stays_exactly(window):
     mask = torch.zeros(1, FRAMES)
     mask[:, 8:16] = 1
     job = job_of(mask=mask)
-    out = edit(player(), job, Settings(), window)
+    out = edited(job, window)
     assert torch.equal(out[:, mask[0] == 0], job.original[:, mask[0] == 0])
     assert (out - job.original)[:, 8:16].abs().amax() > 1e-2
 
@@ -207,11 +211,8 @@ def test_with_noise_added_the_kept_part_is_as_noisy_as_the_rest():
 def test_the_songs_own_tasks_decide_what_both_sides_see():
     hints = seeded(1, FRAMES, CHANNELS, seed=9)
     outs = [
-        edit(
-            player(),
-            job_of(source=[told(1, task)], target=[told(2, task)], hints=hints if task == "cover" else None),
-            Settings(),
-            WHOLE,
+        edited(
+            job_of(source=[told(1, task)], target=[told(2, task)], hints=hints if task == "cover" else None)
         )
         for task in ("text2music", "cover", "cover_nofsq")
     ]
@@ -220,13 +221,13 @@ def test_the_songs_own_tasks_decide_what_both_sides_see():
 
 def test_a_short_song_is_edited_on_the_models_shortest_and_cut():
     job = job_of(mask=torch.ones(1, FRAMES))
-    assert edit_song(player(), job, Settings(), WHOLE).shape == job.original.shape
+    assert edit_song(parts(), job, EditPlan.of(Settings(), WHOLE, turbo=True)).shape == job.original.shape
 
 
 def test_what_came_in_is_not_written_to():
     job = job_of(mask=torch.ones(1, FRAMES))
     before = job.original.clone(), job.mask.clone()
-    edit(player(), job, Settings(), WINDOWS["remix"])
+    edited(job, WINDOWS["remix"])
     assert torch.equal(before[0], job.original)
     assert torch.equal(before[1], job.mask)
 
@@ -260,23 +261,23 @@ def test_a_window_counts_steps_so_that_the_shift_moves_it(steps, begins):
         ({"noise": NoisePlan((1,), (2,), 0.5)}, "retake"),
         ({"noise": NoisePlan((1, 2))}, "2 seeds"),
         ({"mask": torch.zeros(1, FRAMES)}, "marks nothing"),
-        ({"mask": torch.ones(1, FRAMES + 1)}, "frames"),
+        ({"mask": torch.ones(1, FRAMES + 1)}, "mask is for"),
         ({"original": torch.full((1, FRAMES, CHANNELS), torch.nan)}, "NaN"),
         ({"original": torch.zeros(1, FRAMES, 64)}, "must be"),
-        ({"source": [told(1), told(1), told(1)]}, "3 conditions"),
+        ({"source": [told(1), told(1), told(1)]}, "3 source conditions"),
         (
             {
                 "source": [told(1, "cover")],
                 "target": [told(2, "cover")],
                 "hints": torch.zeros(1, FRAMES - 1, CHANNELS),
             },
-            "frames",
+            "context is for",
         ),
     ],
 )
 def test_an_edit_that_cannot_be_is_refused(faulty, says):
     with pytest.raises(InvalidInputError, match=says):
-        edit(player(), job_of(**faulty), Settings(), WHOLE)
+        edited(job_of(**faulty))
 
 
 @pytest.mark.parametrize("window", [(0.6, 0.4, 1), (-0.1, 1, 1), (0, 1.5, 1), (0, 1, 0), (0, 1, 9)])

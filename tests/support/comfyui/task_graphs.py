@@ -111,6 +111,19 @@ def extend(graph: Graph, pickers: Pickers = TURBO, **sampling: Any) -> Song:
     return finished(graph, load, conditions, longer["latent"], mask=longer["mask"], **sampling)
 
 
+def edited(graph: Graph, pickers: Pickers = TURBO, task: str = "text2music", **editing: Any) -> Node:
+    """Edit Song on the recording, between two captions; its latent and report are shown."""
+    load = opened(graph, pickers)
+    _, latent = heard(graph, load)
+    sides = {
+        f"{side}_conditions": encode(graph, load, task, caption=caption, source=latent)
+        for side, caption in (("source", "slow piano"), ("target", "fast drums and bass"))
+    }
+    node = graph.add("AceGraphEdit", model=load["model"], source=latent, **{**sides, **editing})
+    graph.add("PreviewAny", source=node["report"])
+    return node
+
+
 def lego(graph: Graph, pickers: Pickers = BASE, **sampling: Any) -> Song:
     load = opened(graph, pickers)
     _, latent = heard(graph, load)
@@ -180,6 +193,18 @@ def everything(graph: Graph, codes_file: str) -> dict[str, Node]:
         extras=extras["extras"],
         guidance=3.0,
     )
+    edit = graph.add(
+        "AceGraphEdit",
+        model=load["model"],
+        source_conditions=conditions["conditions"],
+        target_conditions=conditions["conditions"],
+        source=latent,
+        context=hints["latent"],
+        mask=mask["mask"],
+        sigmas=times[0],
+        extras=extras["extras"],
+    )
+    graph.add("PreviewAny", source=edit["report"])
     splice = graph.add("AceGraphSplice", new=song.decode["audio"], original=recording[0], mask=mask["mask"])
     graph.add("AceGraphPreviewAudio", audio=splice["audio"], conditions=conditions["conditions"])
     for output in (longer["latent"], kept["report"], *everything_planned(graph, stored["codes"])):
