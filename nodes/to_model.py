@@ -8,6 +8,7 @@ from comfy_api.latest import io
 from einops import rearrange
 from torch import Tensor
 
+from ..acestep_core.errors import InvalidInputError
 from ..acestep_core.sampling.context import Context
 from ..acestep_core.sampling.job import Job, check
 from ..acestep_core.sampling.noise import NoisePlan
@@ -32,7 +33,13 @@ class SongNoise:
 
     def generate_noise(self, input_latent: Latent) -> Tensor:
         """Noise for latents [B, C, T], which may have been picked from a larger batch."""
-        songs, channels, frames = input_latent["samples"].shape
+        samples = input_latent["samples"]
+        if samples.ndim != 3:
+            raise InvalidInputError(
+                f"The latent has the shape {list(samples.shape)}; latents of songs are [songs, channels, frames].",
+                "Connect the latent of the same To ComfyUI Model.",
+            )
+        songs, channels, frames = samples.shape
         index = places_of(input_latent).get("batch_index")
         stream = NoisePlan.counting(self.seed, songs, index).start(frames, channels)
         return rearrange(stream.initial, "b t c -> b c t")

@@ -161,7 +161,7 @@ def check_edit(job: EditJob, channels: int) -> None:
 
 
 def check_tasks(source: Task, target: Task, has_hints: bool) -> None:
-    """Refuse tasks that flow edit does not know, or whose inputs are missing or too many."""
+    """Refuse tasks that flow edit does not know, or whose hints are missing; other tasks leave hints unread."""
     if source != target:
         raise InvalidInputError(
             f"The source conditions have the task {source.name}, the target conditions {target.name}.",
@@ -176,9 +176,4 @@ def check_tasks(source: Task, target: Task, has_hints: bool) -> None:
         raise InvalidInputError(
             f"The task {target.name} needs the hints of the song as its context.",
             "Connect the song by way of Audio to Codes and Codes to Latent.",
-        )
-    if target.edits_over != "hints" and has_hints:
-        raise InvalidInputError(
-            f"The task {target.name} takes no hints, and would make the song nearly silent with them.",
-            "Disconnect the context, or encode both conditions with the task cover.",
         )

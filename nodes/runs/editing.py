@@ -46,6 +46,9 @@ def edit_report(model: ModelHandle, job: EditJob, plan: EditPlan, what: str) -> 
         lines.append("Source and target conditions say the same, so nothing will change but by the tail")
     if model.variant.is_turbo and plan.whole.guided is not None:
         lines.append("Guidance on a turbo checkpoint is not what it was distilled for; expect harsher sound")
+    unread = dict.fromkeys(c.task.name for _, c in job.pairs() if c.task.edits_over != "hints")
+    if job.hints is not None and unread:
+        lines.append(f"The context is not used under {', '.join(unread)}; only cover reads it")
     if job.mask is not None:
         lines.append("Outside the mask the latent is that of the source; Splice keeps the samples as well")
     lines += length_lines([target for _, target in job.pairs()], job.frames)

@@ -45,6 +45,8 @@ SECONDS = {  # of the songs that a workflow plays, in the order of its players
     "stems": [HEARD] * 12,
     "retake": [30.0] * 5,
     "custom_schedule": [30.0],
+    "ksampler": [30.0],
+    "comfy_sampler": [30.0],
     "plan": [SHORT],
     "compose": [SHORT],
     "four_songs": [SHORT] * 4,

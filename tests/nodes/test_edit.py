@@ -100,6 +100,13 @@ def test_after_splice_every_sample_outside_is_that_of_the_recording(graph, run_g
         assert torch.equal(before[..., span], after[..., span])
 
 
+def test_a_context_that_the_task_does_not_read_is_said(graph, run_graph):
+    node = edited(graph, steps=2)
+    graph.change(node, context=inputs(graph, node)["source"])
+    _, report = played(run_graph, graph, node)
+    assert "The context is not used under text2music" in report
+
+
 @pytest.mark.parametrize("task", ["cover", "cover_nofsq"])
 def test_an_edit_under_a_covers_task(graph, run_graph, task):
     node = edited(graph, task=task, steps=2)
@@ -152,7 +159,6 @@ def test_an_end_of_zero_is_the_samplers_song(graph, run_graph):
     ("wrong", "problem"),
     [
         ({"what_changes": "custom", "start": 0.6, "end": 0.4}, "begins at 0.6 and ends at 0.4"),
-        ({"context": None}, "takes no hints"),
         ({"sigmas": torch.tensor([0.8, 0.4, 0.0])}, "begin at 0.8"),
         ({"mask": torch.zeros(1, 1, 150)}, "marks nothing to change"),
         ({"mask": torch.ones(1, 1, 149)}, "149 frames"),
@@ -160,9 +166,8 @@ def test_an_end_of_zero_is_the_samplers_song(graph, run_graph):
 )
 def test_what_cannot_be_edited_is_said(trial, graph, wrong, problem):
     node = edited(graph, steps=2)
-    source = inputs(graph, node)["source"]
     more = {
-        key: given(graph, value) if isinstance(value, torch.Tensor) else source if value is None else value
+        key: given(graph, value) if isinstance(value, torch.Tensor) else value
         for key, value in wrong.items()
     }
     graph.change(node, **more)

@@ -219,6 +219,11 @@ def test_the_songs_own_tasks_decide_what_both_sides_see():
     assert all(furthest(outs[one], outs[other]) > 1e-3 for one, other in ((0, 1), (0, 2), (1, 2)))
 
 
+def test_tasks_that_need_no_hints_leave_them_unread():
+    hints = seeded(1, FRAMES, CHANNELS, seed=9)
+    assert torch.equal(edited(job_of(hints=hints)), edited(job_of()))
+
+
 def test_a_short_song_is_edited_on_the_models_shortest_and_cut():
     job = job_of(mask=torch.ones(1, FRAMES))
     assert edit_song(parts(), job, EditPlan.of(Settings(), WHOLE, turbo=True)).shape == job.original.shape
@@ -257,7 +262,6 @@ def test_a_window_counts_steps_so_that_the_shift_moves_it(steps, begins):
             "cannot be edited",
         ),
         ({"source": [told(1, "cover")], "target": [told(2, "cover")]}, "hints"),
-        ({"hints": torch.zeros(1, FRAMES, CHANNELS)}, "takes no hints"),
         ({"noise": NoisePlan((1,), (2,), 0.5)}, "retake"),
         ({"noise": NoisePlan((1, 2))}, "2 seeds"),
         ({"mask": torch.zeros(1, FRAMES)}, "marks nothing"),

@@ -154,7 +154,7 @@ def woken(graph: Graph, name: str = comfy_models.PLANNER_FOLDER) -> Link:
 def everything(graph: Graph, codes_file: str) -> dict[str, Node]:
     """A graph in which every node occurs with every socket wired: class -> the node.
 
-    codes_file: a file of codes for Load Codes. The task is cover, which needs neither mask nor codes and may have both.
+    codes_file: a file of codes for Load Codes. The task is text2music, which needs neither mask nor codes and may have both.
     """
     load = opened(graph, BASE)
     recording, latent = heard(graph, load)
@@ -172,7 +172,7 @@ def everything(graph: Graph, codes_file: str) -> dict[str, Node]:
     retake = graph.add("AceGraphRetake", latent=latent)
     extras = graph.add("AceGraphSamplingExtras", norm_clamp=2.0)
     wires = {"text_encoder": load["text_encoder"], "source": latent, "codes": stored["codes"]}
-    words = {"caption": "drums", "task": "cover", "global_caption": "rock"}
+    words = {"caption": "drums", "task": "text2music", "global_caption": "rock"}
     conditions = graph.add("AceGraphEncodeConditions", **wires, timbre=timbre["timbre"], **words)
     joined = graph.add(
         "AceGraphBatchConditions",
@@ -204,7 +204,16 @@ def everything(graph: Graph, codes_file: str) -> dict[str, Node]:
         sigmas=times[0],
         extras=extras["extras"],
     )
-    graph.add("PreviewAny", source=edit["report"])
+    handed = graph.add(
+        "AceGraphToModel",
+        model=load["model"],
+        conditions=conditions["conditions"],
+        negative_conditions=conditions["conditions"],
+        source=hints["latent"],
+        mask=mask["mask"],
+    )
+    for output in (edit["report"], handed["report"]):
+        graph.add("PreviewAny", source=output)
     splice = graph.add("AceGraphSplice", new=song.decode["audio"], original=recording[0], mask=mask["mask"])
     graph.add("AceGraphPreviewAudio", audio=splice["audio"], conditions=conditions["conditions"])
     for output in (longer["latent"], kept["report"], *everything_planned(graph, stored["codes"])):
