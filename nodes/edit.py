@@ -5,6 +5,7 @@ from torch import Tensor
 
 from ..acestep_core.sampling.edit_job import MOST_DRAWS, WINDOWS, EditJob, EditPlan, EditWindow
 from ..acestep_core.sampling.settings import Settings
+from .host.node import Node
 from .runs.editing import edit_report, sample_edit
 from .runs.sampling import job_of, wired_mask
 from .wires.limits import MOST_GUIDANCE, MOST_SHIFT, MOST_STEPS, MOST_TIMES, refuse_foreign, within
@@ -16,7 +17,7 @@ CUSTOM = "custom"
 CHANGES = [*WINDOWS, CUSTOM]
 
 
-class EditSong(io.ComfyNode):
+class EditSong(Node):
     """Change what a song says or how it sounds."""
 
     @classmethod
@@ -28,7 +29,7 @@ class EditSong(io.ComfyNode):
             description="Gives a finished song other words or another style and keeps its music. It needs two conditions: one that "
             "describes the song as it is, and one as it shall be. Works on turbo, base and sft.",
             search_aliases=["flow edit", "morph", "change lyrics", "restyle", "remix"],
-            inputs=[*wires(), *widgets()],
+            inputs=[*wires(), *run_widgets(), *window_widgets(), shift_widget()],
             outputs=[
                 io.Latent.Output(display_name="latent", tooltip="The edited song, for Oobleck Decode."),
                 report_output(),
@@ -107,8 +108,8 @@ def wires() -> list[io.Input]:
     ]
 
 
-def widgets() -> list[io.Input]:
-    """What is set."""
+def run_widgets() -> list[io.Input]:
+    """What every run has."""
     return [
         io.Int.Input(
             "seed",
@@ -129,6 +130,12 @@ def widgets() -> list[io.Input]:
             step=0.1,
             tooltip="How strictly both conditions are followed. 0: auto (turbo 1, base and sft 7); 1: none.",
         ),
+    ]
+
+
+def window_widgets() -> list[io.Input]:
+    """Where and how both conditions are compared."""
+    return [
         io.Combo.Input(
             "what_changes",
             options=CHANGES,
@@ -155,17 +162,21 @@ def widgets() -> list[io.Input]:
                 tooltip="Noises that each step averages over. More is smoother, and as many times slower.",
             )
         ),
-        advanced(
-            io.Float.Input(
-                "shift",
-                default=0.0,
-                min=0.0,
-                max=MOST_SHIFT,
-                step=0.1,
-                tooltip="Above 1: more steps while it is still noisy, which also moves start and end. 0: auto (3).",
-            )
-        ),
     ]
+
+
+def shift_widget() -> io.Input:
+    """How the steps are spread."""
+    return advanced(
+        io.Float.Input(
+            "shift",
+            default=0.0,
+            min=0.0,
+            max=MOST_SHIFT,
+            step=0.1,
+            tooltip="Above 1: more steps while it is still noisy, which also moves start and end. 0: auto (3).",
+        )
+    )
 
 
 def share(name: str, default: float, tooltip: str) -> io.Input:

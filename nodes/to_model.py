@@ -15,9 +15,10 @@ from ..acestep_core.sampling.noise import NoisePlan
 from ..acestep_core.sampling.settings import Settings
 from ..acestep_core.timebase import MIN_FRAMES, seconds_of
 from .host.native_model import SHIFT, Conditioning, conditioning_of, null_like, wired
+from .host.node import Node
 from .host.runtime import rest_device
 from .runs.sampling import job_of, length_lines, wired_mask
-from .wires.limits import MOST_SHIFT, places_of, refuse_foreign, within
+from .wires.limits import MOST_SHIFT, batch_indices, refuse_foreign, within
 from .wires.schema import SEED_MAX, advanced, chosen, report_output, schema
 from .wires.sockets import ConditionList, Conditions, Model, ModelHandle
 from .wires.tensors import Latent, latent_of, mask_to_wire
@@ -40,12 +41,12 @@ class SongNoise:
                 "Connect the latent of the same To ComfyUI Model.",
             )
         songs, channels, frames = samples.shape
-        index = places_of(input_latent).get("batch_index")
+        index = batch_indices(input_latent).get("batch_index")
         stream = NoisePlan.counting(self.seed, songs, index).start(frames, channels)
         return rearrange(stream.initial, "b t c -> b c t")
 
 
-class ToModel(io.ComfyNode):
+class ToModel(Node):
     """A task for KSampler and its like."""
 
     @classmethod
@@ -105,7 +106,7 @@ class ToModel(io.ComfyNode):
             wired(model.transformer, projected, shift or SHIFT),
             positive,
             other,
-            {**latent_of(job.source), **held(job), **places_of(source)},
+            {**latent_of(job.source), **held(job), **batch_indices(source)},
             SongNoise(seed),
             report(model, asked, guidance_kind),
         )

@@ -8,14 +8,12 @@ from ...acestep_core.sampling.edit_job import EditJob, EditPlan
 from ...acestep_core.sampling.flow_edit import edit_song
 from ...acestep_core.sampling.run import SamplerParts
 from ...acestep_core.timebase import MIN_FRAMES, seconds_of
-from ..host.runtime import stop_if_asked
 from ..wires.sockets import ModelHandle
 from .sampling import length_lines, listener
 
 
 def sample_edit(model: ModelHandle, job: EditJob, plan: EditPlan) -> Tensor:
     """Bring the transformer in, with room for both sides, and edit."""
-    stop_if_asked()
     managed = model.transformer
     tokens = sum(max((len(item.enc) for item in side), default=0) for side in (job.source, job.target))
     room = sampling_bytes(
@@ -27,9 +25,8 @@ def sample_edit(model: ModelHandle, job: EditJob, plan: EditPlan) -> Tensor:
         plan.whole.guided is not None,
         managed.dtype.itemsize,
     )
-    transformer = managed.loaded(room)
-    parts = SamplerParts(transformer, model.silence, managed.dtype, managed.device)
-    with managed.told_if_full():
+    with managed.at_work(room) as transformer:
+        parts = SamplerParts(transformer, model.silence, managed.dtype, managed.device)
         return edit_song(parts, job, plan, listener(plan.steps, job.frames, model.silence))
 
 

@@ -167,8 +167,7 @@ def test_an_end_of_zero_is_the_samplers_song(graph, run_graph):
 def test_what_cannot_be_edited_is_said(trial, graph, wrong, problem):
     node = edited(graph, steps=2)
     more = {
-        key: given(graph, value) if isinstance(value, torch.Tensor) else value
-        for key, value in wrong.items()
+        key: given(graph, value) if isinstance(value, torch.Tensor) else value for key, value in wrong.items()
     }
     graph.change(node, **more)
     trial.refuses(graph, node, problem)

@@ -248,9 +248,9 @@ MUTATIONS = [
              "return torch.where(self._outside, kept, x)", "return torch.where(self._outside, x, kept)"),
     Mutation("an edit smooths each draw instead of their mean", "sampling/flow_edit.py", "flow_edit",
              "plan.whole.asked.filters, ema=0.0)", "plan.whole.asked.filters)"),
-    Mutation("an edit's end is counted from its start", "sampling/edit_job.py", "flow_edit",
+    Mutation("an edit's end is counted from its start", "sampling/edit_job.py", "edit_job flow_edit",
              "int(self.whole.steps * self.window.end) - self.first", "int(self.whole.steps * self.window.end)"),
-    Mutation("an edit on base takes as many steps as a song", "sampling/edit_job.py", "flow_edit",
+    Mutation("an edit on base takes as many steps as a song", "sampling/edit_job.py", "edit_job flow_edit",
              "(0 if turbo else GUIDED_STEPS)", "0"),
     # -------------------------------------------------------------------------------------------- sampling
     Mutation("the clean estimate is taken at the step's end", "sampling/solvers.py", "solvers",

@@ -5,7 +5,6 @@ import json
 import pytest
 import torch
 
-from acestep_core.errors import InvalidInputError
 from acestep_core.sampling.edit_job import WINDOWS, EditJob, EditPlan, EditWindow
 from acestep_core.sampling.flow_edit import HandOver, MorphField, draws_of, edit, edit_song, morph
 from acestep_core.sampling.job import Job
@@ -235,61 +234,3 @@ def test_what_came_in_is_not_written_to():
     edited(job, WINDOWS["remix"])
     assert torch.equal(before[0], job.original)
     assert torch.equal(before[1], job.mask)
-
-
-def test_auto_is_eight_steps_without_guidance_on_turbo_and_sixty_with_seven_otherwise():
-    turbo, base = (EditPlan.of(Settings(), WHOLE, kind).whole for kind in (True, False))
-    assert (turbo.steps, turbo.guided) == (8, None)
-    assert (base.steps, base.guided.guidance.scale) == (60, 7.0)
-
-
-@pytest.mark.parametrize(("steps", "begins"), [(8, 0.75), (60, 2 / 3)])
-def test_a_window_counts_steps_so_that_the_shift_moves_it(steps, begins):
-    plan = EditPlan.of(Settings(steps=steps, shift=3.0), WINDOWS["words"], turbo=True)
-    assert plan.times[0] == pytest.approx(begins)
-
-
-@pytest.mark.parametrize(
-    ("faulty", "says"),
-    [
-        ({"target": [told(2, "cover")]}, "task"),
-        (
-            {
-                "source": [told(1, "repaint")],
-                "target": [told(2, "repaint")],
-                "mask": torch.ones(1, FRAMES),
-            },
-            "cannot be edited",
-        ),
-        ({"source": [told(1, "cover")], "target": [told(2, "cover")]}, "hints"),
-        ({"noise": NoisePlan((1,), (2,), 0.5)}, "retake"),
-        ({"noise": NoisePlan((1, 2))}, "2 seeds"),
-        ({"mask": torch.zeros(1, FRAMES)}, "marks nothing"),
-        ({"mask": torch.ones(1, FRAMES + 1)}, "mask is for"),
-        ({"original": torch.full((1, FRAMES, CHANNELS), torch.nan)}, "NaN"),
-        ({"original": torch.zeros(1, FRAMES, 64)}, "must be"),
-        ({"source": [told(1), told(1), told(1)]}, "3 source conditions"),
-        (
-            {
-                "source": [told(1, "cover")],
-                "target": [told(2, "cover")],
-                "hints": torch.zeros(1, FRAMES - 1, CHANNELS),
-            },
-            "context is for",
-        ),
-    ],
-)
-def test_an_edit_that_cannot_be_is_refused(faulty, says):
-    with pytest.raises(InvalidInputError, match=says):
-        edited(job_of(**faulty))
-
-
-@pytest.mark.parametrize("window", [(0.6, 0.4, 1), (-0.1, 1, 1), (0, 1.5, 1), (0, 1, 0), (0, 1, 9)])
-def test_a_window_that_is_none_is_refused(window):
-    with pytest.raises(InvalidInputError):
-        EditWindow(*window)
-
-
-def test_times_that_begin_below_one_are_refused():
-    with pytest.raises(InvalidInputError, match="begin at"):
-        EditPlan.of(Settings(times=(0.8, 0.4)), WHOLE, turbo=True)
