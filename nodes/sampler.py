@@ -158,7 +158,8 @@ class Sampler(Node):
                         "solver",
                         options=list(SOLVERS),
                         default="euler",
-                        tooltip="euler: one evaluation a step. heun: two, more exact. sde: fresh noise in every step.",
+                        tooltip="euler: one evaluation a step. heun: two, more exact. sde: fresh noise in every step. ab2, ab3: one, and "
+                        "a curve through the steps before.",
                     )
                 ),
             ],
