@@ -2,7 +2,19 @@
 
 from comfy_api.latest import ComfyExtension, io
 
-from . import codes, compose, conditions, latents, load, sampling_extras, save_audio, splice, vae
+from . import (
+    codes,
+    compose,
+    conditions,
+    edit,
+    latents,
+    load,
+    sampling_extras,
+    save_audio,
+    splice,
+    to_model,
+    vae,
+)
 from . import load_planner as planner
 from . import plan as planning
 from . import sampler as sample
@@ -17,6 +29,8 @@ NODES: list[type[io.ComfyNode]] = [
     latents.Retake,
     sample.Sampler,
     sampling_extras.SamplingExtras,
+    edit.EditSong,
+    to_model.ToModel,
     vae.OobleckEncode,
     vae.OobleckDecode,
     vae.ReferenceTimbre,

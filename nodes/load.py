@@ -31,6 +31,7 @@ from ..acestep_core.networks.text_encoder import TextEncoder as Qwen
 from ..acestep_core.silence import Silence
 from ..acestep_core.text.conditions import Conditioner
 from .host import folders, runtime
+from .host.native_model import NativeModel
 from .host.node import Node
 from .host.runtime import OPS, WEIGHT_DTYPES, Bar, Managed, Role
 from .runs.precision import dtype_of, fp16_remark, network
@@ -195,7 +196,13 @@ def model_handle(
     """Transformer and semantic codec, each a network of its own for ComfyUI."""
     files = checkpoint.model_files()
     in_file = files.weights.dtype(PROBE)
-    transformer = network(Role.TRANSFORMER, in_file, wanted, partial(load_transformer, checkpoint, OPS))
+    transformer = network(
+        Role.TRANSFORMER,
+        in_file,
+        wanted,
+        partial(load_transformer, checkpoint, OPS),
+        partial(NativeModel, files.config),
+    )
     has_codec = any(key.startswith("tokenizer.") for key in files.weights)
     codec = network(Role.CODEC, in_file, wanted, partial(load_codec, checkpoint, OPS)) if has_codec else None
     return ModelHandle(transformer, codec, files.config, files.variant, silence, name)

@@ -10,13 +10,13 @@ from ..acestep_core.interface import AUTO
 from ..acestep_core.sampling.guidance import GUIDANCE
 from ..acestep_core.sampling.repaint import RepaintStrength
 from ..acestep_core.sampling.settings import SOLVERS, Settings
-from ..acestep_core.sampling.velocity import Filters
 from ..acestep_core.timebase import seconds_of
 from .host.node import Node
 from .runs.sampling import job_of, report, sample, wired_mask
-from .wires.limits import within
+from .wires.limits import MOST_GUIDANCE, MOST_SHIFT, MOST_STEPS, MOST_TIMES, refuse_foreign, within
 from .wires.schema import SEED_MAX, advanced, chosen, report_output, schema
 from .wires.sockets import (
+    NO_EXTRAS,
     ConditionList,
     Conditions,
     Extras,
@@ -27,10 +27,6 @@ from .wires.sockets import (
     NoiseChoice,
 )
 from .wires.tensors import Latent, latent_of, source_of_latent
-
-MOST_STEPS, MOST_GUIDANCE, MOST_SHIFT = 200, 30.0, 10.0
-MOST_TIMES = 1001  # by wire
-NO_EXTRAS = ExtraSettings(Filters(), None, bf16_schedule=False)
 
 
 class Sampler(Node):
@@ -162,7 +158,8 @@ class Sampler(Node):
                         "solver",
                         options=list(SOLVERS),
                         default="euler",
-                        tooltip="euler: one evaluation a step. heun: two, more exact. sde: fresh noise in every step.",
+                        tooltip="euler: one evaluation a step. heun: two, more exact. sde: fresh noise in every step. ab2, ab3: one, and "
+                        "a curve through the steps before.",
                     )
                 ),
             ],
@@ -233,13 +230,3 @@ def started(start_from: Latent, model: ModelHandle, frames: int) -> Tensor:
             "Connect the encoded audio that the source was made from.",
         )
     return start
-
-
-def refuse_foreign(model: ModelHandle, conditions: ConditionList) -> None:
-    """Conditions have the width of the checkpoint whose encoder wrote them."""
-    widths = {condition.enc.shape[-1] for condition in conditions}
-    if other := widths - {model.config.encoder_hidden_size}:
-        raise InvalidInputError(
-            f"The conditions have {min(other)} channels, and {model.name} works with {model.config.encoder_hidden_size}.",
-            "Encode them with the text encoder of the Load ACE-Step that the model comes from.",
-        )

@@ -1,6 +1,6 @@
 """A batch of songs to play: what is asked, checked before any work is done."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch.nn.functional as F
@@ -60,11 +60,7 @@ def check(job: Job, settings: ResolvedSettings, channels: int) -> None:
     check_latents(job, channels)
     check_conditions(job)
     check_task(job, settings.turbo)
-    if len(job.noise.seeds) != job.songs:
-        raise InvalidInputError(
-            f"There are {len(job.noise.seeds)} seeds for {job.songs} songs.",
-            "Give one seed per song of the batch.",
-        )
+    require_seeds(job.noise, job.songs)
     asked = settings.asked
     if asked.cover_strength < 1 and not job.second:
         raise InvalidInputError(
@@ -78,9 +74,25 @@ def check(job: Job, settings: ResolvedSettings, channels: int) -> None:
         )
 
 
+def require_seeds(noise: NoisePlan, songs: int) -> None:
+    """Refuse noise for another number of songs."""
+    if len(noise.seeds) != songs:
+        raise InvalidInputError(
+            f"There are {len(noise.seeds)} seeds for {songs} songs.",
+            "Give one seed per song of the batch.",
+        )
+
+
 def check_latents(job: Job, channels: int) -> None:
-    """Refuse tensors that are empty, broken, of another model or of another song."""
+    """Refuse what is not for the songs of this job."""
     wanted = {"source": (job.source, 3), "mask": (job.mask, 2), "start_from": (job.start_from, 3)}
+    require_alike(wanted, job.songs, job.frames, channels)
+
+
+def require_alike(
+    wanted: Mapping[str, tuple[Tensor | None, int]], songs: int, frames: int, channels: int
+) -> None:
+    """Refuse tensors that are empty, broken, of another model or of another song. wanted: each with its dimensions."""
     for name, (tensor, dimensions) in wanted.items():
         if tensor is None:
             continue
@@ -98,10 +110,10 @@ def check_latents(job: Job, channels: int) -> None:
             raise InvalidInputError(
                 f"The {name} holds NaN or infinite values.", "Make it anew; what made it has failed."
             )
-        if tensor.shape[1] != job.frames or len(tensor) not in (1, job.songs):
+        if tensor.shape[1] != frames or len(tensor) not in (1, songs):
             raise InvalidInputError(
                 f"The {name} is for {len(tensor)} songs of {tensor.shape[1]} frames, "
-                f"the source has {job.songs} of {job.frames}.",
+                f"the source has {songs} of {frames}.",
                 "Make both from the same latent.",
             )
 
@@ -113,11 +125,15 @@ def check_conditions(job: Job) -> None:
         "second conditions": (job.second, (0, 1, job.songs)),
     }
     for name, (given, counts) in allowed.items():
-        if len(given) not in counts:
-            raise InvalidInputError(
-                f"There are {len(given)} {name} for {job.songs} songs.",
-                "Give one for all songs, or one for each.",
-            )
+        require_count(given, counts, name, job.songs)
+
+
+def require_count(given: Sequence[Condition], counts: Sequence[int], name: str, songs: int) -> None:
+    """Refuse another number of conditions than these."""
+    if len(given) not in counts:
+        raise InvalidInputError(
+            f"There are {len(given)} {name} for {songs} songs.", "Give one for all songs, or one for each."
+        )
 
 
 def check_task(job: Job, turbo: bool) -> None:

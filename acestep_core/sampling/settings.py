@@ -13,10 +13,10 @@ from .dcw import WaveletCorrection
 from .guidance import GUIDANCE
 from .noise import NoiseStream
 from .repaint import RepaintStrength
-from .solvers import Solver, euler, heun, sde
+from .solvers import Solver, adams, euler, heun, sde
 from .velocity import Filters, Guided
 
-SOLVERS = ("euler", "heun", "sde")
+SOLVERS = ("euler", "heun", "sde", "ab2", "ab3")
 NO_GUIDANCE = 1.0
 
 
@@ -127,6 +127,8 @@ class ResolvedSettings:
             "euler": euler,
             "heun": partial(heun, corrects_last=not self.turbo),
             "sde": partial(sde, fresh=stream.fresh),
+            "ab2": partial(adams, order=2),
+            "ab3": partial(adams, order=3),
         }[self.asked.solver]
 
     def report(self) -> str:

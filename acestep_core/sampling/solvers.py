@@ -24,6 +24,10 @@ class SolverState(NamedTuple):
 
     average: Tensor | None = None  # guidance's running difference
     velocity: Tensor | None = None
+    past: tuple[
+        tuple[float, Tensor], ...
+    ] = ()  # times and velocities of the steps before, the last one first
+    beside: "SolverState | None" = None  # of a second velocity that is followed along (flow edit's source)
 
 
 class Moved(NamedTuple):
@@ -96,6 +100,33 @@ def heun(field: Field, x: Tensor, step: Step, state: SolverState, corrects_last:
     return predicted._replace(
         x=x - (step.t - step.t_next) * velocity, state=predicted.state._replace(velocity=velocity)
     )
+
+
+def adams(field: Field, x: Tensor, step: Step, state: SolverState, order: int) -> Moved:
+    """Adams-Bashforth of order 2 or 3: one evaluation, a curve through the velocities before, whatever the steps' lengths.
+
+    The first step and the one to t = 0 are straight: there is nothing before the one, and the other leads to where the
+    velocity is no longer smooth.
+    """
+    velocity, after = field.predict(x, step, state)
+    past = state.past[: order - 1]
+    slope = velocity if step.t_next == 0 else curved(step, velocity, past)
+    after = after._replace(past=((step.t, velocity), *past)[: order - 1])
+    return Moved(x - (step.t - step.t_next) * slope, x - step.t * velocity, after)
+
+
+def curved(step: Step, velocity: Tensor, past: Sequence[tuple[float, Tensor]]) -> Tensor:
+    """The mean velocity of a step, of the parabola (or line) through this velocity and the ones before."""
+    if not past:
+        return velocity
+    length, (last, before) = step.t - step.t_next, past[0]
+    first = (velocity - before) / (last - step.t)  # how it changes, per unit of t that has passed
+    slope = velocity + first * length / 2
+    if len(past) == 1:
+        return slope
+    earlier, oldest = past[1]
+    second = (first - (before - oldest) / (earlier - last)) / (earlier - step.t)
+    return slope + second * (length**2 / 3 + (last - step.t) * length / 2)
 
 
 def sde(field: Field, x: Tensor, step: Step, state: SolverState, fresh: Callable[[], Tensor]) -> Moved:

@@ -23,6 +23,9 @@ class Task:
     needs_mask: bool = False
     base_only: bool = False  # turbo and sft checkpoints were not taught it
     takes_region: bool = False  # a mask is allowed and leaves the source as it is
+    edits_over: Literal["nothing", "silence", "hints", "song"] = (
+        "nothing"  # what flow edit shows as source; nothing: it does not know the task
+    )
 
     @property
     def knows_masks(self) -> bool:
@@ -38,9 +41,10 @@ TASKS: Mapping[str, Task] = MappingProxyType(
                 "text2music",
                 "Fill the audio semantic mask based on the given conditions:",
                 with_codes=COVER_INSTRUCTION,
+                edits_over="silence",
             ),
-            Task("cover", COVER_INSTRUCTION, with_codes=COVER_INSTRUCTION),
-            Task("cover_nofsq", COVER_INSTRUCTION),
+            Task("cover", COVER_INSTRUCTION, with_codes=COVER_INSTRUCTION, edits_over="hints"),
+            Task("cover_nofsq", COVER_INSTRUCTION, edits_over="song"),
             Task(
                 "repaint",
                 "Repaint the mask area based on the given conditions:",

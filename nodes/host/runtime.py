@@ -85,15 +85,26 @@ class Role(Enum):
 class Managed:
     """A network that ComfyUI may load, move or evict between two uses."""
 
-    def __init__(self, module: nn.Module, role: Role, dtype: torch.dtype, whole: bool = False) -> None:
-        """dtype: what it computes in. whole: its layers cannot fetch their weights, so it is never loaded in part."""
+    def __init__(
+        self,
+        module: nn.Module,
+        role: Role,
+        dtype: torch.dtype,
+        whole: bool = False,
+        around: nn.Module | None = None,
+    ) -> None:
+        """dtype: what it computes in. whole: its layers cannot fetch their weights, so it is never loaded in part.
+
+        around: what ComfyUI's own nodes use, with the network inside; both have the one patcher.
+        """
         self.dtype = dtype
-        self.patcher = comfy.model_patcher.ModelPatcher(module, role.device, role.rest_device)
+        self.patcher = comfy.model_patcher.ModelPatcher(around or module, role.device, role.rest_device)
+        self._network = module
         self._role = role
         self._whole = whole
 
     def __repr__(self) -> str:
-        return f"<{type(self.patcher.model).__name__} {self.patcher.model_size() / 2**20:.0f} MiB>"
+        return f"<{type(self.network).__name__} {self.patcher.model_size() / 2**20:.0f} MiB>"
 
     @property
     def device(self) -> torch.device:
@@ -103,7 +114,7 @@ class Managed:
     @property
     def network(self) -> Any:
         """The network wherever its weights are, to ask about sizes; `at_work` is for computing."""
-        return self.patcher.model
+        return self._network
 
     @property
     def room(self) -> int:

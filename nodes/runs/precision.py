@@ -1,6 +1,7 @@
 """Networks as they are loaded: in which precision they are kept, and in which they compute."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import nn
@@ -29,14 +30,17 @@ def network(
     in_file: torch.dtype,
     wanted: torch.dtype | None,
     load: Callable[[torch.dtype | None], nn.Module],
+    around: Callable[[Any, torch.dtype], nn.Module] | None = None,
 ) -> Managed:
     """Load a network in the precision that the picker wants, None for auto.
 
     in_file: the dtype of its weights in the file. load: reads them in a dtype, None for the file's own.
+    around: makes the object that ComfyUI's own nodes use, from the network and what it computes in.
     """
     computing = runtime.compute_dtype(role, wanted)
     module = load(storage(role, in_file, wanted, computing))
-    return Managed(module if role in PRECISE else linears_in(module, wanted), role, computing)
+    module = module if role in PRECISE else linears_in(module, wanted)
+    return Managed(module, role, computing, around=around(module, computing) if around else None)
 
 
 def storage(

@@ -1,5 +1,7 @@
 """From wired values to a sampling run under ComfyUI's memory management."""
 
+from collections.abc import Sequence
+
 from torch import Tensor
 
 from ...acestep_core.networks.costs import sampling_bytes
@@ -9,6 +11,7 @@ from ...acestep_core.sampling.run import SamplerParts, generate_song
 from ...acestep_core.sampling.settings import ResolvedSettings
 from ...acestep_core.sampling.solvers import OnStep, Progress
 from ...acestep_core.silence import Silence
+from ...acestep_core.text.conditions import Condition
 from ...acestep_core.timebase import MIN_FRAMES, seconds_of
 from ..host.runtime import Bar
 from ..wires.limits import batch_indices, refuse_too_long
@@ -79,12 +82,7 @@ def report(model: ModelHandle, job: Job, settings: ResolvedSettings) -> str:
         lines.append(f"Second conditions from step {settings.cover_steps + 1} on")
     if settings.turbo and settings.guided is not None:
         lines.append("Guidance on a turbo checkpoint is not what it was distilled for; expect harsher sound.")
-    song, told = seconds_of(job.frames), {condition.brief.duration for condition in job.conditions}
-    lines += [
-        f"The words tell the model of {seconds:g} s; wire the source of this Sampler to Encode Conditions as well."
-        for seconds in told
-        if seconds is not None and abs(seconds - song) >= 1
-    ]
+    lines += length_lines(job.conditions, job.frames)
     unmasked = dict.fromkeys(c.task.name for c in job.conditions if not c.task.knows_masks)
     if job.mask is not None and unmasked:
         lines.append(
@@ -94,3 +92,12 @@ def report(model: ModelHandle, job: Job, settings: ResolvedSettings) -> str:
     if job.frames < MIN_FRAMES:
         lines.append(f"Sampled on {seconds_of(MIN_FRAMES):g} s, the model's shortest song, and cut.")
     return "\n".join(line if line.endswith(".") else f"{line}." for line in lines)  # some viewers join lines
+
+
+def length_lines(conditions: Sequence[Condition], frames: int) -> list[str]:
+    """Where the words tell the model of another length than the song's."""
+    return [
+        f"The words tell the model of {seconds:g} s; wire the source of this Sampler to Encode Conditions as well."
+        for seconds in {condition.brief.duration for condition in conditions}
+        if seconds is not None and abs(seconds - seconds_of(frames)) >= 1
+    ]

@@ -4,7 +4,11 @@ from typing import Any
 
 from ...acestep_core.errors import InvalidInputError
 from ...acestep_core.timebase import MAX_SECONDS, frames_of, seconds_of
+from .sockets import ConditionList, ModelHandle
 from .tensors import Latent
+
+MOST_STEPS, MOST_GUIDANCE, MOST_SHIFT = 200, 30.0, 10.0  # of a run
+MOST_TIMES = 1001  # by wire
 
 
 def within(value: float, least: float, most: float, what: str, unit: str = "") -> float:
@@ -37,3 +41,13 @@ def batch_indices(latent: Latent) -> dict[str, Any]:
             "Take them from the batch once more with Latent From Batch.",
         )
     return {"batch_index": list(index)}
+
+
+def refuse_foreign(model: ModelHandle, conditions: ConditionList) -> None:
+    """Conditions have the width of the checkpoint whose encoder wrote them."""
+    widths = {condition.enc.shape[-1] for condition in conditions}
+    if other := widths - {model.config.encoder_hidden_size}:
+        raise InvalidInputError(
+            f"The conditions have {min(other)} channels, and {model.name} works with {model.config.encoder_hidden_size}.",
+            "Encode them with the text encoder of the Load ACE-Step that the model comes from.",
+        )

@@ -125,3 +125,6 @@ class ExtraSettings:
     filters: Filters
     wavelet: WaveletCorrection | None
     bf16_schedule: bool
+
+
+NO_EXTRAS = ExtraSettings(Filters(), None, bf16_schedule=False)

@@ -72,6 +72,18 @@ def test_sampling(card, size, weights, songs, seconds, guidance):
     assert_sane(*measured(card, card.giant.model.transformer, run))
 
 
+@pytest.mark.parametrize(
+    ("weights", "songs", "guidance", "draws"), [("bf16", 1, 1.0, 1), ("fp32", 2, 7.0, 2)]
+)
+def test_editing(card, weights, songs, guidance, draws):
+    card = card("2B", weights=weights)
+    source, sides = card.silence(songs, 60.0), [card.conditions(), card.conditions(lyrics="other words")]
+    given = {"seed": 0, "steps": 2, "what_changes": "whole", "start": 0.0, "end": 1.0}
+    model, node = card.giant.model, card.nodes.edit.EditSong
+    run = lambda: node.execute(model, *sides, source, guidance=guidance, draws=draws, **given)  # noqa: E731
+    assert_sane(*measured(card, model.transformer, run))
+
+
 @pytest.mark.parametrize(("weights", "references"), [("bf16", 0), ("fp32", 8)])
 def test_encoding_long_lyrics_and_many_references(card, weights, references):
     card = card("2B", weights=weights)

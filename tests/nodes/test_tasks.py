@@ -31,6 +31,15 @@ def test_text2music(graph, run_graph):
     check_file(run_graph(graph), song)
 
 
+@pytest.mark.parametrize("solver", ["ab2", "ab3"])
+def test_a_solver_that_remembers_the_steps_before(graph, run_graph, solver):
+    song = task_graphs.text2music(graph, solver=solver, steps=4)
+    graph.add("PreviewAny", source=song.sampler["report"])
+    done = run_graph(graph)
+    check_file(done, song)
+    assert f"({solver}, " in done[song.sampler["report"]]
+
+
 def test_a_batch_of_different_songs(graph, run_graph):
     load = opened(graph)
     both = graph.add(

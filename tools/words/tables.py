@@ -29,6 +29,7 @@ LANGUAGES = (ENGLISH, *TRANSLATED)
 PAGES = (ENGLISH, "zh", "ja", "ko")  # languages of the help pages
 WORDS = {  # options of combos that say something; every other option is a value, the same in each language
     "auto",
+    "custom",
     "double",
     "even",
     "high",
@@ -38,7 +39,10 @@ WORDS = {  # options of combos that say something; every other option is a value
     "put a model into models/acestep",
     "put a planner into models/text_encoders",
     "random",
+    "remix",
     "save codes first",
+    "whole",
+    "words",
 }
 REQUESTS = {  # of them, what is shown where there is nothing to choose from
     "put a model into models/acestep",

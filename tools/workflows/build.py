@@ -24,7 +24,9 @@ from support.comfyui import host as comfy_host
 from support.comfyui import models as comfy_models
 from support.comfyui.editor import BUILDER, Editor, browser
 from support.comfyui.server import Server
+from tools.workflows import changes as workflow_changes
 from tools.workflows import edits as workflow_edits
+from tools.workflows import hosted as workflow_hosted
 from tools.workflows import plans as workflow_plans
 from tools.workflows import recording
 from tools.workflows import songs as workflow_songs
@@ -36,8 +38,10 @@ PAGES = (
     *(workflow_songs.text2music, workflow_songs.instrumental, workflow_songs.reference_timbre),
     *(workflow_edits.cover, workflow_edits.cover_strengths, workflow_edits.codes),
     *(workflow_edits.repaint, workflow_edits.extend),
+    *(workflow_changes.edit_words, workflow_changes.edit_style),
     *(workflow_stems.extract, workflow_stems.lego, workflow_stems.complete, workflow_stems.stems),
     *(workflow_songs.retake, workflow_songs.custom_schedule),
+    *(workflow_hosted.ksampler, workflow_hosted.comfy_sampler),
     *(workflow_plans.plan, workflow_plans.compose, workflow_plans.four_songs),
     *(workflow_plans.inspire, workflow_plans.understand),
 )

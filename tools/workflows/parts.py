@@ -111,9 +111,15 @@ def told(page: Page, report: Wire, title: str = "What was done") -> Item:
 
 def finish(page: Page, load: Item, conditions: Item, played: Item, name: str) -> Item:
     """The right end of a page: decoder, file, report."""
+    return heard(page, load, conditions, played["latent"], played["report"], name)
+
+
+def heard(page: Page, load: Item, conditions: Item, latent: Wire, report: Wire, name: str) -> Item:
+    """The same behind any node that gives a latent."""
     page.group("Listen", VIOLET)
-    save = saved(page, decoded(page, load, played)["audio"], conditions, name)
-    told(page, played["report"])
+    song = page.add("AceGraphOobleckDecode", {"width": 300}, vae=load["vae"], latent=latent)
+    save = saved(page, song["audio"], conditions, name)
+    told(page, report)
     return save
 
 

@@ -31,6 +31,7 @@ WHERE = {  # node -> the workflow that shows it best
     "AceGraphCodesToLatent": "codes",
     "AceGraphCodesToText": "codes",
     "AceGraphComposeCodes": "compose",
+    "AceGraphEdit": "edit_style",
     "AceGraphEncodeConditions": "instrumental",
     "AceGraphExtend": "extend",
     "AceGraphFormat": "understand",
@@ -50,6 +51,7 @@ WHERE = {  # node -> the workflow that shows it best
     "AceGraphSaveCodes": "codes",
     "AceGraphSilenceLatent": "text2music",
     "AceGraphSplice": "extend",
+    "AceGraphToModel": "ksampler",
     "AceGraphUnderstand": "understand",
 }
 PLAYED = ("text2music", "four_takes")  # run first, so that players and reports show something

@@ -7,7 +7,17 @@ import pytest
 import torch
 
 from acestep_core.sampling.schedule import shifted
-from acestep_core.sampling.solvers import SolverState, Step, euler, heun, integrate, norm_clamped, sde
+from acestep_core.sampling.solvers import (
+    SolverState,
+    Step,
+    adams,
+    curved,
+    euler,
+    heun,
+    integrate,
+    norm_clamped,
+    sde,
+)
 from acestep_core.sampling.velocity import Filters
 
 TIMES = shifted(6, 3.0)
@@ -173,3 +183,71 @@ def test_sampling_does_not_change_the_noise_it_was_given():
     x = start()
     integrate(Curved(), x, TIMES, heun)
     assert torch.equal(x, start())
+
+
+# --------------------------------------------------------------------------------------------- Adams-Bashforth
+AB2, AB3 = partial(adams, order=2), partial(adams, order=3)
+
+
+class Smooth:
+    """A velocity whose solution is known, smooth also at t = 0: dx/dt = cos(5 t) x."""
+
+    def __init__(self):
+        self.calls = 0
+
+    def predict(self, x, step, state):
+        self.calls += 1
+        velocity = torch.cos(torch.tensor(5 * step.t, dtype=x.dtype)) * x
+        return velocity, state._replace(velocity=velocity)
+
+
+def error_of(solver, steps):
+    """After going from t = 1 to 0.2 on steps of unequal length, so that no step is the last straight one."""
+    times = [1 - 0.8 * (number / steps) ** 1.3 for number in range(steps + 1)]
+    x = torch.ones(1, 1, 1, dtype=torch.float64)
+    found = integrate(Smooth(), x, times, solver)
+    exact = torch.exp((torch.sin(torch.tensor(1.0)) - torch.sin(torch.tensor(5.0))) / 5)
+    return (found - exact).abs().item()
+
+
+@pytest.mark.parametrize(("solver", "least", "most"), [(euler, 1.8, 2.2), (AB2, 3.5, 4.5), (AB3, 5.5, 9.5)])
+def test_the_error_falls_with_the_order_when_steps_are_doubled(solver, least, most):
+    assert least < error_of(solver, 80) / error_of(solver, 160) < most
+
+
+def test_equal_steps_have_the_published_coefficients():
+    step = Step(5, 9, 0.5, 0.4)
+    v, v1, v2 = (torch.tensor(number, dtype=torch.float64) for number in (1.0, 10.0, 100.0))
+    assert curved(step, v, [(0.6, v1)]).item() == pytest.approx(1.5 * 1 - 0.5 * 10)
+    wanted = 23 / 12 * 1 - 16 / 12 * 10 + 5 / 12 * 100
+    assert curved(step, v, [(0.6, v1), (0.7, v2)]).item() == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize("solver", [AB2, AB3])
+def test_two_steps_are_eulers(solver):
+    times = [1.0, 0.6, 0.0]
+    assert torch.equal(
+        integrate(Curved(), start(), times, solver), integrate(Curved(), start(), times, euler)
+    )
+
+
+def test_a_third_order_needs_two_steps_before():
+    times = [1.0, 0.8, 0.5, 0.0]
+    ab2, ab3 = (integrate(Curved(), start(), times, solver) for solver in (AB2, AB3))
+    assert torch.equal(ab2, ab3)
+    assert not torch.equal(ab2, integrate(Curved(), start(), times, euler))
+
+
+@pytest.mark.parametrize("solver", [AB2, AB3])
+def test_a_curve_asks_once_a_step_and_begins_each_run_anew(solver):
+    field = Smooth()
+    first = integrate(field, torch.ones(1, 1, 1), TIMES, solver)
+    assert field.calls == len(TIMES) - 1
+    assert torch.equal(integrate(field, torch.ones(1, 1, 1), TIMES, solver), first)
+
+
+@pytest.mark.parametrize("solver", [AB2, AB3])
+def test_the_last_step_of_a_curve_is_straight_to_the_clean_estimate(solver):
+    heard = []
+    x = integrate(Curved(), start(), TIMES, solver, on_step=heard.append)
+    assert torch.allclose(x, heard[-1].clean, atol=1e-6)

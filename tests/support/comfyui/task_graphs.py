@@ -111,6 +111,19 @@ def extend(graph: Graph, pickers: Pickers = TURBO, **sampling: Any) -> Song:
     return finished(graph, load, conditions, longer["latent"], mask=longer["mask"], **sampling)
 
 
+def edited(graph: Graph, pickers: Pickers = TURBO, task: str = "text2music", **editing: Any) -> Node:
+    """Edit Song on the recording, between two captions; its latent and report are shown."""
+    load = opened(graph, pickers)
+    _, latent = heard(graph, load)
+    sides = {
+        f"{side}_conditions": encode(graph, load, task, caption=caption, source=latent)
+        for side, caption in (("source", "slow piano"), ("target", "fast drums and bass"))
+    }
+    node = graph.add("AceGraphEdit", model=load["model"], source=latent, **{**sides, **editing})
+    graph.add("PreviewAny", source=node["report"])
+    return node
+
+
 def lego(graph: Graph, pickers: Pickers = BASE, **sampling: Any) -> Song:
     load = opened(graph, pickers)
     _, latent = heard(graph, load)
@@ -141,7 +154,7 @@ def woken(graph: Graph, name: str = comfy_models.PLANNER_FOLDER) -> Link:
 def everything(graph: Graph, codes_file: str) -> dict[str, Node]:
     """A graph in which every node occurs with every socket wired: class -> the node.
 
-    codes_file: a file of codes for Load Codes. The task is cover, which needs neither mask nor codes and may have both.
+    codes_file: a file of codes for Load Codes. The task is text2music, which needs neither mask nor codes and may have both.
     """
     load = opened(graph, BASE)
     recording, latent = heard(graph, load)
@@ -159,7 +172,7 @@ def everything(graph: Graph, codes_file: str) -> dict[str, Node]:
     retake = graph.add("AceGraphRetake", latent=latent)
     extras = graph.add("AceGraphSamplingExtras", norm_clamp=2.0)
     wires = {"text_encoder": load["text_encoder"], "source": latent, "codes": stored["codes"]}
-    words = {"caption": "drums", "task": "cover", "global_caption": "rock"}
+    words = {"caption": "drums", "task": "text2music", "global_caption": "rock"}
     conditions = graph.add("AceGraphEncodeConditions", **wires, timbre=timbre["timbre"], **words)
     joined = graph.add(
         "AceGraphBatchConditions",
@@ -180,6 +193,27 @@ def everything(graph: Graph, codes_file: str) -> dict[str, Node]:
         extras=extras["extras"],
         guidance=3.0,
     )
+    edit = graph.add(
+        "AceGraphEdit",
+        model=load["model"],
+        source_conditions=conditions["conditions"],
+        target_conditions=conditions["conditions"],
+        source=latent,
+        context=hints["latent"],
+        mask=mask["mask"],
+        sigmas=times[0],
+        extras=extras["extras"],
+    )
+    handed = graph.add(
+        "AceGraphToModel",
+        model=load["model"],
+        conditions=conditions["conditions"],
+        negative_conditions=conditions["conditions"],
+        source=hints["latent"],
+        mask=mask["mask"],
+    )
+    for output in (edit["report"], handed["report"]):
+        graph.add("PreviewAny", source=output)
     splice = graph.add("AceGraphSplice", new=song.decode["audio"], original=recording[0], mask=mask["mask"])
     graph.add("AceGraphPreviewAudio", audio=splice["audio"], conditions=conditions["conditions"])
     for output in (longer["latent"], kept["report"], *everything_planned(graph, stored["codes"])):

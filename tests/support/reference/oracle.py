@@ -236,6 +236,21 @@ def golden_case(name: str, case: str) -> dict[str, Tensor]:
     }
 
 
+@cache
+def golden_tools(name: str) -> dict[str, Tensor]:
+    """Recorded tensors of the edit tools."""
+    return load_file(GOLDEN / "tools" / f"{name}.safetensors")
+
+
+def tools_case(case: str, name: str = "runs") -> dict[str, Tensor]:
+    """The recorded tensors of one case of the edit tools."""
+    return {
+        key.removeprefix(f"{case}/"): value
+        for key, value in golden_tools(name).items()
+        if key.startswith(f"{case}/")
+    }
+
+
 def loaded(make: Callable[[], nn.Module], prefix: str) -> Any:
     """A network of ours with the golden checkpoint's weights, read without our loader."""
     state = load_file(GOLDEN / "tiny_official" / "acestep-v15-turbo" / "model.safetensors")

@@ -1,0 +1,210 @@
+"""Other words or another style for a finished song."""
+
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..acestep_core.sampling.edit_job import MOST_DRAWS, WINDOWS, EditJob, EditPlan, EditWindow
+from ..acestep_core.sampling.settings import Settings
+from .host.node import Node
+from .runs.editing import edit_report, sample_edit
+from .runs.sampling import job_of, wired_mask
+from .wires.limits import MOST_GUIDANCE, MOST_SHIFT, MOST_STEPS, MOST_TIMES, refuse_foreign, within
+from .wires.schema import SEED_MAX, advanced, chosen, report_output, schema
+from .wires.sockets import NO_EXTRAS, ConditionList, Conditions, Extras, ExtraSettings, Model, ModelHandle
+from .wires.tensors import Latent, latent_of, source_of_latent
+
+CUSTOM = "custom"
+CHANGES = [*WINDOWS, CUSTOM]
+
+
+class EditSong(Node):
+    """Change what a song says or how it sounds."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            "sampling",
+            node_id="AceGraphEdit",
+            display_name="Edit Song (ACE-Step)",
+            description="Gives a finished song other words or another style and keeps its music. It needs two conditions: one that "
+            "describes the song as it is, and one as it shall be. Works on turbo, base and sft.",
+            search_aliases=["flow edit", "morph", "change lyrics", "restyle", "remix"],
+            inputs=[*wires(), *run_widgets(), *window_widgets(), shift_widget()],
+            outputs=[
+                io.Latent.Output(display_name="latent", tooltip="The edited song, for Oobleck Decode."),
+                report_output(),
+            ],
+        )
+
+    @classmethod
+    def execute(  # noqa: PLR0913  (one argument per widget)
+        cls,
+        model: ModelHandle,
+        source_conditions: ConditionList,
+        target_conditions: ConditionList,
+        source: Latent,
+        seed: int,
+        steps: int,
+        guidance: float,
+        what_changes: str,
+        start: float,
+        end: float,
+        draws: int = 1,
+        shift: float = 0.0,
+        context: Latent | None = None,
+        mask: Tensor | None = None,
+        sigmas: Tensor | None = None,
+        extras: ExtraSettings | None = None,
+    ) -> io.NodeOutput:
+        window = window_of(what_changes, start, end, draws)
+        settings = settings_of(steps, guidance, shift, sigmas, extras or NO_EXTRAS)
+        played = job_of(model, target_conditions, source, seed, None)
+        job = EditJob(
+            played.source,
+            source_conditions,
+            target_conditions,
+            played.noise,
+            None if context is None else source_of_latent(context, "context", model.silence),
+            wired_mask(mask, source, played.frames),
+        )
+        refuse_foreign(model, (*source_conditions, *target_conditions))
+        plan = EditPlan.of(settings, window, model.variant.is_turbo)
+        latents = sample_edit(model, job, plan)
+        kept = {"batch_index": source["batch_index"]} if "batch_index" in source else {}
+        return io.NodeOutput({**latent_of(latents), **kept}, edit_report(model, job, plan, what_changes))
+
+
+def wires() -> list[io.Input]:
+    """What is connected."""
+    return [
+        Model.Input("model", tooltip="From Load ACE-Step."),
+        Conditions.Input(
+            "source_conditions",
+            tooltip="The song as it is: Encode Conditions with its own caption and lyrics. Understand can write the caption.",
+        ),
+        Conditions.Input(
+            "target_conditions",
+            tooltip="The song as it shall be: the same Encode Conditions once more, with only the words changed that shall change.",
+        ),
+        io.Latent.Input("source", tooltip="The song itself: Oobleck Encode of it, or the Sampler's latent."),
+        io.Latent.Input(
+            "context",
+            optional=True,
+            tooltip="Only for the task cover: the song by way of Audio to Codes and Codes to Latent.",
+        ),
+        io.Mask.Input(
+            "mask",
+            optional=True,
+            tooltip="From Chunk Mask, 1 = may change. Everything else stays as it is. None: the whole song may change.",
+        ),
+        io.Sigmas.Input(
+            "sigmas", optional=True, tooltip="Own times from 1 down to 0, in place of steps and shift."
+        ),
+        Extras.Input(
+            "extras",
+            optional=True,
+            tooltip="From Sampling Extras. Its filters and its rounding of times count; a wavelet correction is left out.",
+        ),
+    ]
+
+
+def run_widgets() -> list[io.Input]:
+    """What every run has."""
+    return [
+        io.Int.Input(
+            "seed",
+            default=0,
+            min=0,
+            max=SEED_MAX,
+            control_after_generate=True,
+            tooltip="Song i of a batch draws its noises from seed + i.",
+        ),
+        io.Int.Input(
+            "steps", default=0, min=0, max=MOST_STEPS, tooltip="0: auto (turbo 8, base and sft 60)."
+        ),
+        io.Float.Input(
+            "guidance",
+            default=0.0,
+            min=0.0,
+            max=MOST_GUIDANCE,
+            step=0.1,
+            tooltip="How strictly both conditions are followed. 0: auto (turbo 1, base and sft 7); 1: none.",
+        ),
+    ]
+
+
+def window_widgets() -> list[io.Input]:
+    """Where and how both conditions are compared."""
+    return [
+        io.Combo.Input(
+            "what_changes",
+            options=CHANGES,
+            default="whole",
+            tooltip="whole: anything, the first try. words: late steps only, for new lyrics. remix: early steps, then free, for another "
+            "style. custom: start and end below.",
+        ),
+        share(
+            "start",
+            0.0,
+            "Only for custom: share of the steps to skip. Higher keeps more of the song; 0: none.",
+        ),
+        share(
+            "end",
+            1.0,
+            "Only for custom: share of the steps after which the target plays on alone. Lower changes more; 1: never.",
+        ),
+        advanced(
+            io.Int.Input(
+                "draws",
+                default=1,
+                min=1,
+                max=MOST_DRAWS,
+                tooltip="Noises that each step averages over. More is smoother, and as many times slower.",
+            )
+        ),
+    ]
+
+
+def shift_widget() -> io.Input:
+    """How the steps are spread."""
+    return advanced(
+        io.Float.Input(
+            "shift",
+            default=0.0,
+            min=0.0,
+            max=MOST_SHIFT,
+            step=0.1,
+            tooltip="Above 1: more steps while it is still noisy, which also moves start and end. 0: auto (3).",
+        )
+    )
+
+
+def share(name: str, default: float, tooltip: str) -> io.Input:
+    """A share of the steps."""
+    return io.Float.Input(name, default=default, min=0.0, max=1.0, step=0.01, tooltip=tooltip)
+
+
+def window_of(what_changes: str, start: float, end: float, draws: int) -> EditWindow:
+    """The steps in which the song changes."""
+    chosen(what_changes, CHANGES, "change")
+    within(start, 0.0, 1.0, "edit's start")
+    within(end, 0.0, 1.0, "edit's end")
+    count = int(within(draws, 1, MOST_DRAWS, "number of draws"))
+    if what_changes == CUSTOM:
+        return EditWindow(start, end, count)
+    return EditWindow(WINDOWS[what_changes].start, WINDOWS[what_changes].end, count)
+
+
+def settings_of(
+    steps: int, guidance: float, shift: float, sigmas: Tensor | None, extras: ExtraSettings
+) -> Settings:
+    """The sampler's settings as far as an edit has them."""
+    within(0 if sigmas is None else sigmas.numel(), 0, MOST_TIMES, "number of wired times")
+    return Settings(
+        steps=int(within(steps, 0, MOST_STEPS, "number of steps")),
+        shift=within(shift, 0, MOST_SHIFT, "shift"),
+        guidance=within(guidance, 0, MOST_GUIDANCE, "guidance"),
+        times=None if sigmas is None else tuple(sigmas.tolist()),
+        bf16_schedule=extras.bf16_schedule,
+        filters=extras.filters,
+    )
