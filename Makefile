@@ -16,6 +16,7 @@ READY := $(VENV)/.ready
 NO_PACKAGES := { echo "The packages could not be installed, see above. The first run needs a network." >&2; exit 1; }
 TRANSFORMERS4 := $(VENV)/transformers4
 OFFICIAL := $(VENV)/official
+ADAPTERS := $(VENV)/adapter_oracles
 REGISTRY := $(VENV)/registry
 TEXT_TESTS := tests/core/networks/test_text_encoder.py tests/core/text/test_tokenizer.py tests/core/text/test_conditions.py
 
@@ -37,7 +38,7 @@ fix: $(READY)
 
 # Worksteal gives each worker a run of neighbours, which share what they build, and levels out only what is left over.
 # Browsers stall where others take the processor: a test of the editor that fails is run once more, with one of them.
-test: lint host $(TRANSFORMERS4)/.ready $(OFFICIAL)/.ready
+test: lint host $(TRANSFORMERS4)/.ready $(OFFICIAL)/.ready $(ADAPTERS)/.ready
 	$(BIN)/pytest -n logical --dist worksteal --cov --cov-report=term --ignore=tests/browser
 	@$(BIN)/python tests/support/comfyui/fetch.py --env --browser
 	$(BIN)/pytest -n 2 --dist loadfile tests/browser || $(BIN)/pytest --last-failed tests/browser
@@ -55,7 +56,7 @@ style: $(READY)
 types: $(READY)
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
-fast: $(READY) $(OFFICIAL)/.ready
+fast: $(READY) $(OFFICIAL)/.ready $(ADAPTERS)/.ready
 	$(BIN)/pytest -q -n logical --dist worksteal -m "not slow" --ignore=tests/nodes --ignore=tests/browser
 
 generate: browser
@@ -88,6 +89,11 @@ $(READY): requirements.txt tests/requirements.txt tests/constraints.txt
 $(OFFICIAL)/.ready: tests/planner_oracle.txt $(READY)
 	rm -rf $(OFFICIAL)
 	$(PIP) install --no-deps --target $(OFFICIAL) -r tests/planner_oracle.txt || $(NO_PACKAGES)
+	touch $@
+
+$(ADAPTERS)/.ready: tests/adapter_oracles.txt $(READY)
+	rm -rf $(ADAPTERS)
+	$(PIP) install --no-deps --target $(ADAPTERS) -r tests/adapter_oracles.txt || $(NO_PACKAGES)
 	touch $@
 
 $(TRANSFORMERS4)/.ready: tests/transformers4.txt $(READY)

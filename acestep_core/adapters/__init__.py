@@ -1,0 +1,1 @@
+"""Adapters: files of trainers, their names and scales, and the changes of weights that they mean."""

@@ -1,0 +1,182 @@
+"""How strongly an adapter was trained to act: alpha, rank and scale as its trainer wrote them down, or did not."""
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ..errors import UnsupportedCheckpointError
+from ..files import read_json
+from .keys import unwrapped
+
+PEFT_FILE, PEFT_JSON = "adapter_model.safetensors", "adapter_config.json"
+PEFT_KINDS = ("LORA", "LOHA", "LOKR", "OFT")
+DIFFUSERS_HEADER, DIFFUSERS_PREFIX = "lora_adapter_metadata", "transformer."
+MERGE = "Merge it into a checkpoint with the program that trained it."
+EXPORT_AGAIN = "Export it again with the program that trained it."
+UNREAD = {  # settings that change what the weights mean, and what they make of the adapter
+    "lora_bias": "LoRA with biases",
+    "alora_invocation_tokens": "activated LoRA",
+    "layer_replication": "LoRA with repeated layers",
+    "use_qalora": "QALoRA",
+    "use_bdlora": "block-diagonal LoRA",
+    "kasa_config": "KaSA",
+    "monteclora_config": "MonteCLoRA",
+    "fan_in_fan_out": "transposed LoRA",
+    "coft": "constrained OFT",
+    "block_share": "OFT with shared blocks",
+}
+LONGEST_PATTERN, MOST_PATTERNS = 300, 20_000  # of a json that names every module; more is no training recipe
+
+
+@dataclass(frozen=True, slots=True)
+class AlphaRule:
+    """Alpha and rank for modules whose alpha is no tensor of the file."""
+
+    source: str  # where the numbers stand
+    rank: float | None = None
+    alpha: float | None = None
+    ranks: Mapping[str, float] = field(default_factory=dict)  # pattern -> rank, the first that fits counts
+    alphas: Mapping[str, float] = field(default_factory=dict)
+    rooted: bool = False  # divided by the root of the rank
+
+    def scale(self, module: str, rank: int | None) -> float | None:
+        """alpha / rank for a module as the file spells it; None if the rule says nothing. rank: the tensors', if any."""
+        alpha = first_fitting(self.alphas, module, self.alpha)
+        divisor = rank or first_fitting(self.ranks, module, self.rank)
+        if alpha is None or not divisor:
+            return None
+        return alpha / (math.sqrt(divisor) if self.rooted else divisor)
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterSettings:
+    """What stands beside the weights: in a json of the same folder, or in the file's header."""
+
+    kind: str | None = None  # in PEFT's words; None: the keys tell
+    rule: AlphaRule | None = None
+    turning_terms: int | None = None  # OFT: length of the series; None: none
+    base: str = ""  # the model that it says it was trained on
+    trigger: str = ""  # what to write into the caption to call it, and where
+
+    @classmethod
+    def of(cls, path: Path, header: Mapping[str, str]) -> "AdapterSettings":
+        """Those of the adapter file at `path`."""
+        beside = path.with_name(PEFT_JSON)
+        if path.name == PEFT_FILE and beside.is_file():
+            settings = from_peft(read_json(beside), path.name)
+        else:
+            settings = cls(rule=rule_of_header(header, path.name))
+        return replace(settings, trigger=trigger_of(header), base=settings.base or base_of(header))
+
+
+def from_peft(raw: Mapping[str, Any], name: str) -> AdapterSettings:
+    """PEFT's adapter_config.json."""
+    kind = str(raw.get("peft_type"))
+    if kind not in PEFT_KINDS:
+        raise UnsupportedCheckpointError(f"{name} is a {kind} adapter, which is not read here.", MERGE)
+    for setting, words in UNREAD.items():
+        if raw.get(setting):
+            raise UnsupportedCheckpointError(f"{name} is a {words}, which is not read here.", MERGE)
+    terms = (
+        int(number(raw, "num_cayley_neumann_terms", PEFT_JSON) or 5)
+        if raw.get("use_cayley_neumann")
+        else None
+    )
+    return AdapterSettings(
+        kind=kind,
+        rule=None if kind == "OFT" else rule_of(raw, PEFT_JSON),
+        turning_terms=terms,
+        base=str(raw.get("base_model_name_or_path") or ""),
+    )
+
+
+def rule_of_header(header: Mapping[str, str], name: str) -> AlphaRule | None:
+    """What diffusers writes into the header of a LoRA of the transformer."""
+    if DIFFUSERS_HEADER not in header:
+        return None
+    try:
+        raw = json.loads(header[DIFFUSERS_HEADER])
+    except ValueError as fault:
+        raise UnsupportedCheckpointError(
+            f"{name} has a header that cannot be read ({fault}).", EXPORT_AGAIN
+        ) from fault
+    items = raw.items() if isinstance(raw, dict) else ()
+    own = {
+        key.removeprefix(DIFFUSERS_PREFIX): value for key, value in items if key.startswith(DIFFUSERS_PREFIX)
+    }
+    return rule_of(own, f"the header of {name}") if own else None
+
+
+def rule_of(raw: Mapping[str, Any], source: str) -> AlphaRule:
+    """The rule in a LoraConfig, LoHaConfig or LoKrConfig."""
+    alpha = "lora_alpha" if "lora_alpha" in raw else "alpha"
+    rank = number(raw, "r", source)
+    if rank is not None and rank <= 0:
+        raise UnsupportedCheckpointError(f"{source} gives the adapter the rank {rank:g}.", EXPORT_AGAIN)
+    return AlphaRule(
+        source=source,
+        rank=rank,
+        alpha=number(raw, alpha, source),
+        ranks=patterns(raw, "rank_pattern", source),
+        alphas=patterns(raw, "alpha_pattern", source),
+        rooted=bool(raw.get("use_rslora")),
+    )
+
+
+def number(raw: Mapping[str, Any], key: str, source: str) -> float | None:
+    """A finite number of a json, if it is there."""
+    value = raw.get(key)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise UnsupportedCheckpointError(
+            f"{source} says {key} = {value!r}, which is no number.", EXPORT_AGAIN
+        )
+    return float(value)
+
+
+def patterns(raw: Mapping[str, Any], key: str, source: str) -> dict[str, float]:
+    """Regular expressions for modules, and the number that each stands for."""
+    given = raw.get(key) or {}
+    fits = isinstance(given, dict) and len(given) <= MOST_PATTERNS and all(map(is_pattern, given))
+    if not fits:
+        raise UnsupportedCheckpointError(f"{source} has a {key} that cannot be read.", EXPORT_AGAIN)
+    return {pattern: number(given, pattern, source) or 0.0 for pattern in given}
+
+
+def is_pattern(text: str) -> bool:
+    """Whether a text is a regular expression of a sane length."""
+    try:
+        return len(text) <= LONGEST_PATTERN and bool(re.compile(f"({text})"))
+    except (re.error, RecursionError, OverflowError):
+        return False
+
+
+def first_fitting(by_pattern: Mapping[str, float], module: str, otherwise: float | None) -> float | None:
+    """The number of the first pattern that is the whole of a module's name, or of its end after a dot."""
+    name = unwrapped(module)
+    for pattern, value in by_pattern.items():
+        if re.match(rf"(?:.*\.)?(?:{pattern})$", name):
+            return value
+    return otherwise
+
+
+def trigger_of(header: Mapping[str, str]) -> str:
+    """The words that call the adapter, as trainers note them in the header."""
+    words = header.get("hot_step_trigger") or header.get("modelspec.trigger_phrase") or ""
+    place = header.get("hot_step_trigger_position")
+    return f"{words} ({place})" if words and place else words
+
+
+def base_of(header: Mapping[str, str]) -> str:
+    """The model that a header says the adapter was trained on."""
+    return (
+        header.get("ss_base_model_version")
+        or header.get("base_model")
+        or header.get("modelspec.architecture")
+        or ""
+    )
