@@ -9,6 +9,7 @@ from . import (
     edit,
     latents,
     load,
+    lora,
     sampling_extras,
     save_audio,
     splice,
@@ -21,6 +22,7 @@ from . import sampler as sample
 
 NODES: list[type[io.ComfyNode]] = [
     load.Load,
+    lora.LoadAdapter,
     conditions.EncodeConditions,
     conditions.BatchConditions,
     latents.SilenceLatent,

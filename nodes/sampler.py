@@ -26,7 +26,7 @@ from .wires.sockets import (
     Noise,
     NoiseChoice,
 )
-from .wires.tensors import Latent, latent_of, source_of_latent
+from .wires.tensors import Latent, latent_of, noted, source_of_latent
 
 
 class Sampler(Node):
@@ -218,7 +218,8 @@ class Sampler(Node):
         resolved = settings.resolved(model.variant.is_turbo)
         latents = sample(model, job, resolved)
         kept = {"batch_index": source["batch_index"]} if "batch_index" in source else {}
-        return io.NodeOutput({**latent_of(latents), **kept}, report(model, job, resolved))
+        played = noted(model.played_with, len(latents))
+        return io.NodeOutput({**latent_of(latents), **kept, **played}, report(model, job, resolved))
 
 
 def started(start_from: Latent, model: ModelHandle, frames: int) -> Tensor:

@@ -2,7 +2,7 @@
 
 import math
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from comfy_api.latest import io, ui
@@ -14,13 +14,13 @@ from ..acestep_core.sound.audio_file import FORMATS, AudioFormat, encode_audio
 from ..acestep_core.sound.levels import FULL_SCALE, LEVELS, fade, peak_of, require_sound
 from ..acestep_core.sound.resample import resample
 from ..acestep_core.timebase import MAX_SECONDS, SAMPLE_RATE
-from .host.audio_tags import brief_tags, has_room, tagged, workflow_tags
+from .host.audio_tags import adapter_tags, brief_tags, has_room, tagged, workflow_tags
 from .host.node import Node
 from .host.output_files import FreeNames, may_hold_metadata
 from .host.runtime import Bar
 from .wires.schema import advanced, chosen, report_output, schema
 from .wires.sockets import ConditionList, Conditions
-from .wires.tensors import Audio, raw_sound
+from .wires.tensors import Audio, adapters_of, raw_sound
 
 PREVIEW_FORMATS = ("FLAC 16-bit", "FLAC 24-bit")
 SIDE_FILE = ".json"
@@ -190,9 +190,9 @@ def stored(
 ) -> io.NodeOutput:
     """Store every song in a file of its own, list the files for the player, and hand the audio on."""
     songs, rate, report = finished(audio, form, finish)
-    briefs, workflow = one_each(conditions, len(songs)), workflow_of(node.hidden)
+    briefs, workflow = one_each(conditions, adapters_of(audio, len(songs))), workflow_of(node.hidden)
     if not may_hold_metadata():
-        briefs, workflow = one_each(None, len(songs)), {}
+        briefs, workflow = [{}] * len(songs), {}
         report.append("No tags and no workflow: ComfyUI was started with --disable-metadata.")
 
     bar, listed = Bar(len(songs)), []
@@ -245,15 +245,16 @@ def decibels(peak: float) -> float:
     return 20 * math.log10(peak)
 
 
-def one_each(conditions: ConditionList | None, songs: int) -> list[dict[str, str]]:
-    """Tags of each song."""
-    briefs = [brief_tags(condition) for condition in conditions or ()]
+def one_each(conditions: ConditionList | None, adapters: Sequence[str]) -> list[dict[str, str]]:
+    """Tags of each song. adapters: in words, those that each was played with."""
+    songs, briefs = len(adapters), [brief_tags(condition) for condition in conditions or ()]
     if len(briefs) not in (0, 1, songs):
         raise InvalidInputError(
             f"{songs} songs came with {len(briefs)} conditions.",
             "Connect the conditions that the songs were made with.",
         )
-    return briefs if len(briefs) == songs else (briefs or [{}]) * songs
+    every = briefs if len(briefs) == songs else (briefs or [{}]) * songs
+    return [{**brief, **adapter_tags(words)} for brief, words in zip(every, adapters, strict=True)]
 
 
 def workflow_of(hidden: Any) -> Mapping[str, str]:

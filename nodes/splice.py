@@ -10,7 +10,7 @@ from ..acestep_core.timebase import MAX_SECONDS, SAMPLE_RATE, seconds_of
 from .host.node import Node
 from .wires.limits import within
 from .wires.schema import FRAME, report_output, schema
-from .wires.tensors import Audio, audio_of, mask_of_wire, raw_sound
+from .wires.tensors import Audio, audio_of, carried, mask_of_wire, raw_sound
 
 LONGEST_CROSSFADE = 10.0
 
@@ -77,7 +77,7 @@ class Splice(Node):
             *changes,
             f"{share * length:.2f} s of {length:.2f} s are new, the rest is the original; crossfades of {crossfade:g} s.",
         ]
-        return io.NodeOutput(audio_of(joined), "\n".join(report))
+        return io.NodeOutput({**audio_of(joined), **carried(new)}, "\n".join(report))
 
 
 def converted(sound: Sound, name: str) -> tuple[Tensor, list[str]]:

@@ -20,7 +20,7 @@ from .host.runtime import free_bytes, is_full, tile_listener
 from .wires.limits import refuse_too_long
 from .wires.schema import FRAME, SEED_MAX, advanced, chosen, report_output, schema
 from .wires.sockets import Vae, VaeHandle
-from .wires.tensors import Audio, Latent, audio_of, frames_of_latent, latent_of, sound_of_audio
+from .wires.tensors import Audio, Latent, audio_of, carried, frames_of_latent, latent_of, sound_of_audio
 
 TILES = [AUTO, *map(str, TILE_LADDER)]
 EVEN, RANDOM = "even", "random"
@@ -130,7 +130,9 @@ class OobleckDecode(Node):
             audio[empty] = 0
             told += tiles
         peaks = ", ".join(f"{peak:.3g}" for peak in peak_of(audio).flatten().tolist())
-        return io.NodeOutput(audio_of(audio), "\n".join([f"{size}.", f"Peak: {peaks}.", *told]))
+        return io.NodeOutput(
+            {**audio_of(audio), **carried(latent)}, "\n".join([f"{size}.", f"Peak: {peaks}.", *told])
+        )
 
 
 class ReferenceTimbre(Node):

@@ -34,6 +34,11 @@ def brief_tags(condition: Condition) -> dict[str, str]:
     return {name: text.replace("\0", "")[:LONGEST_TEXT] for name, text in tags.items() if text}
 
 
+def adapter_tags(adapters: str) -> dict[str, str]:
+    """The adapters that a song was played with."""
+    return {"adapters": adapters.replace("\0", "")[:LONGEST_TEXT]} if adapters else {}
+
+
 def workflow_tags(prompt: Any, extra: Mapping[str, Any] | None) -> dict[str, str]:
     """Everything that ComfyUI hands to an output node, as JSON in ASCII, which the frontend expects."""
     given = {"workflow": None, "prompt": prompt, **(extra or {})}

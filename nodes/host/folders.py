@@ -2,14 +2,16 @@
 
 import os
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import folder_paths
 
+from ...acestep_core.adapters.files import ADAPTER_FILES
 from ...acestep_core.checkpoints.kinds import Kind, is_whole, kind_of_folder
 from ...acestep_core.errors import InvalidInputError
 
 FOLDER_KEY = "acestep"  # models/acestep: whole checkpoints in folders
+ADAPTER_KEY = "loras"
 FOLDER_DEPTH = 3
 QWEN_VOCABULARY = Path("comfy", "text_encoders", "qwen25_tokenizer")
 
@@ -53,6 +55,31 @@ def path_of(name: str, *keys: str) -> Path:
     searched = ", ".join(f"models/{key}" for key in (FOLDER_KEY, *keys))
     raise InvalidInputError(
         f"There is no {name!r} in {searched}.", "Put it there and refresh, or choose another file."
+    )
+
+
+def adapters() -> list[str]:
+    """Names in models/loras; where a trainer has named the file, its folder stands for it, with a slash at the end."""
+    return sorted({shown_adapter(name) for name in files_in(ADAPTER_KEY)})
+
+
+def shown_adapter(name: str) -> str:
+    """What an adapter's file is called in a list."""
+    path = PurePath(name)
+    in_folder = path.name in ADAPTER_FILES and path.parent != PurePath()
+    return f"{path.parent.as_posix()}/" if in_folder else name
+
+
+def adapter_of(name: str) -> Path:
+    """The file that a name in the list of adapters stands for; never one outside of ComfyUI's folders."""
+    roots = folder_paths.get_folder_paths(ADAPTER_KEY)
+    for file in [name + known for known in ADAPTER_FILES] if name.endswith("/") else [name]:
+        path = folder_paths.get_full_path(ADAPTER_KEY, file)
+        if path is not None and is_inside(Path(path), roots):
+            return Path(path)
+    raise InvalidInputError(
+        f"There is no {name!r} in models/{ADAPTER_KEY}.",
+        "Put it there and refresh, or choose another adapter.",
     )
 
 

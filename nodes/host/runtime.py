@@ -1,7 +1,8 @@
 """The one module that talks to ComfyUI's engine: where weights lie, how a run is shown, how it is stopped."""
 
+import copy
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
@@ -14,6 +15,8 @@ from server import PromptServer
 from torch import nn
 
 from ...acestep_core.errors import DeviceFullError
+from ...acestep_core.networks.adapters import Change
+from .weight_patch import WeightPatch
 
 log = logging.getLogger("acestep-graph")
 
@@ -132,6 +135,16 @@ class Managed:
     @property
     def _most(self) -> int:
         return int(mm.get_total_memory(self.device) - mm.extra_reserved_memory())
+
+    def adapted(self, changes: Mapping[float, Mapping[str, Change]]) -> "Managed":
+        """The same network with changes of its weights, by strength; they are made when it is next loaded."""
+        changed = copy.copy(self)
+        changed.patcher = self.patcher.clone()
+        for strength, group in changes.items():
+            patches = {weight: WeightPatch.of(change) for weight, change in group.items()}
+            taken = changed.patcher.add_patches(patches, strength)
+            assert set(taken) == set(patches), "adapters are fitted to the network before they come here"
+        return changed
 
     @contextmanager
     def at_work(self, activation_bytes: int) -> Iterator[Any]:

@@ -71,8 +71,9 @@ def listener(steps: int, frames: int, silence: Silence) -> OnStep:
 def report(model: ModelHandle, job: Job, settings: ResolvedSettings) -> str:
     """What was resolved, for the musician."""
     tasks = ", ".join(dict.fromkeys(condition.task.name for condition in job.conditions))
+    with_adapters = f" with {model.played_with}" if model.adapters else ""
     lines = [
-        f"{tasks} on {model.name} ({model.variant.value}), {job.songs} x {seconds_of(job.frames):g} s",
+        f"{tasks} on {model.name} ({model.variant.value}){with_adapters}, {job.songs} x {seconds_of(job.frames):g} s",
         settings.report(),
     ]
     lines.append(f"Seeds: {', '.join(map(str, job.noise.seeds))}")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from comfy_api.latest import io
@@ -28,6 +29,17 @@ Noise = io.Custom("ACEGRAPH_NOISE")
 Extras = io.Custom("ACEGRAPH_EXTRAS")
 
 
+class Applied(NamedTuple):
+    """An adapter in a network, for reports and tags."""
+
+    name: str
+    strength: float
+    in_turn: bool  # what it does depends on the adapters before it
+
+    def __str__(self) -> str:
+        return f"{self.name} x {self.strength:g}"
+
+
 @dataclass(frozen=True, eq=False)
 class ModelHandle:
     """What `Model` carries: the transformer, the semantic codec, and what belongs to both."""
@@ -38,6 +50,12 @@ class ModelHandle:
     variant: Variant
     silence: Silence
     name: str
+    adapters: tuple[Applied, ...] = ()  # in the order in which they were loaded
+
+    @property
+    def played_with(self) -> str:
+        """The adapters, in words."""
+        return ", ".join(map(str, self.adapters))
 
     def __repr__(self) -> str:
         return f"<ACE-Step {self.variant.value} {self.name}>"
@@ -49,6 +67,7 @@ class TextHandle:
 
     encoders: Managed
     conditioner: Conditioner
+    adapters: tuple[Applied, ...] = ()  # in the order in which they were loaded
 
     def __repr__(self) -> str:
         return f"<ACE-Step text encoder {self.encoders}>"
@@ -72,6 +91,7 @@ class PlannerHandle:
     planner: core_planner.Planner
     name: str
     record: bool = True  # whether its steps may be captured as a CUDA graph
+    adapters: tuple[Applied, ...] = ()  # in the order in which they were loaded
 
     def __repr__(self) -> str:
         return f"<ACE-Step planner {self.name} {self.managed}>"

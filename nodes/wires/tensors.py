@@ -16,6 +16,8 @@ from ..host.runtime import rest_device
 
 log = logging.getLogger("acestep-graph")
 
+ADAPTERS = "acegraph_adapters"  # beside latents and audio: what each song was played with, in words
+
 Latent = dict[str, Any]  # {"samples": [B, 64, T], "type": "audio", ...}
 Audio = dict[str, Any]  # {"waveform": [B, C, S], "sample_rate": int}
 
@@ -104,6 +106,23 @@ def raw_sound(audio: Audio | None, name: str) -> Sound:
             "Load the sound again; something changed it on the way.",
         )
     return Sound(waveform.float().cpu(), int(hertz))
+
+
+def noted(adapters: str, songs: int) -> dict[str, list[str]]:
+    """What goes along with songs that a model with adapters has played."""
+    return {ADAPTERS: [adapters] * songs} if adapters else {}
+
+
+def adapters_of(wired: Latent | Audio, songs: int) -> list[str]:
+    """The adapters of each song; of those that other nodes have joined on, nothing is known."""
+    words = wired.get(ADAPTERS)
+    known = [str(word) for word in words[:songs]] if isinstance(words, list) else []
+    return known + [""] * (songs - len(known))
+
+
+def carried(wired: Latent | Audio) -> dict[str, Any]:
+    """What goes along when songs become something else."""
+    return {ADAPTERS: wired[ADAPTERS]} if ADAPTERS in wired else {}
 
 
 def audio_of(samples: Tensor, sample_rate: int = SAMPLE_RATE) -> Audio:

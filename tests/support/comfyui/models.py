@@ -4,6 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
+from support.tiny import adapters as tiny_adapters
 from support.tiny import checkpoint as tiny_checkpoint
 
 VARIANTS = ("turbo", "base")
@@ -34,6 +35,7 @@ def build(folder: Path) -> Path:
     """Write the checkpoints that `link` takes apart."""
     for variant in VARIANTS:
         tiny_checkpoint.build(folder / variant, variant)
+    tiny_adapters.write_examples(folder / "loras", tiny_checkpoint.tiny_model().model)
     return folder
 
 
@@ -41,6 +43,7 @@ def files(built: Path) -> dict[str, int]:
     """The single files that `link` puts below models, and their sizes."""
     folders = [built / variant / "comfy" for variant in VARIANTS]
     found = {path.relative_to(folder): path for folder in folders for path in folder.rglob("*.safetensors")}
+    found |= {path.relative_to(built): path for path in (built / "loras").rglob("*") if path.is_file()}
     return {name.as_posix(): path.stat().st_size for name, path in found.items()}
 
 
@@ -56,6 +59,7 @@ def link(built: Path, models: Path) -> None:
         soft_link(official / f"acestep-v15-{variant}", acestep / f"acestep-v15-{variant}")
         soft_link(built / variant / "diffusers", acestep / f"diffusers-{variant}")
         shutil.copytree(built / variant / "comfy", models, copy_function=hard_link, dirs_exist_ok=True)
+    shutil.copytree(built / "loras", models / "loras", copy_function=hard_link, dirs_exist_ok=True)
     for shared in (
         "vae",
         "Qwen3-Embedding-0.6B",

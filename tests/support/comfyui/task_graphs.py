@@ -11,6 +11,7 @@ from support.comfyui import models as comfy_models
 from support.comfyui.graphs import Graph, Node
 
 SECONDS = 6.0
+ADAPTER_FILE = "for_every_network.safetensors"  # has to be put into models/loras
 RECORDING = "recording.flac"
 TURBO, BASE = (comfy_models.layouts(variant)["official"] for variant in ("turbo", "base"))
 PLANNED_SECONDS = 10.0  # the shortest song that a planner plans
@@ -157,6 +158,9 @@ def everything(graph: Graph, codes_file: str) -> dict[str, Node]:
     codes_file: a file of codes for Load Codes. The task is text2music, which needs neither mask nor codes and may have both.
     """
     load = opened(graph, BASE)
+    both = {name: load[name] for name in ("model", "text_encoder")}
+    planner = woken(graph)
+    adapted = graph.add("AceGraphLoadAdapter", planner=planner, adapter=ADAPTER_FILE, **both)
     recording, latent = heard(graph, load)
     timbre = graph.add("AceGraphReferenceTimbre", audio=recording[0], vae=load["vae"])
     made = graph.add("AceGraphAudioToCodes", model=load["model"], latent=latent)
@@ -216,14 +220,18 @@ def everything(graph: Graph, codes_file: str) -> dict[str, Node]:
         graph.add("PreviewAny", source=output)
     splice = graph.add("AceGraphSplice", new=song.decode["audio"], original=recording[0], mask=mask["mask"])
     graph.add("AceGraphPreviewAudio", audio=splice["audio"], conditions=conditions["conditions"])
-    for output in (longer["latent"], kept["report"], *everything_planned(graph, stored["codes"])):
+    for output in (
+        adapted["report"],
+        longer["latent"],
+        kept["report"],
+        *everything_planned(graph, planner, stored["codes"]),
+    ):
         graph.add("PreviewAny", source=output)
     return nodes_of(graph)
 
 
-def everything_planned(graph: Graph, codes: Link) -> list[Link]:
+def everything_planned(graph: Graph, planner: Link, codes: Link) -> list[Link]:
     """Every node of a planner, off the way to the song, and what they say."""
-    planner = woken(graph)
     words = {"caption": "slow piano", "duration": PLANNED_SECONDS, "instrumental": True}
     plan = graph.add("AceGraphPlan", planner=planner, enrich_caption=False, **words)
     nodes = (

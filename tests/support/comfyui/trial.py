@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from support.comfyui import task_graphs
 from support.comfyui.graphs import Graph, Node, Prompt
 from support.comfyui.host import Host, Run, Runner
+from support.tiny import adapters as tiny_adapters
 from tools.words import snapshot as node_snapshot
 
 NODES = json.loads(node_snapshot.FILE.read_text(encoding="utf-8"))
@@ -57,6 +58,7 @@ class Trial:
         codes = {"format": "ace-step-1.5-codes", "version": 1, "songs": [[5, 63_999] * 15]}
         (host.base / "input" / CODES_FILE).write_text(json.dumps(codes), encoding="utf-8")
         task_graphs.record(host.base / "input")
+        tiny_adapters.write_for_every_network(host.base / "models" / "loras" / task_graphs.ADAPTER_FILE)
         host.module("nodes").NODE_CLASS_MAPPINGS["Given"] = Given
 
     def close(self) -> None:
