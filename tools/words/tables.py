@@ -36,6 +36,7 @@ WORDS = {  # options of combos that say something; every other option is a value
     "low",
     "none",
     "peak -1 dBFS",
+    "put a LoRA into models/loras",
     "put a model into models/acestep",
     "put a planner into models/text_encoders",
     "random",
@@ -45,6 +46,7 @@ WORDS = {  # options of combos that say something; every other option is a value
     "words",
 }
 REQUESTS = {  # of them, what is shown where there is nothing to choose from
+    "put a LoRA into models/loras",
     "put a model into models/acestep",
     "put a planner into models/text_encoders",
     "save codes first",
