@@ -52,7 +52,7 @@ def test_the_base_directory_is_furnished_once_and_the_pack_is_linked_again(base,
     assert (pack / "nodes").is_dir()
     assert (base / "input" / recording.NAME).is_file()
     assert {path.name for path in (base / "models").iterdir()} == {
-        *("acestep", "checkpoints", "diffusion_models", "text_encoders", "vae", demo_base.STAMP)
+        *("acestep", "checkpoints", "diffusion_models", "loras", "text_encoders", "vae", demo_base.STAMP)
     }
 
 

@@ -10,13 +10,14 @@ from typing import Any
 
 from support.comfyui import host as comfy_host
 from support.comfyui import models as comfy_models
+from support.tiny import adapters as tiny_adapters
 from support.tiny import checkpoint as tiny_checkpoint
 from support.tiny import tokenizer as tiny_tokenizer
 from support.tiny import weights as tiny_weights
 from tools.workflows import recording
 
 STAMP = ".tiny.json"  # in models: which tiny files were put there, written when all of them are
-BUILDERS = (comfy_models, tiny_checkpoint, tiny_tokenizer, tiny_weights)
+BUILDERS = (comfy_models, tiny_adapters, tiny_checkpoint, tiny_tokenizer, tiny_weights)
 
 
 def furnished(base: Path) -> Path:

@@ -25,6 +25,7 @@ from support.comfyui import models as comfy_models
 from support.comfyui.editor import BUILDER, Editor, browser
 from support.comfyui.server import Server
 from tools.workflows import changes as workflow_changes
+from tools.workflows import adapters as workflow_adapters
 from tools.workflows import edits as workflow_edits
 from tools.workflows import hosted as workflow_hosted
 from tools.workflows import plans as workflow_plans
@@ -42,6 +43,7 @@ PAGES = (
     *(workflow_stems.extract, workflow_stems.lego, workflow_stems.complete, workflow_stems.stems),
     *(workflow_songs.retake, workflow_songs.custom_schedule),
     *(workflow_hosted.ksampler, workflow_hosted.comfy_sampler),
+    *(workflow_adapters.lora, workflow_adapters.two_loras, workflow_adapters.with_and_without),
     *(workflow_plans.plan, workflow_plans.compose, workflow_plans.four_songs),
     *(workflow_plans.inspire, workflow_plans.understand),
 )

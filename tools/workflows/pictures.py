@@ -37,6 +37,7 @@ WHERE = {  # node -> the workflow that shows it best
     "AceGraphFormat": "understand",
     "AceGraphInspire": "inspire",
     "AceGraphLoad": "text2music",
+    "AceGraphLoadAdapter": "lora",
     "AceGraphLoadCodes": "stored_codes",
     "AceGraphLoadPlanner": "plan",
     "AceGraphOobleckDecode": "text2music",
