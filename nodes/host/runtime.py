@@ -103,6 +103,8 @@ class Managed:
         self.dtype = dtype
         self.patcher = comfy.model_patcher.ModelPatcher(around or module, role.device, role.rest_device)
         self._network = module
+        inside = (around or module).named_modules()
+        self._place = next(f"{name}." if name else "" for name, found in inside if found is module)
         self._role = role
         self._whole = whole
 
@@ -141,7 +143,7 @@ class Managed:
         changed = copy.copy(self)
         changed.patcher = self.patcher.clone()
         for strength, group in changes.items():
-            patches = {weight: WeightPatch.of(change) for weight, change in group.items()}
+            patches = {self._place + weight: WeightPatch.of(change) for weight, change in group.items()}
             taken = changed.patcher.add_patches(patches, strength)
             assert set(taken) == set(patches), "adapters are fitted to the network before they come here"
         return changed

@@ -260,6 +260,16 @@ def test_small_weights_are_changed_in_fp32_and_stay_small(
     assert lost < share_lost < 0.5 * unchanged
 
 
+def test_a_model_for_comfyuis_own_samplers_keeps_the_adapter(pack, handle, alone, two):
+    model, *_ = load_lora(pack, FIRST, model=handle)
+    patcher = pack.nodes.host.native_model.wired(model.transformer, False, 3.0)
+    assert len(patcher.patches) == len(MODULES)
+    sys.modules["comfy.model_management"].load_models_gpu([patcher], memory_required=MB)
+    key = "layers.0.self_attn.q_proj.weight"
+    assert torch.equal(handle.transformer.network.state_dict()[key], alone(FIRST).state_dict()[key])
+    handle.transformer.loaded(MB)
+
+
 # ------------------------------------------------------------------------------------- other networks, scales
 def test_scales_of_groups_and_layers(pack, handle, alone, two):
     scales = core(pack, "networks.adapter_scales")

@@ -24,8 +24,8 @@ from support.comfyui import host as comfy_host
 from support.comfyui import models as comfy_models
 from support.comfyui.editor import BUILDER, Editor, browser
 from support.comfyui.server import Server
-from tools.workflows import changes as workflow_changes
 from tools.workflows import adapters as workflow_adapters
+from tools.workflows import changes as workflow_changes
 from tools.workflows import edits as workflow_edits
 from tools.workflows import hosted as workflow_hosted
 from tools.workflows import plans as workflow_plans

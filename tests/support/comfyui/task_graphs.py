@@ -158,9 +158,7 @@ def everything(graph: Graph, codes_file: str) -> dict[str, Node]:
     codes_file: a file of codes for Load Codes. The task is text2music, which needs neither mask nor codes and may have both.
     """
     load = opened(graph, BASE)
-    both = {name: load[name] for name in ("model", "text_encoder")}
-    planner = woken(graph)
-    adapted = graph.add("AceGraphLoadAdapter", planner=planner, adapter=ADAPTER_FILE, **both)
+    planner, adapted = adapted_everywhere(graph, load)
     recording, latent = heard(graph, load)
     timbre = graph.add("AceGraphReferenceTimbre", audio=recording[0], vae=load["vae"])
     made = graph.add("AceGraphAudioToCodes", model=load["model"], latent=latent)
@@ -228,6 +226,13 @@ def everything(graph: Graph, codes_file: str) -> dict[str, Node]:
     ):
         graph.add("PreviewAny", source=output)
     return nodes_of(graph)
+
+
+def adapted_everywhere(graph: Graph, load: Node) -> tuple[Link, Node]:
+    """A planner, and an adapter for every network that takes one."""
+    planner = woken(graph)
+    both = {name: load[name] for name in ("model", "text_encoder")}
+    return planner, graph.add("AceGraphLoadAdapter", planner=planner, adapter=ADAPTER_FILE, **both)
 
 
 def everything_planned(graph: Graph, planner: Link, codes: Link) -> list[Link]:
