@@ -9,7 +9,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from acestep_core.checkpoints.layouts import open_checkpoint, open_text_encoder, open_vae, read_silence
+from acestep_core.checkpoints.layouts import open_checkpoint, open_text_encoder, open_vae
+from acestep_core.checkpoints.stored_silence import read_silence
 from acestep_core.errors import UnsupportedCheckpointError
 from support.tiny.checkpoint import TinyModel, tiny_model, write_official
 
