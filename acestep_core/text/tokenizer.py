@@ -174,9 +174,7 @@ class TextTokenizer:
             if len(text) <= reach:
                 return self.bpe.encode(text).ids, False
             read = self.bpe.encode(text[: cut_before(text, reach)])
-            words = [
-                word or 0 for word in read.words
-            ]  # of every token; the cut can change the last words alone
+            words = [word or 0 for word in read.word_ids]  # the cut can change the last words alone
             if sum(word < words[-1] - 1 for word in words) >= count:
                 break
         return read.ids, True
