@@ -7,7 +7,6 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..acestep_core.errors import InvalidInputError, UnsupportedCheckpointError
-from ..acestep_core.files import write_whole
 from ..acestep_core.networks.costs import encoding_bytes
 from ..acestep_core.sampling.context import fitted
 from ..acestep_core.text.code_text import MAX_FILE_BYTES, codes_to_json, format_songs, parse_songs, read_codes
@@ -198,8 +197,7 @@ class SaveCodes(Node):
     def execute(cls, codes: CodeList, filename_prefix: str) -> io.NodeOutput:
         content = codes_to_json(codes.numbers()).encode()
         names = FreeNames(filename_prefix)
-        (path,) = names.next(0, EXTENSION)
-        write_whole(path, content)
+        (path,) = names.write(0, {EXTENSION: content})
         report = "\n".join([f"Saved as {path.name}.", *codes.lengths()])
         saved = {"filename": path.name, "subfolder": names.subfolder, "type": names.kind}
         return io.NodeOutput(report, ui={"codes": [saved]})

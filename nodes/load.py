@@ -23,6 +23,7 @@ from ..acestep_core.checkpoints.load import (
 )
 from ..acestep_core.checkpoints.variants import Variant
 from ..acestep_core.errors import InvalidInputError
+from ..acestep_core.files import is_folder
 from ..acestep_core.interface import AUTO
 from ..acestep_core.networks.condition_encoder import ConditionEncoder
 from ..acestep_core.networks.oobleck import Oobleck
@@ -169,7 +170,7 @@ def selected_part(name: str, published: str, kind: Kind) -> Path | None:
 def selected_path(name: str, part: str, kind: Kind, *keys: str) -> Path:
     """The file or folder that a picker names; a folder of another kind is refused before its files are read."""
     path = folders.path_of(name, *keys)
-    found = kind_of_folder(path) if path.is_dir() else None
+    found = kind_of_folder(path) if is_folder(path) else None
     if found not in (kind, None):
         raise InvalidInputError(
             f"The folder {name} is no {part} but {found.value}.",

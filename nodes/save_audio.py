@@ -9,7 +9,6 @@ from comfy_api.latest import io, ui
 from torch import Tensor
 
 from ..acestep_core.errors import InvalidInputError
-from ..acestep_core.files import write_whole
 from ..acestep_core.sound.audio_file import FORMATS, AudioFormat, encode_audio
 from ..acestep_core.sound.levels import FULL_SCALE, LEVELS, fade, peak_of, require_sound
 from ..acestep_core.sound.resample import resample
@@ -199,17 +198,18 @@ def stored(
     for item, (song, brief) in enumerate(zip(songs, briefs, strict=True)):
         bar.move(item, len(songs))
         embeds = has_room(form.extension, {**workflow, **brief})
-        path, side = names.next(item, form.extension, SIDE_FILE)
         content = encode_audio(song, rate, form)
-        write_whole(path, tagged(content, form.extension, {**workflow, **brief} if embeds else brief))
+        files = {form.extension: tagged(content, form.extension, {**workflow, **brief} if embeds else brief)}
+        if workflow and not embeds:
+            files[SIDE_FILE] = workflow.get("workflow", workflow.get("prompt", "{}")).encode()
+        path, *beside = names.write(item, files)
         report.append(
             f"{path.name}: {song.shape[-1] / rate:.2f} s, {form.name}, {rate} Hz, {len(song)} channels."
         )
-        if workflow and not embeds:
-            write_whole(side, workflow.get("workflow", workflow.get("prompt", "{}")).encode())
-            report.append(
-                f"Its workflow is in {side.name}, for the frontend cannot read it out of this sound file."
-            )
+        report += [
+            f"Its workflow is in {side.name}, for the frontend cannot read it out of this sound file."
+            for side in beside
+        ]
         listed.append(ui.SavedResult(path.name, names.subfolder, io.FolderType(names.kind)))
     bar.move(len(songs), len(songs))
     return io.NodeOutput(audio, "\n".join(report), ui=ui.SavedAudios(listed))

@@ -1,11 +1,12 @@
 """What a folder holds, as it says itself in its config.json or model_index.json; weights are not looked at."""
 
+from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from ..errors import UnsupportedCheckpointError
-from ..files import read_json
+from ..files import is_file, is_folder, read_json
 from ..networks.config import AUDIO_CODES, TEXT_ROWS
 
 CONFIG, DIFFUSERS_INDEX, TOKENIZER = "config.json", "model_index.json", "tokenizer.json"
@@ -23,7 +24,7 @@ class Kind(Enum):
 
 def kind_of_folder(folder: Path) -> Kind | None:
     """What a folder says of itself; None where it says nothing that can be read."""
-    if (folder / DIFFUSERS_INDEX).is_file():
+    if is_file(folder / DIFFUSERS_INDEX):
         return Kind.MODEL
     try:
         config = read_json(folder / CONFIG)
@@ -38,11 +39,13 @@ def kind_of_folder(folder: Path) -> Kind | None:
 
 def is_whole(folder: Path) -> bool:
     """Whether a folder is a model or a part of one, and not merely the top of a download, which has a config as well."""
-    if (folder / DIFFUSERS_INDEX).is_file():
+    if is_file(folder / DIFFUSERS_INDEX):
         return True
-    if not (folder / CONFIG).is_file():
+    if not is_file(folder / CONFIG):
         return False
-    return any(folder.glob("*.safetensors")) or not any(folder.glob(f"*/{CONFIG}"))
+    with suppress(OSError):  # of a folder that cannot be listed
+        return any(folder.glob("*.safetensors")) or not any(folder.glob(f"*/{CONFIG}"))
+    return False
 
 
 def knows_codes(rows: int) -> bool:
@@ -52,10 +55,10 @@ def knows_codes(rows: int) -> bool:
 
 def qwen_folder(path: Path) -> Path | None:
     """The folder of a Qwen3; a file inside of one counts as the folder. None: the file stands alone."""
-    if path.is_dir():
+    if is_folder(path):
         return path
     folder = path.parent
-    return folder if (folder / CONFIG).is_file() and (folder / TOKENIZER).is_file() else None
+    return folder if is_file(folder / CONFIG) and is_file(folder / TOKENIZER) else None
 
 
 def qwen_config(folder: Path, part: str, remedy: str) -> dict[str, Any]:
@@ -70,7 +73,7 @@ def qwen_config(folder: Path, part: str, remedy: str) -> dict[str, Any]:
 
 def require_tokenizer(folder: Path) -> Path:
     """The folder, if it holds a tokenizer."""
-    if not (folder / TOKENIZER).is_file():
+    if not is_file(folder / TOKENIZER):
         raise UnsupportedCheckpointError(
             f"{folder} has no {TOKENIZER}.", f"Download {TOKENIZER} into that folder as well."
         )

@@ -5,12 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
-from einops import rearrange
-from torch import Tensor
-
 from ..errors import UnsupportedCheckpointError
-from ..files import read_json
+from ..files import is_file, is_folder, read_json
 from ..interface import AUTO
 from ..networks.config import TEXT_ROWS, ModelConfig, VaeConfig
 from ..networks.oobleck import refuse_other_strides
@@ -34,15 +30,15 @@ from .kinds import (
     qwen_folder,
     require_tokenizer,
 )
-from .shapes import model_config_of, vae_config_of
+from .shapes import model_config_of, model_layers, refuse_absent_layers, vae_config_of
 from .shards import open_folder
+from .stored_silence import SILENCE_FILE, checked_silence, read_silence
 from .tensor_file import few
 from .variants import variant_of
 from .weights import Weights
 
 MODEL_FOLDERS = "acestep-v15-*"
 VAE_FOLDER = "vae"
-SILENCE_FILE = "silence_latent.pt"
 NATIVE_STEM, DIFFUSERS_STEM = "model", "diffusion_pytorch_model"
 
 
@@ -73,15 +69,15 @@ def open_checkpoint(
 
 def open_any(path: Path, variant: str) -> Checkpoint:
     """Tell the layouts apart by what lies in the folder, or by the names in the file."""
-    if not path.is_dir():
+    if not is_folder(path):
         return open_one_file(path, variant)
     if is_whole(path):
-        diffusers = (path / DIFFUSERS_INDEX).is_file()
+        diffusers = is_file(path / DIFFUSERS_INDEX)
         return open_diffusers(path, variant) if diffusers else open_official(path, variant)
-    inside = [folder for folder in sorted(path.glob(MODEL_FOLDERS)) if (folder / CONFIG).is_file()]
+    inside = [folder for folder in sorted(path.glob(MODEL_FOLDERS)) if is_file(folder / CONFIG)]
     if len(inside) != 1:
         found = f"several models ({few(folder.name for folder in inside)})" if inside else "no model"
-        first = "an ACE-Step 1 checkpoint, and " if (path / "ace_step_transformer").is_dir() else ""
+        first = "an ACE-Step 1 checkpoint, and " if is_folder(path / "ace_step_transformer") else ""
         raise UnsupportedCheckpointError(
             f"{path} holds {first}{found}.",
             f"Choose a folder with {CONFIG} and {NATIVE_STEM}.safetensors, or with {DIFFUSERS_INDEX}.",
@@ -95,6 +91,7 @@ def open_official(folder: Path, variant: str) -> Checkpoint:
     config = ModelConfig.from_json(raw)
     weights = open_folder(folder, NATIVE_STEM)
     key_maps.refuse_foreign_model(weights, folder.name)
+    refuse_absent_layers(weights.shapes(), model_layers(config))
     silence = folder / SILENCE_FILE
     text = around(folder, TEXT_FOLDER, f"{NATIVE_STEM}*.safetensors")
     vae = around(folder, VAE_FOLDER, f"{DIFFUSERS_STEM}*.safetensors")
@@ -102,7 +99,7 @@ def open_official(folder: Path, variant: str) -> Checkpoint:
         weights=weights,
         config=config,
         variant=variant_of(folder, raw, variant),
-        silence=read_silence(silence, config.audio_acoustic_hidden_dim) if silence.is_file() else None,
+        silence=read_silence(silence, config.audio_acoustic_hidden_dim) if is_file(silence) else None,
         knows_stems=bool(raw.get("is_lego_sft")),
     )
     return Checkpoint(
@@ -116,7 +113,7 @@ def open_diffusers(folder: Path, variant: str) -> Checkpoint:
     """A folder saved by the diffusers pipeline; its names become the official ones."""
     weights = Weights({})
     for name in key_maps.DIFFUSERS_PARTS:
-        if name not in key_maps.DIFFUSERS_CODEC or (folder / name).is_dir():
+        if name not in key_maps.DIFFUSERS_CODEC or is_folder(folder / name):
             part = open_folder(folder / name, DIFFUSERS_STEM)
             weights = weights.joined(
                 part.renamed(lambda key, name=name: key_maps.official_model_name(name, key))
@@ -127,17 +124,22 @@ def open_diffusers(folder: Path, variant: str) -> Checkpoint:
     config = ModelConfig.from_components(
         transformer,
         read_json(folder / "condition_encoder" / CONFIG),
-        read_json(codec) if codec.is_file() else None,
+        read_json(codec) if is_file(codec) else None,
     )
+    refuse_absent_layers(weights.shapes(), model_layers(config))
     encoder = open_folder(folder / "condition_encoder", DIFFUSERS_STEM)
     stored, beside = encoder.get(key_maps.DIFFUSERS_SILENCE), folder / SILENCE_FILE
-    if stored is None and beside.is_file():
+    if stored is not None:
+        stored = checked_silence(
+            stored, config.audio_acoustic_hidden_dim, f"{folder.name} ({key_maps.DIFFUSERS_SILENCE})"
+        )
+    elif is_file(beside):
         stored = read_silence(beside, config.audio_acoustic_hidden_dim)
     model = ModelFiles(
         weights=weights,
         config=config,
         variant=variant_of(folder, transformer, variant),
-        silence=None if stored is None else stored.float(),
+        silence=stored,
         knows_stems=bool(transformer.get("is_lego_sft")),
     )
     return Checkpoint(
@@ -182,7 +184,9 @@ def open_text_folder(folder: Path, tokenizer: Path) -> TextFiles:
     require_tokenizer(tokenizer)
     weights = open_folder(folder, NATIVE_STEM).renamed(key_maps.qwen_name)
     refuse_planner(weights, folder.name)
-    return TextFiles(weights, Qwen3Sizes.from_json(raw), tokenizer)
+    sizes = Qwen3Sizes.from_json(raw)
+    refuse_absent_layers(weights.shapes(), {"": sizes.num_hidden_layers})
+    return TextFiles(weights, sizes, tokenizer)
 
 
 def text_files(found: Weights, origin: str) -> TextFiles:
@@ -216,7 +220,7 @@ def refuse_planner(weights: Weights, origin: str) -> None:
 
 def open_vae(path: Path) -> VaeFiles:
     """A VAE's folder, or its file."""
-    if not path.is_dir():
+    if not is_folder(path):
         return vae_files(Weights.open(path), path.name)
     return vae_files(open_folder(path, DIFFUSERS_STEM), path.name, read_json(path / CONFIG))
 
@@ -233,28 +237,7 @@ def vae_files(weights: Weights, origin: str, raw: Mapping[str, Any] | None = Non
     return VaeFiles(weights, config)
 
 
-def read_silence(path: Path, channels: int) -> Tensor:
-    """The stored silence [1, T, C]; the file lies channels first, and nothing in it is executed."""
-    try:
-        stored = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as fault:  # a damaged file ends in almost any exception, and none of them is promised
-        raise UnsupportedCheckpointError(
-            f"{path} is no plain tensor ({str(fault).splitlines()[0] if str(fault) else 'it ends early'}).",
-            f"Download {SILENCE_FILE} again from the official repository, or delete it.",
-        ) from fault
-    fits = isinstance(stored, Tensor) and stored.is_floating_point() and stored.ndim == 3
-    if not fits or stored.shape[:2] != (1, channels) or not stored.isfinite().all():
-        what = (
-            f"a tensor {list(stored.shape)}" if isinstance(stored, Tensor) else f"a {type(stored).__name__}"
-        )
-        raise UnsupportedCheckpointError(
-            f"{path} holds {what}, not finite latents [1, {channels}, frames].",
-            f"Download {SILENCE_FILE} again from the official repository, or delete it.",
-        )
-    return rearrange(stored.float(), "one c t -> one t c").contiguous()
-
-
 def around(folder: Path, name: str, pattern: str) -> Path | None:
     """A part's folder in the model's folder or beside it; one without weights and config.json is something else."""
     candidates = (folder / name, folder.parent / name)
-    return next((part for part in candidates if (part / CONFIG).is_file() and any(part.glob(pattern))), None)
+    return next((part for part in candidates if is_file(part / CONFIG) and any(part.glob(pattern))), None)

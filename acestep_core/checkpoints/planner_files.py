@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from ..errors import UnsupportedCheckpointError
+from ..files import is_file
 from ..networks.config import AUDIO_CODES, TEXT_ROWS
 from ..networks.layers import LayerOps
 from ..networks.qwen3 import Qwen3Sizes
@@ -17,6 +18,7 @@ from . import key_maps
 from .kinds import TOKENIZER, knows_codes, qwen_config, qwen_folder, require_tokenizer
 from .layouts import NATIVE_STEM
 from .load import PLAIN
+from .shapes import refuse_absent_layers
 from .shards import open_folder
 from .weights import Weights, load_exactly
 
@@ -56,7 +58,9 @@ def open_planner_folder(folder: Path) -> PlannerFiles:
     raw = qwen_config(folder, "planner", CHOOSE)
     weights = planner_weights(open_folder(folder, NATIVE_STEM), folder.name)
     require_tokenizer(folder)
-    return PlannerFiles(weights, Qwen3Sizes.from_json(raw, "planner", PLANNER_FOLDER), folder)
+    sizes = Qwen3Sizes.from_json(raw, "planner", PLANNER_FOLDER)
+    refuse_absent_layers(weights.shapes(), {"": sizes.num_hidden_layers})
+    return PlannerFiles(weights, sizes, folder)
 
 
 def planner_weights(whole: Weights, origin: str) -> Weights:
@@ -117,7 +121,7 @@ def load_planner_tokenizer(files: PlannerFiles, bundled: Path | None = None) -> 
 
 def tokenizer_of(read: ReadTokenizer, folder: Path) -> TextTokenizer:
     """What `read` makes of a folder; it is read again where a file of it has changed."""
-    stamp = tuple((path.name, path.stat().st_mtime_ns) for path in sorted(folder.glob("*")))
+    stamp = tuple((path.name, path.stat().st_mtime_ns) for path in sorted(folder.glob("*")) if is_file(path))
     return kept_tokenizer(read, folder, stamp)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from ..errors import UnsupportedCheckpointError
-from ..networks.config import PUBLISHED, ModelConfig, VaeConfig, alternating
+from ..networks.config import CONFIG_AGAIN, PUBLISHED, ModelConfig, VaeConfig, alternating
 from .checkpoint import CHOOSE_VAE
 from .oobleck_keys import official_name
 
@@ -56,6 +56,32 @@ def layers_in(shapes: Mapping[str, tuple[int, ...]], prefix: str) -> int:
     """How many different numbers follow `<prefix>layers.` in the names."""
     start = f"{prefix}layers."
     return len({name.removeprefix(start).split(".")[0] for name in shapes if name.startswith(start)})
+
+
+def refuse_absent_layers(shapes: Mapping[str, tuple[int, ...]], counts: Mapping[str, int]) -> None:
+    """A config.json that asks for more layers than the weights have is refused before any layer is built.
+
+    counts: prefix of a stack -> its layers; a stack without any is left to those who need it.
+    """
+    for prefix, wanted in counts.items():
+        held = layers_in(shapes, prefix)
+        if held and wanted > held:
+            raise UnsupportedCheckpointError(
+                f"config.json says that {prefix}layers has {wanted} layers, and the weights hold {held}.",
+                CONFIG_AGAIN,
+            )
+
+
+def model_layers(config: ModelConfig) -> dict[str, int]:
+    """The stacks of a model, by the prefixes of their tensors, and their layers."""
+    pooler = config.num_attention_pooler_hidden_layers
+    return {
+        "decoder.": config.num_hidden_layers,
+        "encoder.lyric_encoder.": config.num_lyric_encoder_hidden_layers,
+        "encoder.timbre_encoder.": config.num_timbre_encoder_hidden_layers,
+        "tokenizer.attention_pooler.": pooler,
+        "detokenizer.": pooler,
+    }
 
 
 def vae_config_of(shapes: Mapping[str, Sequence[int]]) -> VaeConfig:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ..errors import UnsupportedCheckpointError
-from ..files import read_json
+from ..files import is_file, read_json
 from .tensor_file import DOWNLOAD_AGAIN, TensorFile, few
 from .weights import Weights
 
@@ -11,16 +11,16 @@ from .weights import Weights
 def open_folder(folder: Path, stem: str) -> Weights:
     """The tensors of `<stem>.safetensors`, or of the shards that `<stem>.safetensors.index.json` names."""
     whole, index = folder / f"{stem}.safetensors", folder / f"{stem}.safetensors.index.json"
-    if whole.is_file():
+    if is_file(whole):
         return Weights.open(whole)
-    if not index.is_file():
+    if not is_file(index):
         raise UnsupportedCheckpointError(
             f"{folder} holds neither {whole.name} nor {index.name}.",
             "Download the folder's .safetensors files as well.",
         )
     shard_of = shards_named_in(index)
     shards = [TensorFile(folder / name) for name in sorted(set(shard_of.values()))]
-    if absent := [shard.path.name for shard in shards if not shard.path.is_file()]:
+    if absent := [shard.path.name for shard in shards if not is_file(shard.path)]:
         raise UnsupportedCheckpointError(
             f"{folder} lacks {few(absent)} of its {len(shards)} shards.", "Download the missing shards."
         )

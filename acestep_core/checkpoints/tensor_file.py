@@ -1,6 +1,5 @@
 """What lies in one safetensors file: names, shapes, and how a stored tensor becomes the effective one."""
 
-import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from ..errors import UnsupportedCheckpointError
+from ..files import is_file, parse_json
 
 DTYPES = MappingProxyType(
     {
@@ -35,6 +35,7 @@ DEQUANTISED = torch.bfloat16  # what a scaled fp8 weight becomes when no dtype i
 SCALES = (".scale_weight", ".weight_scale")  # beside `<layer>.weight`: the older spelling, the newer one
 INPUT_SCALES = (".scale_input", ".input_scale")  # for fp8 arithmetic; they say nothing about the weight
 DESCRIPTION = ".comfy_quant"  # JSON in bytes, one per layer; the header may say the same for all layers
+MAX_DESCRIPTION = 1 << 16  # bytes; published ones have dozens
 MARKERS = ("scaled_fp8",)  # an empty tensor
 FP8_FORMATS = frozenset({"float8_e4m3fn", "float8_e5m2"})
 IMPOSTORS = MappingProxyType(  # how a file begins that is no safetensors file
@@ -60,7 +61,7 @@ class TensorFile:
 
     def open(self) -> Any:
         """A new mapping of the file, to be dropped when done."""
-        if not self.path.is_file():
+        if not is_file(self.path):
             raise UnsupportedCheckpointError(
                 f"{self.path} is not a file.", "Choose a .safetensors file that exists."
             )
@@ -164,9 +165,7 @@ def dequantising(stored: Mapping[str, Entry]) -> dict[str, Entry]:
 
 def refuse_other_formats(stored: Mapping[str, Entry], file: TensorFile) -> None:
     """Only fp8 with a scale is undone here; 4-bit and integer formats are refused by name."""
-    descriptions = [
-        bytes(file.mapped.get_tensor(name).tolist()) for name in stored if name.endswith(DESCRIPTION)
-    ]
+    descriptions = [description_in(entry) for name, entry in stored.items() if name.endswith(DESCRIPTION)]
     if "_quantization_metadata" in file.metadata:
         descriptions.append(file.metadata["_quantization_metadata"].encode())
     formats = set[str]()
@@ -178,17 +177,27 @@ def refuse_other_formats(stored: Mapping[str, Entry], file: TensorFile) -> None:
         raise UnsupportedCheckpointError(f"{file.path.name} is quantised as {few(foreign)}.", OTHER_PRECISION)
 
 
+def description_in(entry: "Entry") -> bytes:
+    """The bytes of one layer's description."""
+    if entry.stored is not torch.uint8 or math.prod(entry.shape) > MAX_DESCRIPTION:
+        raise UnsupportedCheckpointError(
+            f"{entry.file.path.name} describes its quantisation as {entry.stored} {list(entry.shape)}.",
+            OTHER_PRECISION,
+        )
+    return bytes(entry.file.mapped.get_tensor(entry.name).flatten().tolist())
+
+
 def formats_in(description: bytes, file: TensorFile) -> set[str]:
     """Names of the formats that one JSON description speaks of."""
     try:
-        parsed = json.loads(description)
+        parsed = parse_json(description)
     except ValueError as fault:
         raise UnsupportedCheckpointError(
             f"{file.path.name} describes its quantisation in broken JSON ({fault}).", OTHER_PRECISION
         ) from fault
     layers = parsed.get("layers", {"": parsed}) if isinstance(parsed, dict) else {}
     named = layers.values() if isinstance(layers, dict) else ()
-    return {str(layer.get("format")) for layer in named if isinstance(layer, dict)}
+    return {f"{layer.get('format')!s:.40}" for layer in named if isinstance(layer, dict)}
 
 
 def refuse_unscalable(weight: Entry, scale: Entry) -> None:

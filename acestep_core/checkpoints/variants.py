@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UnsupportedCheckpointError
+from ..files import is_file
 from ..interface import AUTO
 
 NAMED = r"(?<![a-z])(turbo|base|sft)(?![a-z])"
@@ -53,7 +54,7 @@ def variant_of(path: Path, config: Mapping[str, Any], asked: str = AUTO) -> Vari
 def names_on(path: Path) -> set[str]:
     """Variants that the nearest telling name speaks of: the path's own, else a folder's above that names ACE-Step."""
     above = [folder.name for folder in list(path.parents)[:REACH]]
-    names = [path.stem if path.is_file() else path.name, *above]
+    names = [path.stem if is_file(path) else path.name, *above]
     for distance, name in enumerate(name.lower() for name in names):
         if found := set(re.findall(NAMED, name)):
             return found if distance == 0 or re.search(ACE_STEP, name) else set()

@@ -1,11 +1,12 @@
 """Sizes of the model: read from `config.json`, or off the shapes of a file that carries none."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
 from ..errors import UnsupportedCheckpointError
+from .fields import MOST_LAYERS, QUOTED, picked
 
 SLIDING = "sliding_attention"
 FULL = "full_attention"
@@ -24,6 +25,7 @@ PUBLISHED_CODEC: Mapping[str, Any] = MappingProxyType(  # a diffusers folder may
     {"num_attention_pooler_hidden_layers": 2, "pool_window_size": 5}
 )
 CONFIG_AGAIN = "Download the checkpoint's config.json again."
+LACKING = "Choose an ACE-Step 1.5 folder; version 1 and other models have another layout."
 ENCODER_WIDTHS = ("hidden_size", "intermediate_size", "num_attention_heads", "num_key_value_heads")
 
 AUDIO_CODES = 64_000  # codes run from 0 up to below this
@@ -85,7 +87,7 @@ class ModelConfig:
             "rope_theta": rope_theta_of(raw),
             **{f"encoder_{name}": width for name, width in widths.items()},
         }
-        config = cls(**picked(cls, given, "config.json"))
+        config = cls(**picked(cls, given, "config.json", LACKING, CONFIG_AGAIN))
         config.check()
         return config
 
@@ -95,19 +97,16 @@ class ModelConfig:
     ) -> "ModelConfig":
         """Put together what the diffusers layout says in the config.json of transformer, encoder and tokenizer."""
         widths = {f"encoder_{name}": encoder.get(name) for name in ENCODER_WIDTHS}
-        kinds = alternating(transformer.get("num_hidden_layers") or 0)
+        layers = transformer.get("num_hidden_layers")
+        kinds = alternating(
+            layers if type(layers) is int and layers <= MOST_LAYERS else 1
+        )  # else: refused below
         said = {name: value for name, value in transformer.items() if value is not None}
         codec = {"fsq_dim": encoder.get("hidden_size"), **PUBLISHED_CODEC} if codec is None else codec
         return cls.from_json({**PUBLISHED, **codec, **encoder, "layer_types": kinds, **said, **widths})
 
     def check(self) -> None:
-        """Refuse sizes that no ACE-Step 1.5 network can have."""
-        values = asdict(self)
-        sizes = {field.name: values[field.name] for field in fields(self) if field.type is int}
-        sizes |= {f"fsq_input_levels[{i}]": level for i, level in enumerate(self.fsq_input_levels)}
-        for name, size in sizes.items():
-            if not isinstance(size, int) or size < 1:
-                raise UnsupportedCheckpointError(f"config.json says {name} = {size!r}.", CONFIG_AGAIN)
+        """Refuse sizes that contradict one another."""
         deepest_encoder = max(
             self.num_lyric_encoder_hidden_layers,
             self.num_timbre_encoder_hidden_layers,
@@ -180,18 +179,7 @@ class VaeConfig:
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> "VaeConfig":
         """Pick our fields out of a parsed config.json of the VAE folder."""
-        return cls(**picked(cls, raw, "The VAE's config.json"))
-
-
-def picked(cls: type, raw: Mapping[str, Any], origin: str) -> dict[str, Any]:
-    """The fields of a dataclass out of parsed JSON, lists as tuples."""
-    names = [field.name for field in fields(cls)]
-    if missing := [name for name in names if raw.get(name) is None]:
-        raise UnsupportedCheckpointError(
-            f"{origin} lacks {', '.join(missing)}.",
-            "Choose an ACE-Step 1.5 folder; version 1 and other models have another layout.",
-        )
-    return {name: tuple(raw[name]) if isinstance(raw[name], list) else raw[name] for name in names}
+        return cls(**picked(cls, raw, "The VAE's config.json", LACKING, CONFIG_AGAIN))
 
 
 def alternating(layers: int) -> tuple[str, ...]:
@@ -207,14 +195,15 @@ def refuse_unknown_arithmetic(raw: Mapping[str, Any]) -> None:
         "hidden_act": raw.get("hidden_act", "silu") != "silu",
         "fsq_input_num_quantizers": raw.get("fsq_input_num_quantizers", 1) != 1,
     }
-    if wanted := [f"{name} = {raw[name]}" for name, is_so in asked.items() if is_so]:
+    if wanted := [f"{name} = {raw[name]!s:.{QUOTED}}" for name, is_so in asked.items() if is_so]:
         raise UnsupportedCheckpointError(
             f"config.json asks for {', '.join(wanted)}, which no ACE-Step 1.5 model uses.",
             "Choose an ACE-Step 1.5 checkpoint.",
         )
 
 
-def rope_theta_of(raw: Mapping[str, Any]) -> float:
-    """The rotary base: top level in files of transformers 4, inside `rope_parameters` in files of 5."""
-    nested = raw.get("rope_parameters") or {}
-    return float(raw.get("rope_theta") or nested.get("rope_theta") or DEFAULT_ROPE_THETA)
+def rope_theta_of(raw: Mapping[str, Any]) -> Any:
+    """The rotary base: top level in files of transformers 4, inside `rope_parameters` in files of 5; not yet checked."""
+    nested = raw.get("rope_parameters")
+    inside = nested.get("rope_theta") if isinstance(nested, Mapping) else None
+    return raw.get("rope_theta") or inside or DEFAULT_ROPE_THETA

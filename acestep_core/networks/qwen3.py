@@ -1,11 +1,12 @@
 """Sizes of the Qwen3 networks: text encoder and planner."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from ..errors import UnsupportedCheckpointError
-from .config import DEFAULT_ROPE_THETA, StackConfig, rope_theta_of
+from .config import CONFIG_AGAIN, DEFAULT_ROPE_THETA, StackConfig, rope_theta_of
+from .fields import QUOTED, picked
 
 TEXT_FOLDER, TEXT_FILE = "Qwen3-Embedding-0.6B", "qwen_0.6b_ace15.safetensors"
 QWEN_EPS = 1e-6  # a file without config.json does not carry it
@@ -30,28 +31,27 @@ class Qwen3Sizes:
         cls, raw: Mapping[str, Any], part: str = "text encoder", folder: str = TEXT_FOLDER
     ) -> "Qwen3Sizes":
         """Pick our fields out of the config.json of `part`; what we do not compute is refused by name."""
-        given = {**raw, "rope_theta": rope_theta_of(raw)}
-        missing = [field.name for field in fields(cls) if given.get(field.name) is None]
-        if missing or raw.get("model_type", "qwen3") != "qwen3":
+        lacking = f"Point the loader at the folder {folder} that belongs to ACE-Step 1.5."
+        if raw.get("model_type", "qwen3") != "qwen3":
             raise UnsupportedCheckpointError(
-                f"The {part}'s config.json lacks {', '.join(missing)}."
-                if missing
-                else f"The {part} is a {raw['model_type']}, not a qwen3.",
-                f"Point the loader at the folder {folder} that belongs to ACE-Step 1.5.",
+                f"The {part} is a {raw['model_type']!s:.{QUOTED}}, not a qwen3.", lacking
             )
+        given = {**raw, "rope_theta": rope_theta_of(raw)}
+        values = picked(cls, given, f"The {part}'s config.json", lacking, CONFIG_AGAIN)
         rope = raw.get("rope_parameters") or raw.get("rope_scaling") or {}
+        kind = rope.get("rope_type", rope.get("type", "default")) if isinstance(rope, Mapping) else rope
         foreign = {
             "attention_bias": raw.get("attention_bias", False),
             "use_sliding_window": raw.get("use_sliding_window", False),
             "hidden_act": raw.get("hidden_act", "silu") != "silu",
-            "rope_type": rope.get("rope_type", rope.get("type", "default")) != "default",
+            "rope_type": kind != "default",
         }
         if any(foreign.values()):
             raise UnsupportedCheckpointError(
                 f"The {part} wants an unknown {', '.join(name for name, is_so in foreign.items() if is_so)}.",
                 f"Use the {folder} that belongs to ACE-Step 1.5.",
             )
-        return cls(**{field.name: given[field.name] for field in fields(cls)})
+        return cls(**values)
 
     @classmethod
     def from_shapes(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ..errors import InvalidInputError
 from ..interface import Report
-from ..text.prompts import Brief, check_text
+from ..text.prompts import Brief, Prompt, check_text
 from ..text.tokenizer import TextTokenizer
 from .chain_of_thought import Thought, read_fields, without_heading, yaml_name
 from .chats import TURN_END
@@ -42,6 +42,16 @@ class Planner:
     def usable(self) -> int:
         """Tokens for prompt and answer together."""
         return self.context - RESERVE
+
+    def ids(self, prompt: Prompt) -> list[int]:
+        """The tokens of a prompt; one that is far too long is refused before all of it is tokenised."""
+        ids, more = self.tokenizer.first_ids(prompt, self.context)
+        if more:
+            raise InvalidInputError(
+                f"The text for the planner is far too long; it has room for {self.usable} tokens.",
+                "Shorten the caption, the lyrics or what else is long.",
+            )
+        return ids
 
     def code_tokens(self, may_end_early: bool = False) -> CodeTokens:
         """The audio codes, and with them the token that ends a turn where a song may be over early."""

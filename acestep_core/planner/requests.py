@@ -71,7 +71,7 @@ def plan(
     if is_whole(given) and not write_caption and not choose_language:
         return Answer(brief, told, ("Everything is given, so the planner was not asked.",))
     chats = plan_prompts(brief.caption, brief.lyrics, negative)
-    ids, against = (planner.tokenizer.ids(chat) for chat in chats)
+    ids, against = (planner.ids(chat) for chat in chats)
     used = max(len(ids), len(against)) if guided else len(ids)
     longest_thought = FIELD_TOKENS + (CAPTION_TOKENS if write_caption else 0)
     room = planner.usable - longest_thought
@@ -106,7 +106,7 @@ def codes_request(
     check_texts(texts)
     count = codes_wanted(brief.duration if brief.duration is not None else said.duration)
     chats = composition_prompts(brief.caption, brief.lyrics, said.to_yaml(), negative)
-    ids, against = (tuple(planner.tokenizer.ids(chat)) for chat in chats)
+    ids, against = (tuple(planner.ids(chat)) for chat in chats)
     used = max(len(ids), len(against)) if guided else len(ids)
     check_length(
         planner, used, count, "caption, the lyrics or the plan" if used == len(ids) else "negative prompt"
@@ -209,7 +209,7 @@ def format_brief(planner: Planner, brief: Brief, options: Options, choose_langua
 def length_remarks(planner: Planner, brief: Brief, thought: Thought) -> Report:
     """Whether the song is longer than codes can be composed for beside its texts."""
     prompt, _ = composition_prompts(brief.caption, brief.lyrics, thought.to_yaml())
-    room = planner.usable - len(planner.tokenizer.ids(prompt))
+    room = planner.usable - len(planner.ids(prompt))
     if brief.duration is None or codes_of(brief.duration) <= room:
         return ()
     most = int(seconds_of_codes(max(0, room)))
@@ -226,7 +226,7 @@ def describe(
 ) -> tuple[Draft, Report]:
     """A whole chain of thought around the given fields, then lyrics of at most so many tokens; no guidance."""
     check_texts(texts)
-    ids = planner.tokenizer.ids(prompt)
+    ids = planner.ids(prompt)
     room = planner.usable - DESCRIPTION_TOKENS
     check_room(len(ids), room - 1, " and the ".join(texts))
     lyric_tokens = min(lyric_tokens, room - len(ids))

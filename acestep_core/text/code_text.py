@@ -1,5 +1,6 @@
 """Audio codes as text: the tokens of a planner, and a small JSON file that can be shared."""
 
+import errno
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InvalidInputError
+from ..files import parse_json, read_regular
 from ..networks.config import AUDIO_CODES
 from ..timebase import CODES_PER_SECOND, MAX_SECONDS
 
@@ -82,16 +84,10 @@ def codes_to_json(songs: Sequence[Sequence[int]]) -> str:
 def codes_from_json(content: bytes, name: str) -> Songs:
     """The songs of a file of codes called `name`; the file may come from anybody."""
     if len(content) > MAX_FILE_BYTES:
-        raise InvalidInputError(
-            f"{name} is larger than {MAX_FILE_BYTES >> 20} MB, which codes never are.",
-            "Choose a file of Save Codes.",
-        )
+        raise too_large(name)
     try:
-        raw = json.loads(content.decode("utf-8-sig"))
-    except (
-        ValueError,
-        RecursionError,
-    ) as error:  # ValueError: no UTF-8, no JSON, or a number of thousands of digits
+        raw = parse_json(content, MAX_FILE_BYTES)
+    except ValueError as error:  # no UTF-8, no JSON, too deep, or a number of thousands of digits
         raise InvalidInputError(
             f"{name} is not a whole JSON file.", "Choose a file of Save Codes."
         ) from error
@@ -101,13 +97,22 @@ def codes_from_json(content: bytes, name: str) -> Songs:
 def read_codes(path: Path) -> Songs:
     """The songs of a file; no more of it is read than codes can fill."""
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)
+        content = read_regular(path, MAX_FILE_BYTES)
     except OSError as error:
+        if error.errno == errno.EFBIG:
+            raise too_large(path.name) from error
         raise InvalidInputError(
             f"{path.name} cannot be read: {error.strerror}.", "Choose a file of Save Codes that exists."
         ) from error
     return codes_from_json(content, path.name)
+
+
+def too_large(name: str) -> InvalidInputError:
+    """No file of codes is so large."""
+    return InvalidInputError(
+        f"{name} is larger than {MAX_FILE_BYTES >> 20} MB, which codes never are.",
+        "Choose a file of Save Codes.",
+    )
 
 
 def songs_in(raw: Any, name: str) -> list[Any]:

@@ -153,7 +153,8 @@ def token_lines(name: str, tokens: Tokens, limit: int) -> Report:
     if not tokens.dropped:
         return (used,)
     quote = tokens.cut_text if len(tokens.cut_text) <= QUOTED else tokens.cut_text[:QUOTED] + "..."
-    return used, f"{name}: the last {tokens.dropped} tokens did not fit and are cut: {quote!r}"
+    last = f"more than {tokens.dropped}" if tokens.more else f"the last {tokens.dropped}"
+    return used, f"{name}: {last} tokens did not fit and are cut: {quote!r}"
 
 
 def timbre_line(references: Tensor | None) -> str:

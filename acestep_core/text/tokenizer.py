@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import UnsupportedCheckpointError
-from ..files import read_json
+from ..files import is_file, read_json
 from ..networks.config import AUDIO_CODES
 from .prompts import END_OF_TEXT, Prompt, Special
 
@@ -24,7 +24,14 @@ COMFYUI_RENAMES = MappingProxyType(
     {151665: "<tool_response>", 151666: "</tool_response>", 151667: "<think>", 151668: "</think>"}
 )
 COMFYUI_FIRST_CODE = 151669
-CODE_NAME = r"<\|audio_code_(\d+)\|>"
+CODE_NAME = r"<\|audio_code_([0-9]{1,6})\|>"
+MAX_BYTES = 64 << 20  # of a tokenizer.json; that of a planner, audio codes included, has 24 MB
+MAX_ID = 2**31
+# Characters of a text after which it may be cut: first what any song fits into, then what as many of the longest
+# tokens (128 characters) fill as the lyric encoder reads.
+REACHES = (1 << 16, 5 << 16)
+BLANK = 1 << 10  # characters before such a place among which a blank is looked for
+QUOTED = 80  # characters of the library's reason that a message shows
 SPECIAL_LOOK = r"<[^<>\s]+>"
 
 
@@ -35,6 +42,7 @@ class Tokens:
     ids: tuple[int, ...]
     dropped: int = 0
     cut_text: str = ""
+    more: bool = False  # whether even more did not fit, which nobody counted
 
 
 class TextTokenizer:
@@ -69,26 +77,38 @@ class TextTokenizer:
         from tokenizers import Tokenizer  # noqa: PLC0415  only those who have text to read pay for the import
 
         path = folder / "tokenizer.json"
-        if not path.is_file():
+        if not is_file(path):
             raise UnsupportedCheckpointError(
                 f"{folder} has no tokenizer.json.",
                 "Download the checkpoint's tokenizer.json, or choose the folder that holds it.",
             )
-        raw = read_json(path)
-        if not {"model", "added_tokens"} <= raw.keys():
+        raw = read_json(path, MAX_BYTES)
+        if (
+            not {"model", "added_tokens"} <= raw.keys()
+            or (added := added_tokens(raw["added_tokens"])) is None
+        ):
             raise UnsupportedCheckpointError(f"{path} is no tokenizer.", "Download that file again.")
         bare = {**raw, "added_tokens": [], "post_processor": None, "truncation": None, "padding": None}
-        return cls(
-            Tokenizer.from_str(json.dumps(bare)),
-            {token["content"]: token["id"] for token in raw["added_tokens"]},
-        )
+        try:
+            bpe = Tokenizer.from_str(json.dumps(bare))
+            bpe.decode(bpe.encode("a b").ids)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except (
+            BaseException
+        ) as fault:  # the library promises no kind of exception, and its panics are no Exception
+            why = str(fault)[:QUOTED]
+            raise UnsupportedCheckpointError(
+                f"{path} is no tokenizer that can be used ({why}).", "Download that file again."
+            ) from fault
+        return cls(bpe, added)
 
     @classmethod
     def from_comfyui(cls, folder: Path) -> "TextTokenizer":
         """Read the Qwen vocabulary that ComfyUI bundles with its text encoders."""
         from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers  # noqa: PLC0415
 
-        missing = [name for name in COMFYUI_FILES if not (folder / name).is_file()]
+        missing = [name for name in COMFYUI_FILES if not is_file(folder / name)]
         if missing:
             raise UnsupportedCheckpointError(
                 f"{folder} lacks {', '.join(missing)}.",
@@ -127,9 +147,40 @@ class TextTokenizer:
 
     def encode(self, prompt: Prompt | str, limit: int) -> Tokens:
         """At most `limit` ids: the prompt's, cut at the end if need be, then one end-of-text token."""
-        ids = self.ids(prompt)
+        ids, more = self.first_ids(prompt, limit)
         kept, cut = ids[: limit - 1], ids[limit - 1 :]
-        return Tokens((*kept, self.end), len(cut), self.decode(cut))
+        return Tokens((*kept, self.end), len(cut), self.decode(cut), more)
+
+    def first_ids(self, prompt: Prompt | str, count: int) -> tuple[list[int], bool]:
+        """The ids of a prompt, the first `count` of them at least, and whether there are more than these.
+
+        A text of any length takes the time of a short one: what lies far beyond what can be read is never tokenised.
+        """
+        pieces = prompt.pieces if isinstance(prompt, Prompt) else (prompt,)
+        found: list[int] = []
+        for piece in pieces:
+            if isinstance(piece, Special):
+                found.append(self.special(piece.name))
+                continue
+            ids, more = self.beginning(piece, count - len(found))
+            found += ids
+            if more:
+                return found, True
+        return found, False
+
+    def beginning(self, text: str, count: int) -> tuple[list[int], bool]:
+        """The ids of a text; of a long one so many that the first `count` are those of the whole text."""
+        ids: list[int] = []
+        for reach in REACHES:
+            if len(text) <= reach:
+                return self.bpe.encode(text).ids, False
+            read = self.bpe.encode(text[: cut_before(text, reach)])
+            ids, words = read.ids, [word or 0 for word in read.word_ids]
+            if (
+                sum(word < words[-1] - 1 for word in words) >= count
+            ):  # the cut can change the last words alone
+                break
+        return ids, True
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text behind token ids, special tokens by their names."""
@@ -143,3 +194,22 @@ class TextTokenizer:
         return tuple(
             dict.fromkeys(name for name in re.findall(SPECIAL_LOOK, text) if name in self.special_ids)
         )
+
+
+def added_tokens(listed: Any) -> dict[str, int] | None:
+    """The special tokens of a tokenizer.json, name -> id; None where they are not listed as such."""
+    if not isinstance(listed, list):
+        return None
+    found: dict[str, int] = {}
+    for token in listed:
+        name, number = (token.get("content"), token.get("id")) if isinstance(token, dict) else (None, None)
+        if not isinstance(name, str) or type(number) is not int or not 0 <= number < MAX_ID:
+            return None
+        found[name] = number
+    return found
+
+
+def cut_before(text: str, reach: int) -> int:
+    """A place up to `reach` at which a word begins, so that the cut changes as little as can be."""
+    blanks = [text.rfind(blank, reach - BLANK, reach) for blank in "\n "]
+    return max(blanks) if max(blanks) > 0 else reach

@@ -1,7 +1,8 @@
 """Where ComfyUI keeps files: models of every kind, and what a user may load. Nothing outside of its folders is read."""
 
+import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePath
 
 import folder_paths
@@ -9,10 +10,12 @@ import folder_paths
 from ...acestep_core.adapters.files import ADAPTER_FILES
 from ...acestep_core.checkpoints.kinds import Kind, is_whole, kind_of_folder
 from ...acestep_core.errors import InvalidInputError
+from ...acestep_core.files import is_file, is_folder
 
 FOLDER_KEY = "acestep"  # models/acestep: whole checkpoints in folders
 ADAPTER_KEY = "loras"
 FOLDER_DEPTH = 3
+LONGEST_SHOWN = 200  # characters of a name in a message
 QWEN_VOCABULARY = Path("comfy", "text_encoders", "qwen25_tokenizer")
 
 
@@ -30,23 +33,30 @@ def files_in(*keys: str) -> list[str]:
 
 def folders_in(kind: Kind) -> list[str]:
     """Names of the folders below models/acestep that say of themselves that they are of this kind."""
-    found = []
+    found = set[str]()
     for root in map(Path, folder_paths.get_folder_paths(FOLDER_KEY)):
         for path, inside, _ in os.walk(root, followlinks=True):
             folder = Path(path)
+            below = folder.relative_to(root)
             whole = folder != root and is_whole(folder)
             if whole and kind_of_folder(folder) is kind:
-                found.append(folder.relative_to(root).as_posix())
-            if whole or len(folder.relative_to(root).parts) >= FOLDER_DEPTH:
+                found.add(below.as_posix())
+            if whole or len(below.parts) >= FOLDER_DEPTH or is_in_itself(folder, root):
                 inside.clear()
-    return sorted(set(found))
+    return sorted(found)
+
+
+def is_in_itself(folder: Path, root: Path) -> bool:
+    """Whether a link led back to a folder that lies above; a few such links would be an endless number of folders."""
+    above = folder.parents[: len(folder.relative_to(root).parts)]
+    return os.path.realpath(folder) in map(os.path.realpath, above)
 
 
 def path_of(name: str, *keys: str) -> Path:
     """The file or folder of this name; never one outside of ComfyUI's folders."""
     for root in folder_paths.get_folder_paths(FOLDER_KEY):
         folder = Path(root) / name
-        if folder != Path(root) and folder.is_dir() and is_inside(folder, [root]):
+        if folder != Path(root) and is_folder(folder) and is_inside(folder, [root]):
             return folder
     for key in keys:
         path = folder_paths.get_full_path(key, name)
@@ -54,8 +64,13 @@ def path_of(name: str, *keys: str) -> Path:
             return Path(path)
     searched = ", ".join(f"models/{key}" for key in (FOLDER_KEY, *keys))
     raise InvalidInputError(
-        f"There is no {name!r} in {searched}.", "Put it there and refresh, or choose another file."
+        f"There is no {shown(name)} in {searched}.", "Put it there and refresh, or choose another file."
     )
+
+
+def shown(name: str) -> str:
+    """A name, short enough for a message."""
+    return repr(name if len(name) <= LONGEST_SHOWN else f"{name[:LONGEST_SHOWN]}...")
 
 
 def adapters() -> list[str]:
@@ -78,7 +93,7 @@ def adapter_of(name: str) -> Path:
         if path is not None and is_inside(Path(path), roots):
             return Path(path)
     raise InvalidInputError(
-        f"There is no {name!r} in models/{ADAPTER_KEY}.",
+        f"There is no {shown(name)} in models/{ADAPTER_KEY}.",
         "Put it there and refresh, or choose another adapter.",
     )
 
@@ -95,9 +110,9 @@ def input_file(name: str) -> Path:
         folder_paths.get_annotated_filepath(name) if folder_paths.exists_annotated_filepath(name) else None
     )
     own = [folder_paths.get_input_directory(), folder_paths.get_output_directory()]
-    if not found or not is_inside(Path(found), own) or not Path(found).is_file():
+    if not found or not is_inside(Path(found), own) or not is_file(Path(found)):
         raise InvalidInputError(  # the same of what lies outside, which is nobody's business
-            f"There is no file {name!r} in the input folder.", "Upload it, or choose another file."
+            f"There is no file {shown(name)} in the input folder.", "Upload it, or choose another file."
         )
     return Path(found)
 
@@ -113,6 +128,12 @@ def files_to_load(extension: str, saved: str) -> list[str]:
     ComfyUI asks for this whenever it describes the node, so the whole output folder would be too much to walk through.
     """
     inputs, outputs = Path(folder_paths.get_input_directory()), Path(folder_paths.get_output_directory())
-    own = sorted(path.name for path in inputs.glob(f"*{extension}") if path.is_file())
-    found = (path for path in (outputs / saved).rglob(f"*{extension}") if path.is_file())
+    own = sorted(path.name for path in files_below(inputs.glob, extension))
+    found = files_below((outputs / saved).rglob, extension)
     return [*own, *sorted(f"{path.relative_to(outputs).as_posix()} [output]" for path in found)]
+
+
+def files_below(search: Callable[[str], Iterable[Path]], extension: str) -> Iterator[Path]:
+    """Regular files that a search finds; a folder that cannot be read ends it, and is no reason to fail."""
+    with contextlib.suppress(OSError):
+        yield from (path for path in search(f"*{extension}") if is_file(path))

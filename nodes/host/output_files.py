@@ -2,12 +2,14 @@
 
 import os
 import posixpath
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PureWindowsPath
 
 import folder_paths
 from comfy.cli_args import args
 
 from ...acestep_core.errors import FileError, InvalidInputError
+from ...acestep_core.files import Content, remove_leftovers, write_new
 
 BATCH_NUMBER = "%batch_num%"
 FOLDERS = {"output": folder_paths.get_output_directory, "temp": folder_paths.get_temp_directory}
@@ -29,15 +31,24 @@ class FreeNames:
                 "Choose another name, or a folder that is writable and has room.",
             ) from error
         self._folder = Path(folder)
+        self._swept = False
 
-    def next(self, item: int, *extensions: str) -> list[Path]:
-        """Paths of the same new name for an item of a batch, one for each extension."""
+    def write(self, item: int, contents: Mapping[str, Content]) -> Sequence[Path]:
+        """Write an item of a batch: contents by extension, all under the same new name. Their paths, in that order."""
+        paths = write_new(self._groups(item, list(contents)), list(contents.values()))
+        if not self._swept:
+            self._swept = True
+            remove_leftovers(paths[0])
+        return paths
+
+    def _groups(self, item: int, extensions: Sequence[str]) -> Iterator[list[Path]]:
+        """Paths of one name after the other, without those that are visibly taken."""
         name = self._name.replace(BATCH_NUMBER, str(item))
         while True:
             paths = [self._folder / f"{name}_{self._counter:05}_{extension}" for extension in extensions]
             self._counter += 1
             if not any(map(os.path.lexists, paths)):
-                return paths
+                yield paths
 
 
 def inside(prefix: str) -> str:

@@ -359,7 +359,7 @@ MUTATIONS = [
     Mutation("silence goes on with its last frame", "silence.py", "silence",
              "self.stored.repeat(1, rounds, 1)[:, :count]",
              "torch.cat((self.stored, self.stored[:, -1:].repeat(1, count - self.stored.shape[1], 1)), 1)"),
-    Mutation("the stored silence of the official file is not transposed", "checkpoints/layouts.py", "layouts load",
+    Mutation("the stored silence of the official file is not transposed", "checkpoints/stored_silence.py", "layouts load",
              'rearrange(stored.float(), "one c t -> one t c")', "stored.float().reshape(1, -1, channels)"),
     Mutation("derived silence begins without the song's edge", "checkpoints/load.py", "silence",
              "probe[:, :EDGE_FRAMES]", "probe[:, -EDGE_FRAMES:]"),

@@ -14,8 +14,8 @@ from acestep_core.checkpoints.layouts import (
     open_checkpoint,
     open_text_encoder,
     open_vae,
-    read_silence,
 )
+from acestep_core.checkpoints.stored_silence import read_silence
 from acestep_core.checkpoints.weights import Weights
 from acestep_core.errors import UnsupportedCheckpointError
 from support.tiny import checkpoint as tiny_checkpoint

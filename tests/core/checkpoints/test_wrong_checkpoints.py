@@ -9,7 +9,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from acestep_core.checkpoints.layouts import open_checkpoint, open_text_encoder, open_vae, read_silence
+from acestep_core.checkpoints.layouts import open_checkpoint, open_text_encoder, open_vae
+from acestep_core.checkpoints.stored_silence import read_silence
 from acestep_core.errors import UnsupportedCheckpointError
 from support.tiny.checkpoint import TinyModel, tiny_model, write_official
 
@@ -253,3 +254,29 @@ def test_a_silence_of_another_form_is_refused(tmp_path, content, said):
 
     with pytest.raises(UnsupportedCheckpointError, match=said):
         read_silence(path, 64)
+
+
+# ---------------------------------------------------------------- absurd counts, before anything is built
+
+
+@pytest.mark.parametrize(
+    ("folder", "field", "stack"),
+    [
+        ("acestep-v15-turbo", "num_attention_pooler_hidden_layers", "tokenizer.attention_pooler."),
+        ("acestep-v15-turbo", "num_timbre_encoder_hidden_layers", "encoder.timbre_encoder."),
+        ("Qwen3-Embedding-0.6B", "num_hidden_layers", ""),
+    ],
+)
+def test_more_layers_than_the_weights_hold_are_refused_before_one_is_built(official, folder, field, stack):
+    path = official / folder / "config.json"
+    changed(path, **{field: 1000})
+    if folder.startswith("acestep"):  # a list that would do for so many
+        changed(path, num_hidden_layers=1000, layer_types=["full_attention"] * 1000)
+        stack = "decoder."
+    with pytest.raises(
+        UnsupportedCheckpointError, match=f"{stack}layers has 1000 layers, and the weights hold"
+    ):
+        open_checkpoint(official)
+    changed(path, **{field: 2**63})
+    with pytest.raises(UnsupportedCheckpointError, match=f"says {field} = 9223372036854775808"):
+        open_checkpoint(official)

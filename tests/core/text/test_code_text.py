@@ -2,7 +2,9 @@
 
 import contextlib
 import json
+import os
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -195,3 +197,11 @@ def test_a_file_is_read_from_disk_and_a_missing_one_or_a_folder_is_said(tmp_path
     for absent in (tmp_path / "gone.json", tmp_path):
         with pytest.raises(InvalidInputError, match="cannot be read"):
             read_codes(absent)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a system without pipes in folders")
+def test_a_file_of_codes_is_a_regular_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", tmp_path, Path("/dev/zero")):
+        with pytest.raises(InvalidInputError, match="cannot be read: it is no regular file"):
+            read_codes(path)

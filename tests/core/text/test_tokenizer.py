@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from acestep_core.errors import AceStepError, UnsupportedCheckpointError
 from acestep_core.text.prompts import END_OF_TEXT, Brief, Prompt, Special, caption_prompt, lyrics_prompt
 from acestep_core.text.tasks import TEXT2MUSIC, instruction
-from acestep_core.text.tokenizer import TextTokenizer
+from acestep_core.text.tokenizer import REACHES, TextTokenizer
 from support.reference.golden_briefs import ALL_CASES, ENCODER_FOLDER, GOLDEN, briefs_of, has_codes, task_of
 from support.tiny.tokenizer import tokenizer_json
 
@@ -303,3 +303,109 @@ def test_an_incomplete_folder_of_comfyui_is_refused(tmp_path, comfyui_dir, name)
 
     with pytest.raises(UnsupportedCheckpointError, match=f"lacks {name}"):
         TextTokenizer.from_comfyui(tmp_path)
+
+
+# ---------------------------------------------------------------- texts that are far too long
+
+KINDS = {
+    "lines": "la la love\n",
+    "words": "Gr\u00fc\u00dfe, \u4f60\u597d! ",
+    "digits": "31415926",
+    "no blanks": "abcdefghijk",
+    "one letter": "a",
+    "blanks": " ",
+    "mixed blanks": "a   \n \t  b",
+    "marks": "!?!\n\n",
+    "accents": "e\u0301\u0323",
+    "emoji": "\U0001f3b8\U0001f469\u200d\U0001f3a4",
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("limit", [2048])
+def test_a_long_text_is_cut_far_behind_what_is_kept(official, kind, limit):
+    text = KINDS[kind] * (400_000 // len(KINDS[kind]))
+    whole = official.ids(text)
+    tokens = official.encode(text, limit)
+    assert tokens.more
+    assert tokens.ids == (*whole[: limit - 1], official.end)
+    assert 0 < tokens.dropped < len(whole)
+    assert tokens.cut_text[:80] == official.decode(whole[limit - 1 : limit + 800])[:80]
+
+
+@pytest.mark.parametrize("length", [REACHES[0], REACHES[0] + 1, REACHES[1]])
+def test_up_to_a_limit_every_token_that_does_not_fit_is_counted(official, length):
+    text = "a" * length
+    whole, tokens = official.ids(text), official.encode(text, 2048)
+    assert not tokens.more
+    assert tokens.ids == (*whole[:2047], official.end)
+    assert tokens.dropped == len(whole) - 2047
+
+
+def test_what_stands_behind_a_cut_is_not_read(official):
+    prompt = Prompt(("la " * 100_000, END_OF_TEXT, "\n"))
+    ids, more = official.first_ids(prompt, 2048)
+    assert more
+    assert ids == official.ids("la " * 100_000)[: len(ids)]
+
+
+@pytest.mark.parametrize(
+    "text", ["la la love\n" * 10**6, "a" * 10**7, "7" * 10**7, " " * 10**7, "\u0301" * 10**7]
+)
+def test_millions_of_characters_take_the_time_of_few(official, monkeypatch, text):
+    read = []
+    bpe = official.bpe
+
+    class Counting:
+        def encode(self, piece):
+            read.append(len(piece))
+            return bpe.encode(piece)
+
+        def __getattr__(self, name):
+            return getattr(bpe, name)
+
+    monkeypatch.setattr(official, "bpe", Counting())
+    tokens = official.encode(Prompt((text, END_OF_TEXT)), 2048)
+    assert len(tokens.ids) == 2048
+    assert sum(read) <= sum(REACHES)
+
+
+# ---------------------------------------------------------------- tokenizer.json of any content
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"model": None},
+        {"model": {"type": "BPE"}},
+        {"model": {"type": "BPE", "vocab": {"a": -1}, "merges": []}},
+        {"model": {"type": "BPE", "vocab": {"a": 0}, "merges": [["a", "z"]]}},
+        {"model": {"type": "Magic"}},
+        {"pre_tokenizer": 5},
+        {
+            "pre_tokenizer": {
+                "type": "Split",
+                "pattern": {"Regex": "("},
+                "behavior": "Isolated",
+                "invert": False,
+            }
+        },
+        {"normalizer": "NFC"},
+        {"decoder": {"type": "Magic"}},
+        {"version": 7},
+        {"added_tokens": None},
+        {"added_tokens": {"a": 1}},
+        {"added_tokens": [3]},
+        {"added_tokens": [{"content": "<|endoftext|>"}]},
+        {"added_tokens": [{"content": 5, "id": 1}]},
+        {"added_tokens": [{"content": "<|endoftext|>", "id": "1"}]},
+        {"added_tokens": [{"content": "<|endoftext|>", "id": 10**30}]},
+        {"added_tokens": [{"content": f"<|audio_code_{'9' * 5000}|>", "id": 1}]},
+    ],
+)
+def test_any_fault_of_a_tokenizer_file_is_our_error(tmp_path, change):
+    sound = json.loads((ENCODER_FOLDER / "tokenizer.json").read_text(encoding="utf-8"))
+    (tmp_path / "tokenizer.json").write_text(json.dumps({**sound, **change}), encoding="utf-8")
+    with pytest.raises(UnsupportedCheckpointError) as refused:
+        TextTokenizer.from_folder(tmp_path)
+    assert len(str(refused.value)) < 400
