@@ -48,7 +48,7 @@ class Bench:
     def ours(self, path: Path) -> Any:
         """Read the file and fit it: changes by strength."""
         files, part = (
-            self.core("adapters.files"),
+            self.core("adapters.adapter_file"),
             self.core("adapters.keys").Part.TRANSFORMER,
         )
         shapes = {name: tuple(weight.shape) for name, weight in self.managed.network.state_dict().items()}

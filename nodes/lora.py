@@ -7,11 +7,11 @@ from typing import NamedTuple
 from comfy_api.latest import io
 from comfy_execution.graph import ExecutionBlocker
 
-from ..acestep_core.adapters.files import AdapterFile, FittedAdapter
+from ..acestep_core.adapters.adapter_file import AdapterFile, FittedAdapter
 from ..acestep_core.adapters.keys import Part
-from ..acestep_core.adapters.settings import PEFT_JSON
+from ..acestep_core.adapters.scales import AdapterScales, layers_of
+from ..acestep_core.adapters.training_settings import PEFT_JSON
 from ..acestep_core.errors import InvalidInputError
-from ..acestep_core.networks.adapter_scales import AdapterScales, layers_of
 from .host import folders
 from .host.node import Node
 from .host.runtime import Managed

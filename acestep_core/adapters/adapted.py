@@ -9,15 +9,15 @@ from torch import nn
 
 from ..checkpoints.weights import shapes_of
 from ..errors import InvalidInputError
-from ..networks.adapter_scales import EVEN, AdapterScales
-from ..networks.adapters import changed
 from ..networks.audio_codes import AudioCodec
 from ..networks.condition_encoder import ConditionEncoder
 from ..networks.dit import DiffusionTransformer
 from ..networks.text_encoder import TextEncoder
 from ..planner.network import PlannerNetwork
-from .files import AdapterFile
+from .adapter_file import AdapterFile
+from .formulas import changed
 from .keys import Part
+from .scales import EVEN, AdapterScales
 
 Network = TypeVar("Network", bound=nn.Module)
 PARTS: dict[type[nn.Module], Part] = {

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..errors import UnsupportedCheckpointError
-from ..networks.adapters import (
+from .formulas import (
     Change,
     Decomposed,
     Difference,
@@ -21,8 +21,8 @@ from ..networks.adapters import (
     Product,
     Target,
 )
-from ..networks.rotations import TurnedInputs, TurnedOutputs
-from .settings import EXPORT_AGAIN, MERGE, AdapterSettings
+from .rotations import TurnedInputs, TurnedOutputs
+from .training_settings import EXPORT_AGAIN, MERGE, AdapterSettings
 
 MAKERS_OF_WEIGHTS = (  # each of these pieces alone tells the kind
     *("up", "down", "hada_w1_a", "lokr_w1", "lokr_w1_a", "lokr_w2", "lokr_w2_a", "oft_R", "oft_blocks", "a1"),

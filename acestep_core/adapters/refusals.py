@@ -8,9 +8,9 @@ from ..checkpoints.key_maps import LANDMARK, kind_of
 from ..checkpoints.tensor_file import TensorFile, few
 from ..checkpoints.weights import Weights
 from ..errors import InvalidInputError, UnsupportedCheckpointError
-from ..networks.adapters import Extent
+from .formulas import Extent
 from .keys import Part, Place
-from .settings import EXPORT_AGAIN, MERGE
+from .training_settings import EXPORT_AGAIN, MERGE
 
 PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 SHOULD_BE = "Choose an adapter that was trained on ACE-Step 1.5."

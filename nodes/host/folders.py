@@ -7,7 +7,7 @@ from pathlib import Path, PurePath
 
 import folder_paths
 
-from ...acestep_core.adapters.files import ADAPTER_FILES
+from ...acestep_core.adapters.adapter_file import ADAPTER_FILES
 from ...acestep_core.checkpoints.kinds import Kind, is_whole, kind_of_folder
 from ...acestep_core.errors import InvalidInputError
 from ...acestep_core.files import is_file, is_folder

@@ -14,8 +14,8 @@ import torch
 from server import PromptServer
 from torch import nn
 
+from ...acestep_core.adapters.formulas import Change
 from ...acestep_core.errors import DeviceFullError
-from ...acestep_core.networks.adapters import Change
 from .weight_patch import WeightPatch
 
 log = logging.getLogger("acestep-graph")

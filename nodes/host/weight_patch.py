@@ -7,7 +7,7 @@ import comfy.weight_adapter
 import torch
 from torch import Tensor
 
-from ...acestep_core.networks.adapters import Change, change_in_place, changed
+from ...acestep_core.adapters.formulas import Change, change_in_place, changed
 
 
 class WeightPatch(comfy.weight_adapter.WeightAdapterBase):

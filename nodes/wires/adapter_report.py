@@ -4,10 +4,10 @@ import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from ...acestep_core.adapters.files import FittedAdapter
+from ...acestep_core.adapters.adapter_file import FittedAdapter
 from ...acestep_core.adapters.keys import Part
+from ...acestep_core.adapters.scales import GROUPS, group_of
 from ...acestep_core.checkpoints.tensor_file import few
-from ...acestep_core.networks.adapter_scales import GROUPS, group_of
 from .sockets import Applied, ModelHandle, PlannerHandle, TextHandle
 
 log = logging.getLogger("acestep-graph")

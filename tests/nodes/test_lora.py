@@ -272,7 +272,7 @@ def test_a_model_for_comfyuis_own_samplers_keeps_the_adapter(pack, handle, alone
 
 # ------------------------------------------------------------------------------------- other networks, scales
 def test_scales_of_groups_and_layers(pack, handle, alone, two):
-    scales = core(pack, "networks.adapter_scales")
+    scales = core(pack, "adapters.scales")
     wanted = alone(FIRST, 0.8, scales.AdapterScales(0.5, 0.0, -1.0, 2.0, scales.layers_of("1: 0, 2-3: 0.5")))
     model, *_ = load_lora(
         pack,
@@ -465,8 +465,8 @@ def test_nothing_is_left_on_the_wrong_device_in_a_part_of_the_published_sizes(
     with giant_cards(pack, models, 4096) as made:
         card = made(size, weights="fp32")
         network = card.giant.model.transformer.network
-        lowrank = core(pack, "networks.adapters").LowRank
-        decomposed = core(pack, "networks.adapters").Decomposed
+        lowrank = core(pack, "adapters.formulas").LowRank
+        decomposed = core(pack, "adapters.formulas").Decomposed
         changes = {}
         for name, weight in network.state_dict().items():
             if name.endswith("_proj.weight"):

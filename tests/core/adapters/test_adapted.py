@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from acestep_core.adapters.adapted import with_adapter
+from acestep_core.adapters.formulas import changed
 from acestep_core.adapters.keys import Part
-from acestep_core.networks.adapter_scales import AdapterScales, layers_of
-from acestep_core.networks.adapters import changed
+from acestep_core.adapters.scales import AdapterScales, layers_of
 from support.reference.adapter_checks import Write, assert_gains, fitted, one
 from support.tiny.adapters import (
     SPELLINGS,

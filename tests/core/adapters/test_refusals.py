@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from acestep_core.adapters.adapted import with_adapter
-from acestep_core.adapters.files import AdapterFile
+from acestep_core.adapters.adapter_file import AdapterFile
 from acestep_core.checkpoints.layouts import open_checkpoint
 from acestep_core.checkpoints.load import load_transformer
 from acestep_core.checkpoints.tensor_file import TensorFile

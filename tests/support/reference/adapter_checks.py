@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from acestep_core.adapters.adapted import with_adapter
-from acestep_core.adapters.files import AdapterFile, FittedAdapter
+from acestep_core.adapters.adapter_file import AdapterFile, FittedAdapter
 from acestep_core.adapters.keys import Part
 from acestep_core.checkpoints.weights import shapes_of
 from acestep_core.errors import AceStepError

@@ -11,8 +11,6 @@ from torch import Tensor
 
 from ..checkpoints.weights import Weights
 from ..errors import UnsupportedCheckpointError
-from ..networks.adapter_scales import EVEN, AdapterScales, require_strength
-from ..networks.adapters import ADDED, Change, Extent
 from .changes import (
     MAKERS_OF_BIASES,
     MAKERS_OF_WEIGHTS,
@@ -23,6 +21,7 @@ from .changes import (
     is_whole,
     made_of,
 )
+from .formulas import ADDED, Change, Extent
 from .keys import Names, Part, Place, piece_of, whole_of
 from .refusals import (
     PICKLES,
@@ -36,7 +35,8 @@ from .refusals import (
     refuse_pickle,
     useless,
 )
-from .settings import EXPORT_AGAIN, PEFT_FILE, AdapterSettings
+from .scales import EVEN, AdapterScales, require_strength
+from .training_settings import EXPORT_AGAIN, PEFT_FILE, AdapterSettings
 
 Shapes = Mapping[str, tuple[int, ...]]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .adapters import Extent, at
+from .formulas import Extent, at
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from acestep_core.networks.adapters import changed
-from acestep_core.networks.rotations import TurnedInputs, TurnedOutputs
+from acestep_core.adapters.formulas import changed
+from acestep_core.adapters.rotations import TurnedInputs, TurnedOutputs
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:

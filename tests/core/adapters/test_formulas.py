@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from acestep_core.networks.adapters import (
+from acestep_core.adapters.formulas import (
     Change,
     Decomposed,
     Difference,
@@ -17,7 +17,7 @@ from acestep_core.networks.adapters import (
     Target,
     changed,
 )
-from acestep_core.networks.rotations import TurnedInputs, TurnedOutputs
+from acestep_core.adapters.rotations import TurnedInputs, TurnedOutputs
 
 ROWS, COLUMNS, RANK = 12, 8, 3
 

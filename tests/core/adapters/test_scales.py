@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from acestep_core.adapters.scales import EVEN, AdapterScales, LayerSpan, layers_of, require_strength
 from acestep_core.errors import InvalidInputError
-from acestep_core.networks.adapter_scales import EVEN, AdapterScales, LayerSpan, layers_of, require_strength
 
 GROUPS = AdapterScales(self_attn=0.1, cross_attn=0.2, mlp=0.3, other=0.4)
 
