@@ -172,8 +172,8 @@ def test_small_weights_stay_small_where_fp32_is_computed_and_sound_like_large_on
     with pretend_gpu(64):
         monkeypatch.setattr(mm, "should_use_bf16", lambda *given, **more: False)
         small, small_sizes = made()
-        monkeypatch.setattr(pack.nodes.load, "storage", lambda role, in_file, wanted, computing: computing)
-        monkeypatch.setattr(pack.nodes.load_planner, "storage", pack.nodes.load.storage)
+        precision = pack.nodes.runs.precision
+        monkeypatch.setattr(precision, "storage", lambda role, in_file, wanted, computing: computing)
         large, large_sizes = made()
     assert_same(small, large)
     assert set(small_sizes) == set(large_sizes) > {ENCODERS, TRANSFORMER, VAE}

@@ -18,7 +18,10 @@ class Loads:
 
     def note(self, patcher, on_card):
         loaded = patcher.loaded_size()
-        self.shares[type(patcher.model).__name__].append(loaded / patcher.model_size())
+        network = getattr(
+            patcher.model, "diffusion_model", patcher.model
+        )  # of what ComfyUI's own nodes can use
+        self.shares[type(network).__name__].append(loaded / patcher.model_size())
         self.alone &= on_card == loaded
 
 
