@@ -16,6 +16,7 @@ from .network import PlannerNetwork
 
 CONTEXT = 4096  # tokens that a planner was made to read and write in one text
 RESERVE = 64  # of them stay unused
+COUNTED = 1 << 20  # tokens of a prompt that is too long are counted, unless they are hopelessly many
 DESCRIPTION_TOKENS = FIELD_TOKENS + CAPTION_TOKENS + GENRE_TOKENS  # of a whole chain of thought
 CUTS = {
     "caption": f"The caption had reached {CAPTION_TOKENS} tokens and was ended there.",
@@ -45,7 +46,7 @@ class Planner:
 
     def ids(self, prompt: Prompt) -> list[int]:
         """The tokens of a prompt; one that is far too long is refused before all of it is tokenised."""
-        ids, more = self.tokenizer.first_ids(prompt, self.context)
+        ids, more = self.tokenizer.first_ids(prompt, COUNTED)
         if more:
             raise InvalidInputError(
                 f"The text for the planner is far too long; it has room for {self.usable} tokens.",

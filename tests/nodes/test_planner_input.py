@@ -167,6 +167,10 @@ def test_a_wish_of_a_hundred_kilobytes(graph, refuses):
     refuses(asked(graph, "AceGraphInspire", wish=HUGE), "The prompt with the wish is")
 
 
+def test_a_wish_of_four_megabytes_is_refused_before_all_of_it_is_tokenised(graph, refuses):
+    refuses(asked(graph, "AceGraphInspire", wish=40 * HUGE), "The text for the planner is far too long")
+
+
 @pytest.mark.parametrize("kind", ["AceGraphPlan", "AceGraphComposeCodes"])
 def test_a_negative_prompt_of_a_hundred_kilobytes(graph, refuses, kind):
     assert "negative prompt" in refuses(asked(graph, kind, negative_prompt=HUGE), "tokens")
