@@ -223,6 +223,21 @@ def test_tasks_that_need_no_hints_leave_them_unread():
     assert torch.equal(edited(job_of(hints=hints)), edited(job_of()))
 
 
+def test_the_velocity_is_smoothed_once_and_after_the_mean_of_the_draws():
+    job, window = job_of(), EditWindow(0.0, 0.5, 2)
+    plan = EditPlan.of(Settings(filters=Filters(ema=0.5)), window, turbo=True)
+    silence = Silence(golden_silence()).frames(FRAMES)
+    rows = torch.cat((silence, torch.ones_like(silence)), -1)
+
+    def field(conditions):
+        return NetworkField(golden_transformer(), [Stage(0, [conditions[0].enc], rows)], plan.times)
+
+    with torch.no_grad():
+        draw = draws_of(job.noise, job.original)
+        wanted = morph(field(job.source), field(job.target), job.original, plan, draw)
+    assert furthest(edit(parts(), job, plan), wanted) < 1e-5
+
+
 def test_a_short_song_is_edited_on_the_models_shortest_and_cut():
     job = job_of(mask=torch.ones(1, FRAMES))
     assert edit_song(parts(), job, EditPlan.of(Settings(), WHOLE, turbo=True)).shape == job.original.shape
