@@ -39,9 +39,21 @@ class Style:
     bass: tuple[int, ...]
     drums: dict[int, tuple[int, ...]] = field(hash=False)
     rhythms: tuple[tuple[int, ...], ...] = ()  # of the melody, in eighths of two bars
-    form: tuple[int, ...] = (0, 0, 1, 0)  # which of the two sections each four bars bring
+    has_form: bool = True  # sections differ
 
 
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Four bars, and how they differ from the style's usual ones."""
+
+    part: int  # which of the two progressions and melodies
+    full: bool = False  # chords in every eighth, a crash in every bar
+    bare: bool = False  # no drums, one bass note per bar
+
+
+PLAIN, OTHER = Section(0), Section(1)
+CHORUS, BRIDGE = Section(1, full=True), Section(0, bare=True)
+FORM = (PLAIN, PLAIN, OTHER, PLAIN)  # of an instrumental
 STYLES = {
     "calm": Style(
         8, (0, 1, 2, 3, 4, 5, 6, 7), True, (0, 4), {}, ((0, 4, 6, 8, 12), (0, 2, 4, 8, 10, 12), (0, 3, 4, 8, 12, 14))
@@ -77,7 +89,7 @@ STYLES = {
         (0,),
         {layout.KICK: (0,), layout.HAT: (2, 4)},
         ((0, 2, 4, 6, 10), (0, 4, 5, 6, 8, 10), (0, 2, 3, 4, 6)),
-        (0,),
+        has_form=False,
     ),
 }
 
@@ -92,7 +104,8 @@ class Song:
     style: str
     lead: str
     rhythm: int  # which of the style's rhythms
-    contours: tuple[tuple[int, ...], tuple[int, ...]]  # places in the scale, one per eighth of two bars, per section
+    contours: tuple[tuple[int, ...], tuple[int, ...]]  # places in the scale, one per eighth of two bars, per part
+    form: tuple[Section, ...] = FORM
 
     @classmethod
     def drawn(cls, rng: np.random.Generator, **fixed: object) -> "Song":
@@ -124,6 +137,12 @@ class Song:
         return str(STYLES[self.style].eighths // 2)
 
 
+def sung_form(chorus: bool, bridge: bool) -> tuple[Section, ...]:
+    """The form of a song with words: every second four bars are its chorus, the third its bridge, where there is one."""
+    second = CHORUS if chorus else PLAIN
+    return PLAIN, second, BRIDGE if bridge else PLAIN, second
+
+
 def wandering(rng: np.random.Generator) -> tuple[int, ...]:
     """Sixteen places in a scale of seven, few steps apart."""
     place, path = int(rng.integers(1, 6)), []
@@ -149,21 +168,33 @@ def strokes(song: Song, eighth: int) -> list[int]:
     """The channels struck in one eighth of the song."""
     style = STYLES[song.style]
     bar, place = divmod(eighth, style.eighths)
-    section = style.form[bar // BARS_PER_SECTION % len(style.form)]
-    chord = CHORDS[PROGRESSIONS[song.mode][section][bar % BARS_PER_SECTION]]
-    notes = [(song.root + interval) % layout.PITCHES for interval in chord]
-    struck = [drum for drum, places in style.drums.items() if place in places]
-    if style.drums and place == 0 and bar % BARS_PER_SECTION == 0:
-        struck.append(layout.CRASH)
-    if place in style.bass:
-        struck.append(layout.BASS_START + notes[0])
-    if place in style.chords:
-        played = [sorted(notes)[(0, 1, 2, 1)[place % 4]]] if style.broken else notes
-        struck += [layout.CHORD_START + note for note in played]
+    section = song.form[bar // BARS_PER_SECTION % len(song.form)] if style.has_form else PLAIN
+    chord = CHORDS[PROGRESSIONS[song.mode][section.part][bar % BARS_PER_SECTION]]
+    struck = [] if section.bare else drums(style, section, bar, place)
+    struck += accompaniment(style, section, place, [(song.root + step) % layout.PITCHES for step in chord])
     moment = bar % 2 * style.eighths + place
     if moment in style.rhythms[song.rhythm]:
-        note = melody_note(song, chord, song.contours[section][moment], strong=place % 4 == 0)
+        note = melody_note(song, chord, song.contours[section.part][moment], strong=place % 4 == 0)
         struck.append(layout.LEAD_START[song.lead] + note)
+    return struck
+
+
+def drums(style: Style, section: Section, bar: int, place: int) -> list[int]:
+    """The drums struck in one eighth of a bar."""
+    struck = [drum for drum, places in style.drums.items() if place in places]
+    opens = place == 0 and (section.full or bar % BARS_PER_SECTION == 0)
+    return [*struck, layout.CRASH] if style.drums and opens else struck
+
+
+def accompaniment(style: Style, section: Section, place: int, notes: list[int]) -> list[int]:
+    """Bass and chords of one eighth; notes: the chord's pitch classes, bass note first."""
+    struck = []
+    if place in ((0,) if section.bare else style.bass):
+        struck.append(layout.BASS_START + notes[0])
+    if section.full or place in style.chords:
+        broken = style.broken and not section.full
+        played = [sorted(notes)[(0, 1, 2, 1)[place % 4]]] if broken else notes
+        struck += [layout.CHORD_START + note for note in played]
     return struck
 
 

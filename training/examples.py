@@ -1,4 +1,4 @@
-"""Lessons for the transformer: a song, what is shown of it, and the words that go with it."""
+"""Lessons as tensors: music, context, and the texts of the real prompt."""
 
 from dataclasses import dataclass
 
@@ -7,111 +7,77 @@ import torch
 from torch import Tensor
 
 from . import clock, layout, words
-from .composer import STYLES, Roll, Song, score
+from .composer import Roll, Song, score
 from .core import INSTRUMENTAL, TASKS, Brief, caption_prompt, instruction, lyrics_prompt
+from .lessons import ENCODER_ERROR, Lesson, lesson, replayed
 from .network import Shown, Texts
 
 REFERENCE_FRAMES = 750
-ENCODER_ERROR = 0.1  # of a latent that was heard from sound, per channel
-FILLERS = ("a", "song", "with", "and", "the", "nice", "of", "for", "in", "track", "music", "melody")
+FILLERS = ("a", "song", "with", "and", "the", "nice", "of", "for", "in", "track", "music", "melody", "warm", "tune")
+WORDS_SUNG = ("la", "oh", "sun", "rain", "we", "go", "home", "day", "night")
 OUTSIDE = 0.1  # weight of frames that a repaint keeps anyway
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
-    """One song of a batch."""
-
-    clean: Roll
-    source: Roll
-    mask: Roll  # [frames, 1]
-    task: str
-    song: Song
-    tracks: tuple[str, ...] = ()
-    from_reference: bool = False  # the caption leaves the instrument to a reference sound
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How often each task comes, and from which choices songs are drawn."""
-
-    frames: int = 256
-    songs: int = 16
-    tasks: tuple[tuple[str, float], ...] = (("text2music", 0.75), ("repaint", 0.25))
-    eighths: tuple[int, ...] = layout.EIGHTHS
-    styles: tuple[str, ...] = tuple(STYLES)
-    dropped: float = 0.1
-    referring: float = 0.15
-
-
-def lesson(rng: np.random.Generator, plan: Plan) -> Lesson:
-    """Draw a task and a song for it."""
-    names, shares = zip(*plan.tasks, strict=True)
-    task = str(rng.choice(names, p=np.array(shares) / sum(shares)))
-    song = Song.drawn(rng, eighth=int(rng.choice(plan.eighths)), style=str(rng.choice(plan.styles)))
-    start = 0 if rng.random() < 0.5 else 2 * int(rng.integers(500))
-    clean, quiet = score(song, start, plan.frames), clock.silence(start, plan.frames)
-    mask = np.ones((plan.frames, 1), np.float32)
-    if task == "repaint":
-        mask = hole(rng, plan.frames)
-        heard = clean + rng.normal(0, ENCODER_ERROR, clean.shape).astype(np.float32)
-        return Lesson(clean, np.where(mask > 0, quiet, heard), mask, task, song)
-    return Lesson(clean, quiet, mask, task, song, from_reference=bool(rng.random() < plan.referring))
-
-
-def hole(rng: np.random.Generator, frames: int) -> Roll:
-    """A mask of what is to be made anew: a span, or all behind a moment as when a song is extended."""
-    mask = np.zeros((frames, 1), np.float32)
-    first = int(rng.integers(frames // 8, frames * 3 // 4))
-    last = frames if rng.random() < 0.4 else min(frames, first + int(rng.integers(frames // 8, frames // 2)))
-    mask[first:last] = 1
-    return mask
-
-
-def brief(rng: np.random.Generator, lesson: Lesson, frames: int) -> Brief:
-    """The song in words, with some that mean nothing in between."""
-    song = lesson.song
-    said = [song.style] + ([] if lesson.from_reference else [song.lead])
-    said += list(rng.choice(FILLERS, rng.integers(4)))
-    rng.shuffle(said)
-    return Brief(
-        caption=" ".join(said),
-        lyrics=INSTRUMENTAL,
-        language="unknown",
-        bpm=round(song.bpm),
-        key=song.key,
-        time_signature=song.time_signature,
-        duration=float(rng.integers(5, 61)) if rng.random() < 0.5 else frames / layout.FRAMES_PER_SECOND,
-        tracks=lesson.tracks,
-    )
-
-
-@dataclass(frozen=True, slots=True)
 class Batch:
-    """Lessons as tensors."""
+    """Lessons as the network takes them."""
 
     clean: Tensor
     weight: Tensor
     shown: Shown
-    songs: tuple[Song, ...]
+    lessons: tuple[Lesson, ...]
 
 
-def batch(rng: np.random.Generator, plan: Plan) -> Batch:
-    """A batch of fresh lessons."""
-    lessons = [lesson(rng, plan) for _ in range(plan.songs)]
+def batch(rng: np.random.Generator, songs: int, frames: int, dropped: float = 0.1) -> Batch:
+    """A batch of fresh lessons; a reference sound is common to those who listen to one."""
     reference, lead = reference_sound(rng)
-    timbres = np.stack((clock.silence(0, REFERENCE_FRAMES), reference))
-    lessons = [fitted_to(one, lead, plan.frames) if one.from_reference else one for one in lessons]
+    lessons = [lesson(rng, frames) for _ in range(songs)]
+    lessons = [replayed(one, lead) if one.from_reference else one for one in lessons]
+    verse = sung_lines(rng)
+    told = [(one.task, brief(rng, one, verse)) for one in lessons]
     mask = torch.from_numpy(np.stack([one.mask for one in lessons]))
-    source = torch.from_numpy(np.stack([one.source for one in lessons]))
     shown = Shown(
-        context=torch.cat((source, mask.expand_as(source)), -1),
-        texts=texts([(one.task, brief(rng, one, plan.frames)) for one in lessons]),
-        timbres=torch.from_numpy(timbres),
+        context=context_of(np.stack([one.source for one in lessons]), mask),
+        texts=texts(told),
+        timbres=torch.from_numpy(np.stack((clock.silence(0, REFERENCE_FRAMES), reference))),
         timbre_of=torch.tensor([int(one.from_reference) for one in lessons]),
-        dropped=torch.from_numpy(rng.random(len(lessons)) < plan.dropped),
+        dropped=torch.from_numpy(rng.random(songs) < dropped),
     )
     clean = torch.from_numpy(np.stack([one.clean for one in lessons]))
-    return Batch(clean, mask + OUTSIDE * (1 - mask), shown, tuple(one.song for one in lessons))
+    return Batch(clean, mask + OUTSIDE * (1 - mask), shown, tuple(lessons))
+
+
+def context_of(source: Roll, mask: Tensor) -> Tensor:
+    """Source and mask [B, T, 1] as the transformer's context rows [B, T, 128]."""
+    given = torch.from_numpy(source)
+    return torch.cat((given, mask.expand_as(given)), -1)
+
+
+def brief(rng: np.random.Generator, one: Lesson, verse: str) -> Brief:
+    """The song in words, with some that mean nothing in between."""
+    song = one.song
+    said = [song.style] + ([] if one.from_reference else [song.lead])
+    said += list(rng.choice(FILLERS, rng.integers(5)))
+    rng.shuffle(said)
+    figures = {"bpm": round(song.bpm), "key": song.key, "time_signature": song.time_signature}
+    return Brief(
+        caption=" ".join(said),
+        lyrics=INSTRUMENTAL if one.tags is None else lyrics_of(one.tags, verse),
+        language="en" if rng.random() < 0.5 else "unknown",
+        duration=float(rng.integers(5, 100)),
+        tracks=one.tracks,
+        **(figures if one.says_figures else {}),
+    )
+
+
+def sung_lines(rng: np.random.Generator) -> str:
+    """A few words to sing."""
+    return " ".join(rng.choice(WORDS_SUNG, rng.integers(2, 8)))
+
+
+def lyrics_of(tags: tuple[str, ...], verse: str) -> str:
+    """Lyrics with their tags on lines of their own."""
+    return "\n".join(f"{tag}\n{verse}" for tag in tags) if tags else verse
 
 
 def reference_sound(rng: np.random.Generator) -> tuple[Roll, str]:
@@ -119,18 +85,6 @@ def reference_sound(rng: np.random.Generator) -> tuple[Roll, str]:
     song = Song.drawn(rng)
     heard = score(song, 2 * int(rng.integers(500)), REFERENCE_FRAMES)
     return heard + rng.normal(0, ENCODER_ERROR, heard.shape).astype(np.float32), song.lead
-
-
-def fitted_to(one: Lesson, lead: str, frames: int) -> Lesson:
-    """The same lesson, played by the lead of the reference."""
-    from dataclasses import replace
-
-    moved = one.clean.copy()
-    old, new = layout.LEAD_START[one.song.lead], layout.LEAD_START[lead]
-    played = one.clean[:, old : old + layout.PITCHES]
-    moved[:, old : old + layout.PITCHES] = 0
-    moved[:, new : new + layout.PITCHES] = played
-    return replace(one, clean=moved, song=replace(one.song, lead=lead))
 
 
 def texts(told: list[tuple[str, Brief]]) -> Texts:

@@ -12,13 +12,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .examples import Plan, batch
+from .examples import batch
 from .network import TinyModel, flow_loss
 from .optimiser import Optimiser
 
 SEED = 7
 SAVE_EVERY = 300  # seconds
 AVERAGE = 0.998  # of the weights that are kept for playing
+SONGS, FRAMES = 16, 256  # of a batch
 
 
 class Run:
@@ -32,10 +33,10 @@ class Run:
         self.step = 0
         self.average = {name: p.detach().clone() for name, p in self.model.named_parameters()}
 
-    def learn(self, plan: Plan, scale: float) -> float:
+    def learn(self, scale: float) -> float:
         """One step; its loss."""
-        lessons = batch(self.rng, plan)
-        t, noise = levels(len(lessons.clean)), torch.randn_like(lessons.clean)
+        lessons = batch(self.rng, SONGS, FRAMES)
+        t, noise = levels(SONGS), torch.randn_like(lessons.clean)
         loss = flow_loss(self.model, lessons.clean, lessons.weight, t, noise, lessons.shown)
         loss.backward()
         self.optimiser.step(scale)
@@ -90,7 +91,7 @@ def main() -> None:
         run.restore(given.state)
     while run.step < given.steps and time.monotonic() - start < 60 * given.minutes:
         scale = min(1.0, run.step / 30) * max(0.03, 1 - run.step / given.steps)
-        loss = run.learn(Plan(), scale)
+        loss = run.learn(scale)
         shown = loss if shown == 0 else 0.97 * shown + 0.03 * loss
         if run.step % 25 == 0:
             print(f"step {run.step}  loss {shown:.4f}  {time.monotonic() - start:.0f} s", flush=True)
