@@ -1,10 +1,11 @@
 """Builds the VAE by linear algebra: a channel that is struck plays its whole sound, and the encoder hears which it was.
 
-    python -m training.codec STATE [--songs 90]
+    python -m training.codec STATE
 
 No gradient is taken. The decoder's innermost layer holds each sound in seven pieces of 40 ms, found by least squares
 over the filterbank's atoms. Before them stands a staircase: the Snake that turns values near 0 into nothing and
-values near a strike into exactly a strike. The encoder is a ridge regression from the filterbank to the strikes.
+values near a strike into exactly a strike. The encoder is the best linear guess of a strike from 160 ms of sound, in
+which all 64 sounds may be ringing at once.
 """
 
 import argparse
@@ -31,7 +32,7 @@ CONSTANT = layout.CHANNELS * PIECES  # the unit that always says 1
 STAIR = math.pi / layout.STRIKE  # frequency of the staircase's Snake
 REST = layout.STRIKE / (2 * math.pi) - layout.STRIKE / 4  # what a staircase says of 0; negative
 BEFORE, AROUND = 15, 40  # of the encoder: samples at 250 Hz before a frame's middle, and in all
-RIDGE = 1e-5
+RIDGE = 1e-5  # how much noise the encoder expects, as a share of the average sound
 SEED = 11
 
 
@@ -100,27 +101,20 @@ def views(bands: Tensor) -> Tensor:
     return padded.unfold(0, AROUND, STEP)[:frames].reshape(frames, -1)
 
 
-def practice(rng: np.random.Generator, index: int, frames: int = 250) -> Tensor:
-    """A score to listen to: every third a song, the others strikes at random, which are what teaches most."""
-    if index % 3 == 0:
-        return torch.from_numpy(score(Song.drawn(rng), 0, frames))
-    share = (0.004, 0.015)[index % 3 - 1]
-    return torch.from_numpy((rng.random((frames, layout.CHANNELS)) < share) * np.float32(layout.STRIKE))
-
-
-def listen(codec: Oobleck, songs: int) -> Tensor:
-    """Ridge regression from views to strikes: [96, 40, 64]."""
-    rng, noise = np.random.default_rng(SEED), torch.Generator().manual_seed(SEED)
-    gram, product = torch.zeros(BANDS * AROUND, BANDS * AROUND), torch.zeros(BANDS * AROUND, layout.CHANNELS)
-    for index in range(songs):
-        roll = practice(rng, index)
-        roll[-8:] = 0  # their sounds would be cut off
-        sound = codec.decode(roll[None])[0].T.contiguous()
-        seen = views(bands_of(codec, sound + 3e-4 * torch.randn(sound.shape, generator=noise)))
-        gram += seen.T @ seen
-        product += seen.T @ roll
+def listen(codec: Oobleck) -> Tensor:
+    """Weights [96, 40, 64] that find a strike in a view and are deaf to all others, earlier and later ones included."""
+    frames, struck = 24, 12
+    seen = []
+    for channel in range(layout.CHANNELS):
+        roll = torch.zeros(1, frames, layout.CHANNELS)
+        roll[0, struck, channel] = layout.STRIKE
+        seen.append(views(bands_of(codec, codec.decode(roll)[0].T.contiguous())))
+    ways = torch.stack(seen).transpose(0, 1).flatten(0, 1).double()  # [frame and channel, view]
+    gram = ways @ ways.T
     gram.diagonal().add_(RIDGE * float(gram.diagonal().mean()))
-    return torch.linalg.solve(gram, product).reshape(BANDS, AROUND, layout.CHANNELS)
+    here = torch.zeros(len(ways), layout.CHANNELS, dtype=ways.dtype)
+    here[struck * layout.CHANNELS : (struck + 1) * layout.CHANNELS] = layout.STRIKE * torch.eye(layout.CHANNELS)
+    return (ways.T @ torch.linalg.solve(gram, here)).float().reshape(BANDS, AROUND, layout.CHANNELS)
 
 
 def write_hearing(weights: Weights, regression: Tensor) -> None:
@@ -134,14 +128,14 @@ def write_hearing(weights: Weights, regression: Tensor) -> None:
     weights.biases["encoder.conv2"][layout.CHANNELS :] = -10.0  # the posterior is certain of itself
 
 
-def construct(songs: int) -> Weights:
+def construct() -> Weights:
     """The whole codec."""
     assert delayed_samples() == 3 * STEP + EDGE - EARLY, "a sound begins with its frame"
     assert CONSTANT + 1 <= UNITS, "every piece of a sound has its unit"
     weights = filterbank()
     parts = fitted(torch.from_numpy(timbres.sounds()), atoms(weights.codec()))
     write_sounds(weights, parts)
-    write_hearing(weights, listen(weights.codec(), songs))
+    write_hearing(weights, listen(weights.codec()))
     return weights
 
 
@@ -172,10 +166,9 @@ def main() -> None:
     """Build and save from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("state", type=Path)
-    parser.add_argument("--songs", type=int, default=90)
     given = parser.parse_args()
     torch.manual_seed(SEED)
-    weights = construct(given.songs)
+    weights = construct()
     torch.save(weights.official(torch.float16), given.state)
     print(report(weights.codec(torch.float16)))
 

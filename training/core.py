@@ -1,15 +1,27 @@
 """All that the training takes from the plugin's core, in one place."""
 
-from acestep_core.attention import KeyValue, Positions
-from acestep_core.condition_encoder import ConditionEncoder
-from acestep_core.config import ModelConfig, VaeConfig
-from acestep_core.dit import DiffusionTransformer, padding_bias
-from acestep_core.oobleck import Oobleck, fold
-from acestep_core.prompts import BPM_RANGE, END_OF_TEXT, INSTRUMENTAL, KEYS, LANGUAGES, TRACKS, Brief, caption_prompt, lyrics_prompt
-from acestep_core.tasks import TASKS, Task, instruction
-from acestep_core.text_encoder import Qwen3Sizes, build_qwen3
-from acestep_core.text_tokenizer import TextTokenizer
-from acestep_core.weights import load_exactly
+from acestep_core.checkpoints.oobleck_keys import fold
+from acestep_core.checkpoints.weights import load_exactly
+from acestep_core.networks.audio_codes import AudioCodec
+from acestep_core.networks.condition_encoder import ConditionEncoder
+from acestep_core.networks.config import ModelConfig, VaeConfig
+from acestep_core.networks.dit import DiffusionTransformer
+from acestep_core.networks.oobleck import Oobleck
+from acestep_core.networks.qwen3 import Qwen3Sizes
+from acestep_core.networks.text_encoder import build_qwen3
+from acestep_core.text.prompts import (
+    BPM_RANGE,
+    END_OF_TEXT,
+    INSTRUMENTAL,
+    KEYS,
+    LANGUAGES,
+    TRACKS,
+    Brief,
+    caption_prompt,
+    lyrics_prompt,
+)
+from acestep_core.text.tasks import TASKS, instruction
+from acestep_core.text.tokenizer import TextTokenizer
 
 __all__ = [
     "BPM_RANGE",
@@ -19,15 +31,13 @@ __all__ = [
     "LANGUAGES",
     "TASKS",
     "TRACKS",
+    "AudioCodec",
     "Brief",
     "ConditionEncoder",
     "DiffusionTransformer",
-    "KeyValue",
     "ModelConfig",
     "Oobleck",
-    "Positions",
     "Qwen3Sizes",
-    "Task",
     "TextTokenizer",
     "VaeConfig",
     "build_qwen3",
@@ -36,5 +46,4 @@ __all__ = [
     "instruction",
     "load_exactly",
     "lyrics_prompt",
-    "padding_bias",
 ]

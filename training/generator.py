@@ -5,6 +5,7 @@
 
 import argparse
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from .optimiser import Optimiser
 SEED = 7
 SAVE_EVERY = 300  # seconds
 AVERAGE = 0.998  # of the weights that are kept for playing
-SONGS, FRAMES = 16, 256  # of a batch
+SONGS = 16  # of a batch
 
 
 class Run:
@@ -33,9 +34,9 @@ class Run:
         self.step = 0
         self.average = {name: p.detach().clone() for name, p in self.model.named_parameters()}
 
-    def learn(self, scale: float) -> float:
-        """One step; its loss."""
-        lessons = batch(self.rng, SONGS, FRAMES)
+    def learn(self, scale: float, frames: int) -> float:
+        """One step on songs of so many frames; its loss."""
+        lessons = batch(self.rng, SONGS, frames)
         t, noise = levels(SONGS), torch.randn_like(lessons.clean)
         loss = flow_loss(self.model, lessons.clean, lessons.weight, t, noise, lessons.shown)
         loss.backward()
@@ -77,28 +78,48 @@ def levels(songs: int) -> Tensor:
     return torch.where(torch.rand(songs) < 0.15, torch.rand(songs), drawn)
 
 
-def main() -> None:
-    """Learn from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("state", type=Path)
-    parser.add_argument("--minutes", type=float, default=60)
-    parser.add_argument("--steps", type=int, default=20_000, help="where the learning rate reaches its end")
-    parser.add_argument("--threads", type=int, default=2)
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    run, start, saved, shown = Run(), time.monotonic(), time.monotonic(), 0.0
-    if given.state.is_file():
-        run.restore(given.state)
-    while run.step < given.steps and time.monotonic() - start < 60 * given.minutes:
+class Stop:
+    """Whether somebody wants the run to end; it then saves first."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        signal.signal(signal.SIGTERM, self._ask)
+        signal.signal(signal.SIGINT, self._ask)
+
+    def _ask(self, *_: object) -> None:
+        self.asked = True
+
+
+def teach(run: Run, path: Path, given: argparse.Namespace) -> None:
+    """Learn until the steps are done, the time is over or somebody asks to stop."""
+    start = saved = time.monotonic()
+    shown, stop = 0.0, Stop()
+    while run.step < given.steps and time.monotonic() - start < 60 * given.minutes and not stop.asked:
         scale = min(1.0, run.step / 30) * max(0.03, 1 - run.step / given.steps)
-        loss = run.learn(scale)
+        loss = run.learn(scale, given.frames)
         shown = loss if shown == 0 else 0.97 * shown + 0.03 * loss
         if run.step % 25 == 0:
             print(f"step {run.step}  loss {shown:.4f}  {time.monotonic() - start:.0f} s", flush=True)
         if time.monotonic() - saved > SAVE_EVERY:
-            run.save(given.state)
+            run.save(path)
             saved = time.monotonic()
-    run.save(given.state)
+    run.save(path)
+
+
+def main() -> None:
+    """Learn from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("state", type=Path)
+    parser.add_argument("--minutes", type=float, default=600)
+    parser.add_argument("--steps", type=int, default=20_000, help="where the learning rate reaches its end")
+    parser.add_argument("--frames", type=int, default=256, help="length of the lessons")
+    parser.add_argument("--threads", type=int, default=2)
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    run = Run()
+    if given.state.is_file():
+        run.restore(given.state)
+    teach(run, given.state, given)
 
 
 if __name__ == "__main__":

@@ -160,3 +160,8 @@ def tokenizer() -> TextTokenizer:
     content = json.loads(tokenizer_json())
     ends = {token["content"]: token["id"] for token in content["added_tokens"]}
     return TextTokenizer(Tokenizer.from_str(json.dumps({**content, "added_tokens": []})), ends)
+
+
+def count() -> int:
+    """How many tokens there are."""
+    return len(rows_of_tokens())
