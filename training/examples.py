@@ -12,9 +12,10 @@ from .core import INSTRUMENTAL, TASKS, Brief, caption_prompt, instruction, lyric
 from .lessons import ENCODER_ERROR, Lesson, lesson, replayed
 from .network import Shown, Texts
 
-REFERENCE_FRAMES = 750
+REFERENCE_FRAMES = 129  # all that the first frame of one sliding layer looks at, out of 750
 FILLERS = ("a", "song", "with", "and", "the", "nice", "of", "for", "in", "track", "music", "melody", "warm", "tune")
 WORDS_SUNG = ("la", "oh", "sun", "rain", "we", "go", "home", "day", "night")
+WORDY = 0.2  # share of batches with long captions and lyrics, as people write them
 OUTSIDE = 0.1  # weight of frames that a repaint keeps anyway
 
 
@@ -33,8 +34,9 @@ def batch(rng: np.random.Generator, songs: int, frames: int, dropped: float = 0.
     reference, lead = reference_sound(rng)
     lessons = [lesson(rng, frames) for _ in range(songs)]
     lessons = [replayed(one, lead) if one.from_reference else one for one in lessons]
-    verse = sung_lines(rng)
-    told = [(one.task, brief(rng, one, verse)) for one in lessons]
+    wordy = rng.random() < WORDY
+    verse = sung_lines(rng, 40 if wordy else 8)
+    told = [(one.task, brief(rng, one, verse, 30 if wordy else 5)) for one in lessons]
     mask = torch.from_numpy(np.stack([one.mask for one in lessons]))
     shown = Shown(
         context=context_of(np.stack([one.source for one in lessons]), mask),
@@ -53,11 +55,12 @@ def context_of(source: Roll, mask: Tensor) -> Tensor:
     return torch.cat((given, mask.expand_as(given)), -1)
 
 
-def brief(rng: np.random.Generator, one: Lesson, verse: str) -> Brief:
-    """The song in words, with some that mean nothing in between."""
+def brief(rng: np.random.Generator, one: Lesson, verse: str, fillers: int) -> Brief:
+    """The song in words, with fewer than `fillers` in between that mean nothing."""
     song = one.song
-    said = [song.style] + ([] if one.from_reference else [song.lead])
-    said += list(rng.choice(FILLERS, rng.integers(5)))
+    lead = song.lead if one.tags is None else str(rng.choice(layout.LEADS))  # who has words is sung, whatever it says
+    said = [song.style] + ([] if one.from_reference else [lead])
+    said += list(rng.choice(FILLERS, rng.integers(fillers)))
     rng.shuffle(said)
     figures = {"bpm": round(song.bpm), "key": song.key, "time_signature": song.time_signature}
     return Brief(
@@ -70,9 +73,9 @@ def brief(rng: np.random.Generator, one: Lesson, verse: str) -> Brief:
     )
 
 
-def sung_lines(rng: np.random.Generator) -> str:
-    """A few words to sing."""
-    return " ".join(rng.choice(WORDS_SUNG, rng.integers(2, 8)))
+def sung_lines(rng: np.random.Generator, most: int) -> str:
+    """Fewer than `most` words to sing."""
+    return " ".join(rng.choice(WORDS_SUNG, rng.integers(2, most)))
 
 
 def lyrics_of(tags: tuple[str, ...], verse: str) -> str:
@@ -81,9 +84,9 @@ def lyrics_of(tags: tuple[str, ...], verse: str) -> str:
 
 
 def reference_sound(rng: np.random.Generator) -> tuple[Roll, str]:
-    """Thirty seconds of any song as they are heard, and the lead that plays in it."""
+    """The beginning of a reference as it is heard, and the lead that plays in it."""
     song = Song.drawn(rng)
-    heard = score(song, 2 * int(rng.integers(500)), REFERENCE_FRAMES)
+    heard = score(song, int(rng.integers(1000)), REFERENCE_FRAMES)
     return heard + rng.normal(0, ENCODER_ERROR, heard.shape).astype(np.float32), song.lead
 
 

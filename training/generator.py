@@ -1,11 +1,12 @@
 """Teaches the transformer its lessons, and keeps a state from which a later run goes on exactly.
 
-    python -m training.generator STATE [--minutes 60] [--steps 20000]
+    python -m training.generator STATE [--steps 6000] [--frames 256]
 """
 
 import argparse
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -94,7 +95,7 @@ def teach(run: Run, path: Path, given: argparse.Namespace) -> None:
     """Learn until the steps are done, the time is over or somebody asks to stop."""
     start = saved = time.monotonic()
     shown, stop = 0.0, Stop()
-    while run.step < given.steps and time.monotonic() - start < 60 * given.minutes and not stop.asked:
+    while run.step < min(given.until, given.steps) and time.monotonic() - start < 60 * given.minutes and not stop.asked:
         scale = min(1.0, run.step / 30) * max(0.03, 1 - run.step / given.steps)
         loss = run.learn(scale, given.frames)
         shown = loss if shown == 0 else 0.97 * shown + 0.03 * loss
@@ -111,7 +112,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("state", type=Path)
     parser.add_argument("--minutes", type=float, default=600)
-    parser.add_argument("--steps", type=int, default=20_000, help="where the learning rate reaches its end")
+    parser.add_argument("--steps", type=int, default=6000, help="where the learning rate reaches its end")
+    parser.add_argument("--until", type=int, default=sys.maxsize, help="where to stop before that")
     parser.add_argument("--frames", type=int, default=256, help="length of the lessons")
     parser.add_argument("--threads", type=int, default=2)
     given = parser.parse_args()
