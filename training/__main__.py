@@ -1,6 +1,6 @@
 """Everything from nothing, each part unless it is there already: codec, codes, lessons, checkpoint, measures.
 
-    python -m training STATE OUT [--steps 6000]
+python -m training STATE OUT [--steps 6000]
 """
 
 import argparse
@@ -19,7 +19,9 @@ def stage(module: str, *arguments: object) -> None:
 
 def main() -> None:
     """Make the checkpoint from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("state", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--steps", type=int, default=6000)

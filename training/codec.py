@@ -113,7 +113,9 @@ def listen(codec: Oobleck) -> Tensor:
     gram = ways @ ways.T
     gram.diagonal().add_(RIDGE * float(gram.diagonal().mean()))
     here = torch.zeros(len(ways), layout.CHANNELS, dtype=ways.dtype)
-    here[struck * layout.CHANNELS : (struck + 1) * layout.CHANNELS] = layout.STRIKE * torch.eye(layout.CHANNELS)
+    here[struck * layout.CHANNELS : (struck + 1) * layout.CHANNELS] = layout.STRIKE * torch.eye(
+        layout.CHANNELS
+    )
     return (ways.T @ torch.linalg.solve(gram, here)).float().reshape(BANDS, AROUND, layout.CHANNELS)
 
 
@@ -165,7 +167,9 @@ def report(codec: Oobleck) -> str:
 
 def main() -> None:
     """Build and save from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("state", type=Path)
     given = parser.parse_args()
     torch.manual_seed(SEED)

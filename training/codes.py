@@ -44,7 +44,9 @@ def digits(groups: Tensor) -> Tensor:
     struck = groups > THRESHOLD
     leads = struck[:, :, : layout.CHORD_START].unflatten(2, (len(layout.LEADS), layout.PITCHES)).any(2).any(1)
     lead = torch.where(leads.any(1), 1 + leads.int().argmax(1), 0)
-    harmony = (struck[:, :, CHORDS].any(1).float() @ (2 * harmony_table().T - 1) - harmony_table().sum(1)).argmax(1)
+    harmony = (
+        struck[:, :, CHORDS].any(1).float() @ (2 * harmony_table().T - 1) - harmony_table().sum(1)
+    ).argmax(1)
     drums = (struck[:, :, list(HINTED_DRUMS)].any(1) * torch.tensor([1, 2, 4])).sum(1)
     frame = struck[:, :, : layout.CRASH].any(2).int().argmax(1)
     return torch.stack((lead % 8, harmony % 8, drums, frame, harmony // 8, lead // 8), 1)
@@ -138,7 +140,9 @@ def report(codec: AudioCodec) -> str:
 
 def main() -> None:
     """Learn from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("state", type=Path)
     parser.add_argument("--steps", type=int, default=1500)
     given = parser.parse_args()

@@ -56,7 +56,12 @@ CHORUS, BRIDGE = Section(1, full=True), Section(0, bare=True)
 FORM = (PLAIN, PLAIN, OTHER, PLAIN)  # of an instrumental
 STYLES = {
     "calm": Style(
-        8, (0, 1, 2, 3, 4, 5, 6, 7), True, (0, 4), {}, ((0, 4, 6, 8, 12), (0, 2, 4, 8, 10, 12), (0, 3, 4, 8, 12, 14))
+        8,
+        (0, 1, 2, 3, 4, 5, 6, 7),
+        True,
+        (0, 4),
+        {},
+        ((0, 4, 6, 8, 12), (0, 2, 4, 8, 10, 12), (0, 3, 4, 8, 12, 14)),
     ),
     "pop": Style(
         8,
@@ -104,7 +109,9 @@ class Song:
     style: str
     lead: str
     rhythm: int  # which of the style's rhythms
-    contours: tuple[tuple[int, ...], tuple[int, ...]]  # places in the scale, one per eighth of two bars, per part
+    contours: tuple[
+        tuple[int, ...], tuple[int, ...]
+    ]  # places in the scale, one per eighth of two bars, per part
     form: tuple[Section, ...] = FORM
 
     @classmethod

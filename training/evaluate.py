@@ -1,6 +1,6 @@
 """Measures what an exported checkpoint plays, with ears that know nothing of its networks.
 
-    python -m training.evaluate [CHECKPOINT] [--songs 20] [--steps 24] [--guidance 1]
+python -m training.evaluate [CHECKPOINT] [--songs 20] [--steps 24] [--guidance 1]
 """
 
 import argparse
@@ -153,7 +153,9 @@ def report(studio: Studio, count: int) -> str:
 
 def main() -> None:
     """Measure from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("checkpoint", type=Path, nargs="?", default=CHECKPOINT)
     parser.add_argument("--songs", type=int, default=20)
     parser.add_argument("--steps", type=int, default=24)

@@ -13,7 +13,22 @@ from .lessons import ENCODER_ERROR, Lesson, lesson, replayed
 from .network import Shown, Texts
 
 REFERENCE_FRAMES = 129  # all that the first frame of one sliding layer looks at, out of 750
-FILLERS = ("a", "song", "with", "and", "the", "nice", "of", "for", "in", "track", "music", "melody", "warm", "tune")
+FILLERS = (
+    "a",
+    "song",
+    "with",
+    "and",
+    "the",
+    "nice",
+    "of",
+    "for",
+    "in",
+    "track",
+    "music",
+    "melody",
+    "warm",
+    "tune",
+)
 WORDS_SUNG = ("la", "oh", "sun", "rain", "we", "go", "home", "day", "night")
 WORDY = 0.2  # share of batches with long captions and lyrics, as people write them
 OUTSIDE = 0.1  # weight of frames that a repaint keeps anyway
@@ -58,7 +73,9 @@ def context_of(source: Roll, mask: Tensor) -> Tensor:
 def brief(rng: np.random.Generator, one: Lesson, verse: str, fillers: int) -> Brief:
     """The song in words, with fewer than `fillers` in between that mean nothing."""
     song = one.song
-    lead = song.lead if one.tags is None else str(rng.choice(layout.LEADS))  # who has words is sung, whatever it says
+    lead = (
+        song.lead if one.tags is None else str(rng.choice(layout.LEADS))
+    )  # who has words is sung, whatever it says
     said = [song.style] + ([] if one.from_reference else [lead])
     said += list(rng.choice(FILLERS, rng.integers(fillers)))
     rng.shuffle(said)

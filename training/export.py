@@ -1,10 +1,10 @@
 """Writes what was made as a checkpoint in the official layout, as it is loaded like any other.
 
-    python -m training.export GENERATOR CODEC CODES OUT
+python -m training.export GENERATOR CODEC CODES OUT
 
-    OUT/acestep-v15-base/        config.json, model.safetensors, silence_latent.pt
-    OUT/vae/                     config.json, diffusion_pytorch_model.safetensors
-    OUT/Qwen3-Embedding-0.6B/    config.json, model.safetensors, tokenizer.json, tokenizer_config.json
+OUT/acestep-v15-base/        config.json, model.safetensors, silence_latent.pt
+OUT/vae/                     config.json, diffusion_pytorch_model.safetensors
+OUT/Qwen3-Embedding-0.6B/    config.json, model.safetensors, tokenizer.json, tokenizer_config.json
 """
 
 import argparse
@@ -64,7 +64,13 @@ def silence_latent() -> Tensor:
 def write(out: Path, average: Named, vae: Named, codes: Named) -> int:
     """All folders; their size in bytes."""
     store(out / MODEL, "model", model_tensors(average, codes), MODEL_CONFIG, torch.bfloat16)
-    store(out / TEXT, "model", text_tensors(average), {**TEXT_CONFIG, "vocab_size": words.count()}, torch.bfloat16)
+    store(
+        out / TEXT,
+        "model",
+        text_tensors(average),
+        {**TEXT_CONFIG, "vocab_size": words.count()},
+        torch.bfloat16,
+    )
     store(out / VAE, "diffusion_pytorch_model", vae, VAE_CONFIG, None)
     torch.save(silence_latent(), out / MODEL / "silence_latent.pt")
     (out / TEXT / "tokenizer.json").write_text(words.tokenizer_json(), encoding="utf-8")
@@ -72,12 +78,16 @@ def write(out: Path, average: Named, vae: Named, codes: Named) -> int:
     return sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
 
 
-def store(folder: Path, stem: str, tensors: Named, config: Mapping[str, Any], dtype: torch.dtype | None) -> None:
+def store(
+    folder: Path, stem: str, tensors: Named, config: Mapping[str, Any], dtype: torch.dtype | None
+) -> None:
     """One part: weights in a dtype (None: as they are), and its sizes."""
     folder.mkdir(parents=True, exist_ok=True)
     said = {} if dtype is None else {"torch_dtype": str(dtype).removeprefix("torch.")}
     write_json(folder / "config.json", {**config, **said})
-    kept = {name: (weight if dtype is None else weight.to(dtype)).contiguous() for name, weight in tensors.items()}
+    kept = {
+        name: (weight if dtype is None else weight.to(dtype)).contiguous() for name, weight in tensors.items()
+    }
     save_file(kept, folder / f"{stem}.safetensors", metadata={"format": "pt"})
 
 
@@ -88,7 +98,9 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 def main() -> None:
     """Export from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     for name in ("generator", "codec", "codes", "out"):
         parser.add_argument(name, type=Path)
     given = parser.parse_args()

@@ -1,10 +1,9 @@
 """Teaches the transformer its lessons, and keeps a state from which a later run goes on exactly.
 
-    python -m training.generator STATE [--steps 6000] [--frames 256]
+python -m training.generator STATE [--steps 6000] [--frames 256]
 """
 
 import argparse
-import os
 import signal
 import sys
 import time
@@ -61,7 +60,7 @@ class Run:
         }
         beside = path.with_suffix(".new")
         torch.save(state, beside)
-        os.replace(beside, path)
+        beside.replace(path)
 
     def restore(self, path: Path) -> None:
         """Go on where `save` stopped."""
@@ -95,7 +94,11 @@ def teach(run: Run, path: Path, given: argparse.Namespace) -> None:
     """Learn until the steps are done, the time is over or somebody asks to stop."""
     start = saved = time.monotonic()
     shown, stop = 0.0, Stop()
-    while run.step < min(given.until, given.steps) and time.monotonic() - start < 60 * given.minutes and not stop.asked:
+    while (
+        run.step < min(given.until, given.steps)
+        and time.monotonic() - start < 60 * given.minutes
+        and not stop.asked
+    ):
         scale = min(1.0, run.step / 30) * max(0.03, 1 - run.step / given.steps)
         loss = run.learn(scale, given.frames)
         shown = loss if shown == 0 else 0.97 * shown + 0.03 * loss
@@ -109,7 +112,9 @@ def teach(run: Run, path: Path, given: argparse.Namespace) -> None:
 
 def main() -> None:
     """Learn from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("state", type=Path)
     parser.add_argument("--minutes", type=float, default=600)
     parser.add_argument("--steps", type=int, default=6000, help="where the learning rate reaches its end")

@@ -111,7 +111,9 @@ def chroma_likeness(first: Array, second: Array, seconds: float = 0.4) -> float:
 def parts(sound: Array) -> Array:
     """How strongly each of the 64 known sounds is heard, when they alone are to explain the average spectrum."""
     window = TONE_WINDOW
-    known = np.stack([np.square(spectra(one, window, TONE_HOP)).sum(0) for one in timbres.sounds().astype(float)])
+    known = np.stack(
+        [np.square(spectra(one, window, TONE_HOP)).sum(0) for one in timbres.sounds().astype(float)]
+    )
     wanted = np.square(spectra(sound, window, TONE_HOP)).sum(0)
     scale = known.sum(1, keepdims=True)
     known = np.sqrt(known / scale)  # square roots, so that quiet partials count as well

@@ -169,5 +169,3 @@ def replayed(one: Lesson, lead: str) -> Lesson:
     moved[:, old : old + layout.PITCHES] = 0
     moved[:, new : new + layout.PITCHES] = one.clean[:, old : old + layout.PITCHES]
     return replace(one, clean=moved, song=replace(one.song, lead=lead))
-
-

@@ -114,7 +114,12 @@ class TinyModel(nn.Module):
         sequence = torch.cat((sung[texts.lyrics_of], timbre, text), 1)
         lyric_lengths = torch.tensor([len(row) for row in texts.lyrics])[texts.lyrics_of]
         hidden = torch.cat(
-            (past(lyric_lengths, sung.shape[1]), past(torch.ones_like(lyric_lengths), 1), past(texts.lengths, text.shape[1])), 1
+            (
+                past(lyric_lengths, sung.shape[1]),
+                past(torch.ones_like(lyric_lengths), 1),
+                past(texts.lengths, text.shape[1]),
+            ),
+            1,
         )
         null = self.dit.null_condition_emb.expand_as(sequence)
         sequence = torch.where(shown.dropped[:, None, None], null, sequence)
@@ -134,8 +139,8 @@ class TinyModel(nn.Module):
         one = torch.tensor([0.0, 1, 0, 0, 1, 0])[:, None, None, None]
         for index, layer in enumerate(dit.blocks()):
             modulation = layer.scale_shift_table[0][:, None, None] + rows + one
-            places = positions if dit.slides[index] else positions.everywhere()
-            x = layer(x, modulation, places, layer.cross_attn.remember(memory, bias), None)
+            places = positions.for_layer(dit.slides[index])
+            x = layer(x, modulation, places, layer.cross_attn.key_values(memory, bias), None)
         shift, scale = dit.scale_shift_table[0][:, None, None] + (embedding + embedding_r)[None, :, None]
         return dit.proj_out(torch.addcmul(shift, dit.norm_out(x), 1 + scale))
 
@@ -159,7 +164,9 @@ def begin(dit: DiffusionTransformer) -> None:
     convolution, out = dit.proj_in[1], dit.proj_out[1]
     noisy, latent = PATCH * layout.CHANNELS, layout.CHANNELS
     lanes = torch.linalg.qr(torch.randn(WIDTH, WIDTH))[0]
-    frames = torch.eye(noisy).reshape(latent, PATCH, noisy).permute(2, 0, 1)  # [lane, channel, frame in the patch]
+    frames = (
+        torch.eye(noisy).reshape(latent, PATCH, noisy).permute(2, 0, 1)
+    )  # [lane, channel, frame in the patch]
     source = torch.randn(WIDTH - noisy, 2 * latent, PATCH) / math.sqrt(2 * noisy)
     weight = torch.zeros(WIDTH, 3 * latent, PATCH)
     weight[:noisy, 2 * latent :] = frames
@@ -183,7 +190,9 @@ def begin(dit: DiffusionTransformer) -> None:
     nn.init.normal_(dit.null_condition_emb)
 
 
-def flow_loss(model: TinyModel, clean: Tensor, weight: Tensor, t: Tensor, noise: Tensor, shown: Shown) -> Tensor:
+def flow_loss(
+    model: TinyModel, clean: Tensor, weight: Tensor, t: Tensor, noise: Tensor, shown: Shown
+) -> Tensor:
     """Mean squared error of the velocity; weight: [B, T, 1]."""
     moment = t[:, None, None]
     velocity = model(moment * noise + (1 - moment) * clean, t, shown)

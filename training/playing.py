@@ -22,14 +22,13 @@ from acestep_core.networks.oobleck import Oobleck
 from acestep_core.sampling.context import extended
 from acestep_core.sampling.job import Job
 from acestep_core.sampling.noise import NoisePlan
-from acestep_core.sampling.run import Player, generate_song
+from acestep_core.sampling.run import SamplerParts, generate_song
 from acestep_core.sampling.settings import Settings
 from acestep_core.silence import Silence
-from acestep_core.text.conditions import Condition, ConditionWriter
+from acestep_core.text.conditions import Condition, Conditioner
 from acestep_core.text.prompts import INSTRUMENTAL, Brief
 from acestep_core.text.tasks import TASKS
 from acestep_core.timebase import TIMBRE_FRAMES
-
 
 CHECKPOINT = Path(__file__).parent / "tiny"
 SETTINGS = Settings(steps=24, guidance=1.0)
@@ -39,8 +38,8 @@ SETTINGS = Settings(steps=24, guidance=1.0)
 class Studio:
     """All parts of a loaded checkpoint."""
 
-    player: Player
-    writer: ConditionWriter
+    parts: SamplerParts
+    conditioner: Conditioner
     codec: AudioCodec
     vae: Oobleck
     settings: Settings = SETTINGS
@@ -51,31 +50,37 @@ class Studio:
         files = open_checkpoint(folder)
         vae = load_vae(files, torch.float32)
         silence = load_silence(files, vae)
-        writer = ConditionWriter(
+        conditioner = Conditioner(
             load_tokenizer(files),
             load_text_encoder(files, dtype=torch.float32),
             load_condition_encoder(files, dtype=torch.float32),
             silence,
         )
-        player = Player(load_transformer(files, dtype=torch.float32), silence, turbo=False)
-        return cls(player, writer, load_codec(files, dtype=torch.float32), vae)
+        parts = SamplerParts(load_transformer(files, dtype=torch.float32), silence)
+        return cls(parts, conditioner, load_codec(files, dtype=torch.float32), vae)
 
     @property
     def silence(self) -> Silence:
         """The checkpoint's."""
-        return self.player.silence
+        return self.parts.silence
 
-    def told(self, brief: Brief, task: str = "text2music", reference: Tensor | None = None, codes: bool = False) -> Condition:
+    def told(
+        self, brief: Brief, task: str = "text2music", reference: Tensor | None = None, codes: bool = False
+    ) -> Condition:
         """The condition of one song; reference: latents [750, 64] of a sound."""
         references = None if reference is None else reference[None]
-        return self.writer.write(brief, TASKS[task], references, has_codes=codes)[0]
+        return self.conditioner.encode(brief, TASKS[task], references, has_codes=codes)[0]
 
     def play(
-        self, conditions: Sequence[Condition], source: Tensor, seeds: Sequence[int], mask: Tensor | None = None
+        self,
+        conditions: Sequence[Condition],
+        source: Tensor,
+        seeds: Sequence[int],
+        mask: Tensor | None = None,
     ) -> Tensor:
         """Latents [B, T, 64] of a batch; source: [B, T, 64]."""
         job = Job(list(conditions), source, NoisePlan(tuple(seeds)), mask)
-        return generate_song(self.player, job, self.settings)
+        return generate_song(self.parts, job, self.settings.resolved(turbo=False))
 
     def compose(self, briefs: Sequence[Brief], seconds: float, seeds: Sequence[int]) -> Tensor:
         """Text to music: one song per brief."""

@@ -10,7 +10,11 @@ Sound = NDArray[np.float64]
 RATE = 48_000
 SECONDS = 0.32  # the longest sound that the codec can hold
 CEILING = 5_800.0  # Hz; the codec knows nothing above 6 kHz
-VOWEL = ((700.0, 110.0, 1.0), (1150.0, 120.0, 0.6), (2700.0, 200.0, 0.25))  # formants of an "ah": place, width, weight
+VOWEL = (
+    (700.0, 110.0, 1.0),
+    (1150.0, 120.0, 0.6),
+    (2700.0, 200.0, 0.25),
+)  # formants of an "ah": place, width, weight
 
 
 def sounds() -> NDArray[np.float32]:
@@ -81,7 +85,9 @@ def keys(frequency: float) -> Sound:
 def bass(frequency: float) -> Sound:
     """A picked bass string."""
     order = range(1, 9)
-    return shaped(partials(frequency, list(order), [1 / k**1.4 for k in order], [2.0 + 1.5 * k for k in order]), 0.3)
+    return shaped(
+        partials(frequency, list(order), [1 / k**1.4 for k in order], [2.0 + 1.5 * k for k in order]), 0.3
+    )
 
 
 def drums() -> list[Sound]:

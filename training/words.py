@@ -13,15 +13,46 @@ from tokenizers import pre_tokenizers
 
 from . import layout
 from .composer import NOTE_NAMES
-from .core import BPM_RANGE, END_OF_TEXT, INSTRUMENTAL, KEYS, LANGUAGES, TASKS, TRACKS, TextTokenizer, instruction
+from .core import (
+    BPM_RANGE,
+    END_OF_TEXT,
+    INSTRUMENTAL,
+    KEYS,
+    LANGUAGES,
+    TASKS,
+    TRACKS,
+    TextTokenizer,
+    instruction,
+)
 
 SYNONYMS = {
-    "calm": ("soft", "gentle", "quiet", "ballad", "ambient", "lullaby", "peaceful", "lofi", "lo-fi", "dreamy"),
+    "calm": (
+        "soft",
+        "gentle",
+        "quiet",
+        "ballad",
+        "ambient",
+        "lullaby",
+        "peaceful",
+        "lofi",
+        "lo-fi",
+        "dreamy",
+    ),
     "pop": ("rock", "indie", "upbeat", "happy", "bright", "synthpop", "folk"),
     "dance": ("house", "techno", "electronic", "edm", "disco", "club", "energetic"),
     "latin": ("tango", "bossa", "salsa", "samba", "reggae", "funk", "groove", "jazz"),
     "waltz": ("valse", "ländler"),
-    "bells": ("bell", "glockenspiel", "vibraphone", "marimba", "music box", "chimes", "xylophone", "celesta", "piano"),
+    "bells": (
+        "bell",
+        "glockenspiel",
+        "vibraphone",
+        "marimba",
+        "music box",
+        "chimes",
+        "xylophone",
+        "celesta",
+        "piano",
+    ),
     "guitar": ("guitars", "pluck", "plucked", "harp", "banjo", "lute", "strings", "ukulele", "acoustic"),
     "voice": ("vocal", "vocals", "singer", "singing", "choir", "female", "male", "sung"),
 }
@@ -65,7 +96,16 @@ def metadata() -> Iterator[Piece]:
     yield "- bpm: N/A\n", tempo_meaning(UNSAID_EIGHTH)
     for bpm in range(BPM_RANGE[0], BPM_RANGE[1] + 1):
         yield f"- bpm: {bpm}\n", tempo_meaning(nearest_eighth(bpm))
-    for said, meant in {"2": "4", "3": "3", "4": "4", "6": "3", "2/4": "4", "3/4": "3", "4/4": "4", "6/8": "3"}.items():
+    for said, meant in {
+        "2": "4",
+        "3": "3",
+        "4": "4",
+        "6": "3",
+        "2/4": "4",
+        "3/4": "3",
+        "4/4": "4",
+        "6/8": "3",
+    }.items():
         yield f"- timesignature: {said}\n", f"meter {meant}"
     yield "- timesignature: N/A\n", f"meter {UNSAID_METER}"
     for key in KEYS:
@@ -88,7 +128,12 @@ def lyrics() -> Iterator[Piece]:
 
 def caption_words() -> Iterator[Piece]:
     """Words of a caption, with and without a blank before them, small and capitalised."""
-    for word, others in {**SYNONYMS, "drums": ("drum", "percussion"), "bass": (), "chords": ("keyboard",)}.items():
+    for word, others in {
+        **SYNONYMS,
+        "drums": ("drum", "percussion"),
+        "bass": (),
+        "chords": ("keyboard",),
+    }.items():
         for spelling in (word, *others):
             for variant in (spelling, spelling.capitalize()):
                 yield variant, f"word {word}"
@@ -155,7 +200,7 @@ def tokenizer_json() -> str:
 @cache
 def tokenizer() -> TextTokenizer:
     """The tokenizer as the plugin uses it."""
-    from tokenizers import Tokenizer  # noqa: PLC0415  only to look at the file the way the plugin does
+    from tokenizers import Tokenizer
 
     content = json.loads(tokenizer_json())
     ends = {token["content"]: token["id"] for token in content["added_tokens"]}

@@ -10,7 +10,17 @@ import pytest
 import torch
 
 from training import hearing, layout
-from training.evaluate import Heard, asked, bpm_of, brief_of, mono_of, share_of, steadier, text_to_music, written
+from training.evaluate import (
+    Heard,
+    asked,
+    bpm_of,
+    brief_of,
+    mono_of,
+    share_of,
+    steadier,
+    text_to_music,
+    written,
+)
 from training.playing import Settings
 
 DRUMS = slice(layout.KICK, layout.CRASH + 1)

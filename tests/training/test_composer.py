@@ -73,9 +73,7 @@ def test_a_chorus_is_fuller_and_a_bridge_barer_than_the_verse():
     for song in songs(20, style="pop"):
         sung = dataclasses.replace(song, form=sung_form(chorus=True, bridge=True))
         section = 32 * song.eighth
-        verse, chorus, bridge = (
-            score(sung, layout.LEAD_IN + place * section, section) for place in range(3)
-        )
+        verse, chorus, bridge = (score(sung, layout.LEAD_IN + place * section, section) for place in range(3))
         assert (chorus > 0).sum() > (verse > 0).sum() > (bridge > 0).sum()
         assert not bridge[:, layout.KICK :].any()
 
