@@ -19,6 +19,7 @@ from . import layout
 from .composer import Song, score
 from .core import AudioCodec, ModelConfig
 from .hints import HINTED_DRUMS, THRESHOLD, neutral
+from .lessons import GAINS
 from .network import MODEL_CONFIG
 
 GROUP = 5  # frames per code
@@ -111,7 +112,8 @@ def learn(codec: AudioCodec, steps: int, batch: int = 256) -> None:
     optimiser = torch.optim.AdamW(codec.parameters(), lr=RATE, weight_decay=0.0)
     for step in range(steps):
         groups = torch.cat((groups_of_songs(rng, 2)[: batch // 2], groups_at_random(rng, batch // 2)))
-        heard = groups + HEARD * torch.randn_like(groups)
+        gains = torch.from_numpy(np.exp(rng.uniform(*np.log(GAINS), (len(groups), 1, 1)))).float()
+        heard = gains * groups + HEARD * torch.randn_like(groups)
         spelling, hints = losses(codec, groups, heard)
         (spelling + hints).backward()
         for group in optimiser.param_groups:

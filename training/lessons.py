@@ -9,6 +9,7 @@ from . import clock, hints, layout
 from .composer import Roll, Song, score, sung_form
 
 ENCODER_ERROR = 0.1  # of a latent that was heard from sound, per channel
+GAINS = (0.75, 1.9)  # songs are saved louder or softer than they were played
 TRACKS = {  # the plugin's names of tracks -> their channels
     "drums": slice(layout.KICK, layout.CRASH + 1),
     "bass": slice(layout.BASS_START, layout.BASS_START + layout.PITCHES),
@@ -67,7 +68,8 @@ class Stretch:
     def heard(self, rng: np.random.Generator, roll: Roll | None = None) -> Roll:
         """Latents as the encoder hears them."""
         roll = self.roll if roll is None else roll
-        return roll + rng.normal(0, ENCODER_ERROR, roll.shape).astype(np.float32)
+        gain = 1.0 if rng.random() < 0.5 else np.float32(np.exp(rng.uniform(*np.log(GAINS))))
+        return gain * roll + rng.normal(0, ENCODER_ERROR, roll.shape).astype(np.float32)
 
     def lesson(self, task: str, source: Roll, clean: Roll | None = None, **more: object) -> Lesson:
         """A lesson about the whole stretch."""
