@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from acestep_core.checkpoints.checkpoint import Checkpoint
 from acestep_core.checkpoints.layouts import open_checkpoint
 from acestep_core.checkpoints.load import (
     load_codec,
@@ -46,8 +47,12 @@ class Studio:
 
     @classmethod
     def opened(cls, folder: Path = CHECKPOINT) -> "Studio":
+        """Load a checkpoint of any layout."""
+        return cls.of(open_checkpoint(folder))
+
+    @classmethod
+    def of(cls, files: Checkpoint) -> "Studio":
         """Load every part in fp32."""
-        files = open_checkpoint(folder)
         vae = load_vae(files, torch.float32)
         silence = load_silence(files, vae)
         conditioner = Conditioner(
