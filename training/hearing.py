@@ -30,9 +30,10 @@ def spectra(sound: Array, window: int, hop: int) -> Array:
     return np.abs(np.fft.rfft(frames * np.hanning(window)))
 
 
-def onsets(sound: Array) -> Array:
-    """How much gets louder, 200 times a second, around its mean."""
-    rise = np.diff(np.log1p(LOUD * spectra(sound, FLUX_WINDOW, FLUX_HOP)), axis=0)
+def onsets(sound: Array, below: float = RATE) -> Array:
+    """How much gets louder below a frequency, 200 times a second, around its mean."""
+    heard = np.fft.rfftfreq(FLUX_WINDOW, 1 / RATE) < below
+    rise = np.diff(np.log1p(LOUD * spectra(sound, FLUX_WINDOW, FLUX_HOP)[:, heard]), axis=0)
     strength = np.maximum(rise, 0).sum(1)
     return strength - strength.mean()
 

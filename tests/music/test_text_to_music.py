@@ -92,7 +92,7 @@ def test_a_waltz_turns_in_three(studio):
     waltz = dataclasses.replace(wish, style="waltz", rhythm=0)
     mono = mono_of(studio.sound(studio.compose([brief_of(waltz)], 12.0, [4]))[0])
     beat = 60 / waltz.bpm * hearing.RATE / hearing.FLUX_HOP
-    curve = hearing.likeness(hearing.onsets(mono))
+    curve = hearing.likeness(hearing.onsets(mono, below=200))  # kick and bass, once per bar
     three, four = (np.interp(beats * beat, np.arange(len(curve)), curve) for beats in (3, 4))
     assert three > four
 
@@ -107,7 +107,7 @@ def test_short_and_long_songs_keep_their_tempo(studio, seconds):
 
 
 def test_the_first_phrase_comes_back(studio):
-    (wish,) = asked(1, seed=0)
+    wish = next(wish for wish in asked(30, seed=4) if wish.style == "pop")
     frames = layout.LEAD_IN + 64 * wish.eighth
     (song,) = studio.compose([brief_of(wish, frames / 25)], frames / 25, [5])
     halves = song[layout.LEAD_IN :].unflatten(0, (2, -1)) > layout.STRIKE / 2
