@@ -91,7 +91,7 @@ class Weights:
     def codec(self, dtype: torch.dtype = torch.float32) -> Oobleck:
         """The VAE that a loader makes of them, computing in fp32."""
         config = VaeConfig.from_json(VAE_CONFIG)
-        return load_exactly(lambda: Oobleck(config), fold(self.official(dtype), torch.float32))
+        return load_exactly(lambda: Oobleck(config), fold(self.official(dtype), config, torch.float32))
 
 
 def window(stride: int) -> Complex:

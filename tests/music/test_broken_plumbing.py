@@ -9,10 +9,11 @@ import torch
 from acestep_core.sampling.context import Context
 from acestep_core.silence import Silence
 from acestep_core.text import conditions
-from acestep_core.text.tasks import COVER_INSTRUCTION, TEXT2MUSIC
+from acestep_core.text.tasks import TASKS
 from training import hearing, layout
-from training.evaluate import asked, brief_of, mono_of, steadier, written
+from training.evaluate import asked, brief_of, mono_of, share_of, steadier, written
 
+DRUMS = slice(layout.KICK, layout.CRASH + 1)
 WISH = next(wish for wish in asked(30, seed=4) if wish.style == "pop")
 
 
@@ -47,6 +48,13 @@ def cover_is_alike(studio) -> bool:
     return hearing.chroma_likeness(first, second) > 0.7
 
 
+def extract_is_alone(studio) -> bool:
+    """Drums taken out of a mix are heard without the rest."""
+    song = written(WISH, 8.0)[None]
+    drums = studio.work("extract", song, brief_of(WISH), ("drums",), seed=1)
+    return share_of(mono_of(studio.sound(drums)[0]), DRUMS) > 0.8
+
+
 def with_zero_silence(monkeypatch) -> None:
     """Zeros stand where the checkpoint's silence belongs."""
     frames = Silence.frames
@@ -54,9 +62,12 @@ def with_zero_silence(monkeypatch) -> None:
 
 
 def with_inverted_mask(monkeypatch) -> None:
-    """The network is told to keep what it shall make."""
-    rows = Context.rows
-    monkeypatch.setattr(Context, "rows", lambda self: rows(dataclasses.replace(self, mask=1 - self.mask)))
+    """What shall be kept is made anew, and the other way round."""
+    right = Context.of
+    inverted = classmethod(
+        lambda _, source, mask, *more: right(source, mask if mask is None else 1 - mask, *more)
+    )
+    monkeypatch.setattr(Context, "of", inverted)
 
 
 def with_shifted_hints(monkeypatch) -> None:
@@ -68,18 +79,17 @@ def with_shifted_hints(monkeypatch) -> None:
 
 
 def with_swapped_instruction(monkeypatch) -> None:
-    """Text to music gets the instruction of covers, and covers that of text to music."""
+    """Extract is told what complete should be told."""
     right = conditions.instruction
-
-    def swapped(task, tracks=(), has_codes=False):
-        order = right(task, tracks, has_codes)
-        plain = right(TEXT2MUSIC)
-        return {COVER_INSTRUCTION: plain, plain: COVER_INSTRUCTION}.get(order, order)
-
-    monkeypatch.setattr(conditions, "instruction", swapped)
+    tasks = {"extract": TASKS["complete"]}
+    monkeypatch.setattr(
+        conditions, "instruction", lambda task, *more: right(tasks.get(task.name, task), *more)
+    )
 
 
-@pytest.mark.parametrize("ear", [beat_is_heard, hole_is_filled, cover_is_in_time, cover_is_alike])
+@pytest.mark.parametrize(
+    "ear", [beat_is_heard, hole_is_filled, cover_is_in_time, cover_is_alike, extract_is_alone]
+)
 def test_with_whole_plumbing_the_ear_is_content(studio, ear):
     assert ear(studio)
 
@@ -90,7 +100,7 @@ def test_with_whole_plumbing_the_ear_is_content(studio, ear):
         (with_zero_silence, beat_is_heard),
         (with_inverted_mask, hole_is_filled),
         (with_shifted_hints, cover_is_in_time),
-        (with_swapped_instruction, cover_is_alike),
+        (with_swapped_instruction, extract_is_alone),
     ],
 )
 def test_a_breakage_is_heard(studio, monkeypatch, breakage, ear):
