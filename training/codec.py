@@ -43,8 +43,8 @@ def atoms(codec: Oobleck) -> Tensor:
         x = torch.zeros(21, BANDS)
         x[10, band] = 1
         for block in list(codec.decoder.block)[1:]:
-            x = block.refine(block.upsample(x))
-        heard.append(codec.decoder.conv2(codec.decoder.snake1.overwrite(x))[:, 0])
+            x = block.refine_(block.upsample_(x))
+        heard.append(codec.decoder.conv2(codec.decoder.snake1.apply_(x))[:, 0])
     return torch.stack(heard)
 
 
@@ -90,8 +90,8 @@ def bands_of(codec: Oobleck, sound: Tensor) -> Tensor:
     x = codec.encoder.conv1(sound)
     *outer, inner = list(codec.encoder.block)
     for block in outer:
-        x = block(x)
-    return inner.res_unit3(inner.res_unit2(inner.res_unit1(x)))
+        x = block.downsample_(x)
+    return inner.res_unit3.apply_(inner.res_unit2.apply_(inner.res_unit1.apply_(x)))
 
 
 def views(bands: Tensor) -> Tensor:

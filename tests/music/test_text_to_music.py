@@ -39,19 +39,19 @@ def test_the_ears_are_right_on_true_songs(studio):
         assert truth.lead == wish.lead
 
 
-def test_the_asked_tempo_is_heard(heard):  # measured: MEASURED_TEMPO
+def test_the_asked_tempo_is_heard(heard):  # measured: 20 of 20
     assert share(one.tempo_right for one in heard) >= 0.9
 
 
-def test_no_other_tempo_is_as_steady(heard):  # measured: MEASURED_STEADY
+def test_no_other_tempo_is_as_steady(heard):  # measured: 20 of 20
     assert share(one.steadier for one in heard) >= 0.9
 
 
-def test_the_asked_key_is_among_the_two_likeliest(heard):  # measured: MEASURED_KEY2
+def test_the_asked_key_is_among_the_two_likeliest(heard):  # measured: 20 of 20, all of them first
     assert share(one.key_rank < 2 for one in heard) >= 0.9
 
 
-def test_the_asked_lead_is_heard(heard, wishes):  # measured: MEASURED_LEAD
+def test_the_asked_lead_is_heard(heard, wishes):  # measured: 19 of 20
     assert share(one.lead == wish.lead for one, wish in zip(heard, wishes, strict=True)) >= 0.9
 
 
@@ -106,13 +106,19 @@ def test_short_and_long_songs_keep_their_tempo(studio, seconds):
     assert abs(hearing.tempo_near(last, wish.bpm) / wish.bpm - 1) < 0.03
 
 
-def test_the_first_phrase_comes_back(studio):
+def test_the_harmony_of_the_first_phrase_comes_back_and_the_third_is_another(studio):
     wish = next(wish for wish in asked(30, seed=4) if wish.style == "pop")
-    frames = layout.LEAD_IN + 64 * wish.eighth
-    (song,) = studio.compose([brief_of(wish, frames / 25)], frames / 25, [5])
-    halves = song[layout.LEAD_IN :].unflatten(0, (2, -1)) > layout.STRIKE / 2
-    together = (halves[0] & halves[1]).sum() / (halves[0] | halves[1]).sum()
-    assert together > 0.6
+    section = 32 * wish.eighth
+    seconds = (layout.LEAD_IN + 3 * section) / 25
+    (song,) = studio.compose([brief_of(wish, seconds)], seconds, [5])
+    first, second, third = (
+        song[layout.LEAD_IN :, : layout.KICK].unflatten(0, (3, section)) > layout.STRIKE / 2
+    )
+
+    def alike(one: torch.Tensor, other: torch.Tensor) -> float:
+        return float((one & other).sum() / (one | other).sum())
+
+    assert alike(first, second) > 1.3 * alike(first, third)
 
 
 def test_a_tempo_between_is_played_at_the_nearest(studio, wishes):
