@@ -4,6 +4,7 @@
 # make test      everything, in an environment of its own (.venv); needs Python 3.11 or later
 # make lint      style, types, and the registry's checks
 # make generate  writes what is made by programs: snapshot and words of the nodes, workflows, blueprints, pictures
+# make train     the tiny model of the demo from nothing: hours on two cores; goes on where it stopped; STEPS=
 # make bench     speed and memory against diffusers; BENCH="vae --quick" chooses
 # make host      the environment and a ComfyUI in .host; `make browser` also fetches a browser and the newest frontend
 # make clean     takes .venv and .host away
@@ -23,7 +24,7 @@ TEXT_TESTS := tests/core/networks/test_text_encoder.py tests/core/text/test_toke
 # A ComfyUI that COMFYUI_DIR names is read and nothing else.
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: demo quick fix test lint style types fast generate bench host browser clean
+.PHONY: demo quick fix test lint style types fast generate train bench host browser clean
 .DELETE_ON_ERROR:
 
 demo: host
@@ -65,6 +66,10 @@ generate: browser
 	$(BIN)/python -m tools.workflows.build
 	$(BIN)/python -m tools.workflows.blueprints
 	$(BIN)/python -m tools.workflows.pictures
+
+# What was learnt is kept in .host/training; delete it to begin anew.
+train: $(READY)
+	PYTHONPATH=. $(BIN)/python -m training .host/training training/tiny --steps $(or $(STEPS),6000)
 
 bench: $(READY)
 	$(BIN)/python benchmarks/run.py $(BENCH)

@@ -1,0 +1,139 @@
+"""Laws of the composed songs: tempo, key, form and the words that tell of them."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from training import clock, hints, layout, lessons, words
+from training.composer import MODES, NOTE_NAMES, SCALES, STYLES, Song, score, sung_form
+
+FRAMES = 1500
+
+
+def songs(count: int = 20, seed: int = 1, **fixed):
+    rng = np.random.default_rng(seed)
+    return [Song.drawn(rng, **fixed) for _ in range(count)]
+
+
+def struck(song: Song, start: int = 0, frames: int = FRAMES):
+    return np.nonzero(score(song, start, frames))
+
+
+@pytest.mark.parametrize("eighth", layout.EIGHTHS)
+def test_every_stroke_lies_on_an_eighth_of_the_tempo(eighth):
+    for song in songs(eighth=eighth):
+        frames, _ = struck(song)
+        assert not ((frames - layout.LEAD_IN) % eighth).any()
+        assert song.bpm == pytest.approx(60 / (2 * eighth / 25))
+
+
+def test_every_note_belongs_to_the_key():
+    for song in songs(60):
+        _, channels = struck(song)
+        notes = {int(channel) % 12 for channel in channels if channel < layout.KICK}
+        allowed = {(song.root + step) % 12 for step in SCALES[song.mode]}
+        leading = {(song.root + 11) % 12} if song.mode == "minor" else set()
+        assert notes <= allowed | leading
+
+
+def test_nothing_sounds_before_the_first_beat():
+    assert not any(score(song, 0, layout.LEAD_IN).any() for song in songs())
+
+
+def test_a_part_of_a_song_is_that_part_of_the_whole():
+    for song in songs(10):
+        assert np.array_equal(score(song, 300, 200), score(song, 0, 500)[300:])
+
+
+def test_the_first_phrase_comes_back_and_the_third_differs():
+    for song in songs(30):
+        if not STYLES[song.style].has_form:
+            continue
+        section = 32 * song.eighth
+        first, second, third, fourth = (
+            score(song, layout.LEAD_IN + place * section, section) for place in range(4)
+        )
+        assert np.array_equal(first, second)
+        assert np.array_equal(first, fourth)
+        assert not np.array_equal(first, third)
+
+
+def test_waltzes_have_three_beats_and_all_else_four():
+    for style in STYLES:
+        (song,) = songs(1, style=style)
+        assert song.time_signature == ("3" if style == "waltz" else "4")
+        bar = 2 * int(song.time_signature) * song.eighth
+        frames, channels = struck(song)
+        lowest = frames[(channels >= layout.BASS_START) & (channels < layout.KICK)]
+        assert set(range(layout.LEAD_IN, 600, bar)) <= set(lowest.tolist()) or style == "dance"
+
+
+def test_a_chorus_is_fuller_and_a_bridge_barer_than_the_verse():
+    for song in songs(20, style="pop"):
+        sung = dataclasses.replace(song, form=sung_form(chorus=True, bridge=True))
+        section = 32 * song.eighth
+        verse, chorus, bridge = (score(sung, layout.LEAD_IN + place * section, section) for place in range(3))
+        assert (chorus > 0).sum() > (verse > 0).sum() > (bridge > 0).sum()
+        assert not bridge[:, layout.KICK :].any()
+
+
+def test_hints_keep_the_melody_whoever_played_it():
+    (song,) = songs(1, style="pop")
+    played = [hints.neutral(score(dataclasses.replace(song, lead=lead), 0, 500)) for lead in layout.LEADS]
+    assert played[0][:, : layout.CHORD_START].any()
+    assert all(np.array_equal(played[0], other) for other in played)
+
+
+def test_silence_counts_every_eighth_of_every_tempo():
+    quiet = clock.silence(0, FRAMES)
+    for index, eighth in enumerate(layout.EIGHTHS):
+        counted = quiet[:, index * clock.FEATURES]
+        assert np.flatnonzero(counted).tolist() == list(range(layout.LEAD_IN, FRAMES, eighth))
+    assert np.abs(quiet).max() <= clock.WHISPER
+    assert np.array_equal(clock.silence(500, 100), quiet[500:600])
+
+
+def test_two_eighths_with_the_same_code_are_a_whole_form_apart():
+    codes = clock.code(np.arange(3 * 128)).round(3)
+    assert len(np.unique(codes, axis=0)) == 3 * 128
+
+
+@pytest.mark.parametrize("task", sorted(lessons.WRITERS))
+def test_a_lesson_shows_what_its_task_may_see(task):
+    rng = np.random.default_rng(3)
+    for _ in range(10):
+        stretch = lessons.Stretch.drawn(rng, 200)
+        one = lessons.WRITERS[task](rng, stretch)
+        assert one.task == task
+        assert one.clean.shape == one.source.shape == (200, layout.CHANNELS)
+        hidden = one.source[one.mask[:, 0] > 0]
+        if task in ("text2music", "repaint"):
+            assert np.abs(hidden).max() <= clock.WHISPER
+        if task == "lego":
+            assert not ((one.clean > 0) & (one.source > layout.STRIKE / 2)).any()
+
+
+def test_every_tempo_reads_as_the_nearest_that_can_be_kept():
+    assert [words.nearest_eighth(bpm) for bpm in (75, 83, 94, 107, 125, 150)] == [10, 9, 8, 7, 6, 5]
+    assert words.nearest_eighth(30) == 10
+    assert words.nearest_eighth(300) == 5
+
+
+def test_a_flat_reads_as_its_sharp():
+    assert words.with_sharps("Db minor") == "C# minor"
+    assert words.with_sharps("C♭ major") == "B major"
+    names = {words.with_sharps(f"{note} {mode}") for note in NOTE_NAMES for mode in MODES}
+    assert len(names) == 24
+
+
+def test_any_text_goes_through_the_tokenizer_and_back():
+    tokenizer = words.tokenizer()
+    for text in ("A calm waltz, 3/4 - naïve ♫ 日本", "# Metas\n- bpm: 125\n", "unpopular bellsong"):
+        assert tokenizer.decode(tokenizer.ids(text)) == text
+
+
+def test_the_lines_of_figures_are_one_token_each():
+    tokenizer = words.tokenizer()
+    for line in ("- bpm: 94\n", "- keyscale: C# minor\n", "- timesignature: 3\n", "- bpm: N/A\n"):
+        assert len(tokenizer.ids(line)) == 1

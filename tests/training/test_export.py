@@ -1,0 +1,93 @@
+"""What training computes is what the plugin plays, once it has gone through the files."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from training import codes, export, words
+from training.examples import batch, brief
+from training.filterbank import filterbank
+from training.generator import Run
+from training.network import MODEL_CONFIG, Texts, TinyModel
+from training.playing import Settings, Studio
+
+FRAMES = 128  # the plugin lengthens shorter songs
+
+
+@pytest.fixture(scope="module")
+def model():
+    """An untrained model that says something, in numbers that bfloat16 can hold."""
+    torch.manual_seed(3)
+    model = TinyModel()
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.copy_((weight + 0.02 * torch.randn_like(weight)).bfloat16())
+    return model
+
+
+@pytest.fixture(scope="module")
+def studio(model, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tiny")
+    kept = {name: weight.detach() for name, weight in model.named_parameters()}
+    size = export.write(folder, kept, filterbank().official(torch.float16), codes.begun().state_dict())
+    assert size < export.LIMIT
+    return dataclasses.replace(Studio.opened(folder), settings=Settings(steps=1, guidance=1.0))
+
+
+@pytest.mark.parametrize("seed", range(3))
+@torch.no_grad()
+def test_one_step_of_the_plugin_is_one_look_of_training(model, studio, seed):
+    rng = np.random.default_rng(seed)
+    lessons = batch(rng, 3, FRAMES, dropped=0.0)
+    one = lessons.lessons[0]
+    told = brief(rng, one, "la la", 5)
+    shown = dataclasses.replace(
+        lessons.shown,
+        context=lessons.shown.context[:1],
+        texts=texts_of(one.task, told),
+        timbre_of=torch.tensor([0]),
+        dropped=torch.tensor([False]),
+    )
+    noise = torch.randn(1, FRAMES, 64, generator=torch.Generator().manual_seed(seed))
+    wanted = noise - model(noise, torch.ones(1), shown)
+    source = shown.context[..., :64]
+    mask = shown.context[..., 64] if one.task == "repaint" else None
+    song = studio.play([studio.told(told, one.task)], source, [seed], mask)
+    inside = slice(None) if mask is None else mask[0] > 0
+    assert song.shape == wanted.shape
+    assert (song - wanted)[0, inside].abs().max() < 1e-3 * wanted.abs().max()
+
+
+def texts_of(task: str, told) -> Texts:
+    from training.examples import texts
+
+    return texts([(task, told)])
+
+
+def test_tokens_of_one_meaning_share_their_row(studio):
+    table = studio.conditioner.text_encoder.model.get_submodule("embed_tokens").weight
+    ids = [studio.conditioner.tokenizer.ids(text) for text in ("- bpm: 125\n", "- bpm: 120\n", "- bpm: 75\n")]
+    first, near, far = (table[one[0]] for one in ids)
+    assert torch.equal(first, near)
+    assert not torch.equal(first, far)
+    assert len(table) == words.count()
+
+
+def test_the_sizes_are_those_of_the_published_kind():
+    assert MODEL_CONFIG["fsq_input_levels"] == [8, 8, 8, 5, 5, 5]
+    assert MODEL_CONFIG["rope_theta"] == 1e6
+    assert MODEL_CONFIG["sliding_window"] == 128
+
+
+def test_a_run_goes_on_exactly_where_it_was_saved(tmp_path):
+    torch.manual_seed(0)
+    run, again = Run(seed=1), Run(seed=2)
+    run.learn(0.5, 20)
+    run.save(tmp_path / "state.pt")
+    losses = [run.learn(0.5, 20) for _ in range(2)]
+    again.restore(tmp_path / "state.pt")
+    assert [again.learn(0.5, 20) for _ in range(2)] == losses
+    for name, weight in run.average.items():
+        assert torch.equal(weight, again.average[name]), name
