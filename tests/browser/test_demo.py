@@ -61,7 +61,6 @@ def test_the_base_directory_is_furnished_once_and_the_pack_is_linked_again(base,
 )
 def test_other_tiny_models_are_renewed_and_what_the_user_put_there_stays(tmp_path, stamp, monkeypatch):
     monkeypatch.setattr(comfy_models, "VARIANTS", ("turbo",))
-    monkeypatch.setattr(demo_base, "STAND_INS", {})
     base = demo_base.furnished(tmp_path / "demo")
     models, turbo = base / "models", base / TURBO
     before = everything(models)
@@ -86,27 +85,12 @@ def test_other_tiny_models_are_renewed_and_what_the_user_put_there_stays(tmp_pat
 
 def test_a_base_directory_that_was_moved_is_whole_again(tmp_path, monkeypatch):
     monkeypatch.setattr(comfy_models, "VARIANTS", ("turbo",))
-    monkeypatch.setattr(demo_base, "STAND_INS", {})
     before = demo_base.furnished(tmp_path / "here")
     links = {path.name for path in (before / "models/acestep").iterdir()}
     moved = demo_base.furnished(before.rename(tmp_path / "there"))
     found = list((moved / "models/acestep").iterdir())
     assert {path.name for path in found} == links
     assert all(path.is_dir() and path.readlink().is_relative_to(moved) for path in found)
-
-
-def test_the_musical_model_stands_in_until_a_real_file_comes(base):
-    links = [base / "models/acestep" / Path(name).name for name in demo_base.STAND_INS]
-    assert all((link / "config.json").is_file() for link in links)
-    text = base / "models/text_encoders/qwen_0.6b_ace15.safetensors"
-    tiny = text.read_bytes()
-    text.unlink()
-    text.write_bytes(b"a real model")
-    demo_base.furnished(base)
-    assert not any(link.is_symlink() for link in links)
-    text.write_bytes(tiny)
-    demo_base.furnished(base)
-    assert all(link.is_symlink() for link in links)
 
 
 def everything(folder):

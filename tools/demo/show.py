@@ -29,13 +29,11 @@ WORKFLOW = comfy_host.PACK / "example_workflows" / "text2music.json"
 USUAL_PORT = 8188
 LONGEST = 3600  # seconds of waiting for the song; a real model on a slow processor takes its time
 FULL = "\033[1m{}\033[0m" if sys.stdout.isatty() else "{}"
-REAL = """It was played by a toy of 15 MB that this project trained on tunes of its own: 64 short sounds, six tempos, one vowel.
-The real model sings. For it, put the real files
+REAL = """The song is noise: the model here is tiny and random, made for tests. For music, put the real files
   acestep_v1.5_turbo.safetensors    into {models}/diffusion_models
   qwen_0.6b_ace15.safetensors       into {models}/text_encoders
   ace_1.5_vae.safetensors           into {models}/vae
-in place of the small ones there (the notes in the workflows link to them), and start again. Recordings do not pass
-through the toy: in its templates, use songs that it has made."""
+in place of the small ones there (the notes in the workflows link to them), and start again."""
 
 
 def is_free(port: int) -> bool:
