@@ -28,7 +28,7 @@ def oracles() -> Iterator[None]:
 
 def peft_adapter(network: nn.Module, folder: Path, config: Mapping[str, Any], kind: str = "Lora") -> Named:
     """Write a PEFT pair for the network; every weight and bias as PEFT merges it."""
-    with oracles(), torch.random.fork_rng():
+    with oracles(), torch.random.fork_rng(devices=[]):
         import peft
 
         torch.manual_seed(1)
@@ -55,7 +55,7 @@ def disturb(name: str, weight: Tensor) -> None:
 
 def lycoris_adapter(network: nn.Module, file: Path, algo: str, **settings: Any) -> Named:
     """Write a LyCORIS file for the network; the weights that its layers act with."""
-    with oracles(), torch.random.fork_rng():
+    with oracles(), torch.random.fork_rng(devices=[]):
         from lycoris import LycorisNetwork, create_lycoris
 
         torch.manual_seed(2)
