@@ -55,8 +55,8 @@ class ToModel(Node):
             "sampling",
             node_id="AceGraphToModel",
             display_name="To ComfyUI Model (ACE-Step)",
-            description="The same model and task for ComfyUI's own samplers: KSampler, SamplerCustomAdvanced, every scheduler and "
-            "guider. Everything that the Sampler is shown goes along: conditions of each song, source, mask.",
+            description="The same model and task for the samplers, schedulers and guiders of ComfyUI itself. Everything that the "
+            "Sampler is shown goes along: conditions of each song, source and mask.",
             search_aliases=["ksampler", "stock model", "conditioning", "guider", "noise"],
             inputs=[*wires(), *widgets()],
             outputs=[
@@ -149,7 +149,7 @@ def widgets() -> list[io.Input]:
             "guidance_kind",
             options=KINDS,
             default="apg",
-            tooltip="How cfg above 1 guides: apg as in the Sampler, the model's own; cfg is ComfyUI's plain form.",
+            tooltip="How a cfg above 1 guides: apg as the Sampler does; cfg is the plain form of the host.",
         ),
         advanced(
             io.Float.Input(

@@ -44,8 +44,9 @@ def with_adapter(
     with torch.no_grad():
         for acting, changes in fitted.by_strength(part, strength, scales).items():
             for name, change in changes.items():
-                owner = adapted.get_submodule(name.rpartition(".")[0])
-                ending = name.rpartition(".")[2]
-                weight = changed(getattr(owner, ending), change, acting)
-                setattr(owner, ending, nn.Parameter(weight, requires_grad=False))
+                owner, _, ending = name.rpartition(".")
+                weight = changed(adapted.get_parameter(name), change, acting)
+                adapted.get_submodule(owner).register_parameter(
+                    ending, nn.Parameter(weight, requires_grad=False)
+                )
     return adapted

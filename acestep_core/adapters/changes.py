@@ -179,7 +179,7 @@ def turned_inputs(tensors: ModuleTensors) -> Made:
 
 
 def turned_outputs(tensors: ModuleTensors) -> Made:
-    """Diag-OFT of LyCORIS, where alpha limits the angles."""
+    """The diagonal OFT of LyCORIS, where alpha limits the angles."""
     blocks = tensors.need("oft_blocks")
     if blocks.dim() != 3:
         raise UnsupportedCheckpointError(f"{tensors.name} is a BOFT adapter, which is not read here.", MERGE)

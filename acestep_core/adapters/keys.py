@@ -1,12 +1,11 @@
 """How trainers spell the names in an adapter file, and which weight of ACE-Step 1.5 they mean.
 
-A key is a module's path and a piece of what changes it: `base_model.model.layers.0.mlp.up_proj` and `lora_A.weight`.
+A key is the path of a module, and a piece of the change that is made to it.
 """
 
 import re
 from collections.abc import Iterable, Mapping
 from enum import Enum
-from re import compile as regex  # the plain name reads like compiled code to scanners
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -38,22 +37,20 @@ class Piece(NamedTuple):
 
 
 RUN_NAME = r"(?:\.(?!weight$)\w+)?"  # raw exports keep the name that an adapter had while it was trained
-PIECES: tuple[tuple[re.Pattern[str], Mapping[str, str]], ...] = tuple(
-    (regex(pattern + "$"), MappingProxyType(names))
-    for pattern, names in (
-        (
-            rf"\.lora_(?P<piece>A|B|down|up|mid){RUN_NAME}(?:\.weight)?",
-            {"A": "down", "B": "up", "down": "down", "up": "up", "mid": "middle"},
-        ),
-        (r"[._]lora(?:_linear_layer)?\.(?P<piece>down|up)\.weight", {"down": "down", "up": "up"}),
-        (rf"\.(?P<piece>lora_magnitude_vector|dora_scale){RUN_NAME}(?:\.weight)?", {}),
-        (rf"\.(?P<piece>lokr_(?:w[12](?:_[ab])?|t2)|hada_(?:w[12]_[ab]|t[12])){RUN_NAME}", {}),
-        (rf"\.(?P<piece>oft_R){RUN_NAME}\.weight", {}),
-        (r"\.(?P<piece>alpha|oft_blocks|rescale|diff|diff_b|w_norm|b_norm|set_weight)", {}),
-        (r"\.(?P<piece>[ab][12]|bm)\.weight", {}),
-    )
+LOW_RANK, LINEAR = "A|B|down|up|mid", "(?:_linear_layer)?"
+SINGLE = "alpha|oft_blocks|rescale|diff|diff_b|w_norm|b_norm|set_weight"
+FACTOR = "w[12]|w[12]_[ab]|t[12]"  # of LoKr and LoHa
+END = RUN_NAME + r"(?:\.weight)?$"
+PIECES: tuple[tuple[str, Mapping[str, str]], ...] = (  # the end of a key, and what a piece is called here
+    (rf"\.lora_({LOW_RANK}){END}", MappingProxyType({"A": "down", "B": "up", "mid": "middle"})),
+    (rf"[._]lora{LINEAR}\.(down|up)\.weight$", {}),
+    (rf"\.(lora_magnitude_vector|dora_scale){END}", {}),
+    (rf"\.((?:lokr|hada)_(?:{FACTOR})){RUN_NAME}$", {}),
+    (rf"\.(oft_R){RUN_NAME}\.weight$", {}),
+    (rf"\.({SINGLE})$", {}),
+    (r"\.([ab][12]|bm)\.weight$", {}),
 )
-WHOLE = regex(r"(?:\.modules_to_save)?(?:\.(?!weight$|bias$)default)?\.(?P<piece>weight|bias)$")
+WHOLE = r"(?:\.modules_to_save)?(?:\.default)?\.(weight|bias)$"
 WRAPPERS = (
     "base_model.model.",
     "model.diffusion_model.",
@@ -65,7 +62,7 @@ CHECKPOINTING = (
     ".original_self_attn.",
     ".original_cross_attn.",
 )  # left behind in raw exports
-FLAT = regex(r"^(?:lycoris|lora_unet|lora_transformer|lora)_(?=[^.]+$)")
+FLAT = r"^(?:lycoris|lora_unet|lora_transformer|lora)_(?=[^.]+$)"
 PREFIXES: tuple[
     tuple[str, Part, str], ...
 ] = (  # as spelt, the network, and what the network itself says there
@@ -101,16 +98,16 @@ FLAT_FRONTS: Mapping[Part, tuple[str, ...]] = (
 def piece_of(key: str) -> Piece | None:
     """The module and the piece of it that a key names; None if the key is no adapter's."""
     for pattern, names in PIECES:
-        if found := pattern.search(key):
-            piece = found["piece"]
+        if found := re.search(pattern, key):
+            piece = found[1]
             return Piece(key[: found.start()], names.get(piece, piece))
     return None
 
 
 def whole_of(key: str) -> Piece | None:
     """The module that a key gives a new weight or bias, as PEFT saves layers that were trained in full."""
-    found = WHOLE.search(key)
-    return None if found is None else Piece(key[: found.start()], found["piece"])
+    found = re.search(WHOLE, key)
+    return None if found is None else Piece(key[: found.start()], found[1])
 
 
 def unwrapped(module: str) -> str:
@@ -149,7 +146,7 @@ class Names:
 
     def place(self, module: str) -> Place:
         """Where a module's path leads; flat ones are looked up, for an underscore may be a dot or not."""
-        flat = FLAT.match(module)
+        flat = re.match(FLAT, module)
         if flat is None:
             return place_of(module)
         name = module[flat.end() :]

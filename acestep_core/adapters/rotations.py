@@ -11,7 +11,7 @@ from .formulas import Extent, at
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TurnedInputs:
-    """OFT of PEFT: blocks of input channels are turned, W' = W blockdiag(R)^T."""
+    """OFT of PEFT: blocks of the input channels are turned."""
 
     angles: Tensor  # [blocks, b (b - 1) / 2], the upper triangles of skew matrices
     terms: int | None  # of the series that stands for R; None: R exactly
@@ -52,7 +52,7 @@ class TurnedInputs:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TurnedOutputs:
-    """Diag-OFT of LyCORIS: blocks of rows are turned, then perhaps scaled."""
+    """The diagonal OFT of LyCORIS: blocks of rows are turned, and then rescaled."""
 
     blocks: Tensor  # [blocks, b, b]
     constraint: float  # the longest that all angles together may be, per row; 0: any

@@ -1,14 +1,15 @@
 """How strongly an adapter acts on the parts of a network: by kind of layer, and by depth."""
 
 import math
+import re
 from dataclasses import dataclass
-from re import compile as regex  # the plain name reads like compiled code to scanners
 
 from ..errors import InvalidInputError
 
 GROUPS = ("self_attn", "cross_attn", "mlp")
-LAYER = regex(r"^layers\.(\d+)\.")
-SPAN = regex(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?:\s*(-?\d+(?:\.\d*)?|-?\.\d+)\s*")
+LAYER = r"^layers\.(\d+)\."
+FACTOR = r"(-?\d+(?:\.\d*)?|-?\.\d+)"
+SPAN = r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?:\s*" + FACTOR + r"\s*"
 LAYERS_FORM = "Write layers like this: 0-11: 0.5, 12-23: 1. The first layer is 0; layers not named keep 1."
 
 
@@ -33,8 +34,16 @@ class AdapterScales:
 
     def of(self, weight: str) -> float:
         """The factor for a weight of the transformer or the planner; the encoders' layers have no places here."""
-        factor: float = getattr(self, group_of(weight))
-        if found := LAYER.match(weight):
+        match group_of(weight):
+            case "self_attn":
+                factor = self.self_attn
+            case "cross_attn":
+                factor = self.cross_attn
+            case "mlp":
+                factor = self.mlp
+            case _:
+                factor = self.other
+        if found := re.match(LAYER, weight):
             index = int(found[1])
             factor *= next((span.factor for span in self.layers if span.first <= index <= span.last), 1.0)
         return factor
@@ -52,7 +61,7 @@ def layers_of(text: str) -> tuple[LayerSpan, ...]:
     """Spans as a user writes them; empty text: none."""
     spans = []
     for piece in text.split(",") if text.strip() else ():
-        found = SPAN.fullmatch(piece)
+        found = re.fullmatch(SPAN, piece)
         if found is None:
             raise InvalidInputError(f"The layers {piece.strip()!r} cannot be read.", LAYERS_FORM)
         first, last = int(found[1]), int(found[2] or found[1])

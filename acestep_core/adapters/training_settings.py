@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from re import compile as regex  # the plain name reads like compiled code to scanners
 from typing import Any
 
 from ..errors import UnsupportedCheckpointError
@@ -30,7 +29,8 @@ UNREAD = {  # settings that change what the weights mean, and what they make of 
     "coft": "constrained OFT",
     "block_share": "OFT with shared blocks",
 }
-LONGEST_PATTERN, MOST_PATTERNS = 300, 20_000  # of a json that names every module; more is no training recipe
+MOST_NAMES = 20_000  # of a json that names every module; more is no training recipe
+MOST_PATTERNS, LONGEST_PATTERN, MOST_CHOICES = 8, 300, 32  # of expressions, which a stranger may make slow
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,25 +143,49 @@ def number(raw: Mapping[str, Any], key: str, source: str) -> float | None:
 def patterns(raw: Mapping[str, Any], key: str, source: str) -> dict[str, float]:
     """Regular expressions for modules, and the number that each stands for."""
     given = raw.get(key) or {}
-    fits = isinstance(given, dict) and len(given) <= MOST_PATTERNS and all(map(is_pattern, given))
-    if not fits:
+    fits = isinstance(given, dict) and len(given) <= MOST_NAMES and all(map(is_pattern, given))
+    if not fits or sum(not is_name(pattern) for pattern in given) > MOST_PATTERNS:
         raise UnsupportedCheckpointError(f"{source} has a {key} that cannot be read.", EXPORT_AGAIN)
     return {pattern: number(given, pattern, source) or 0.0 for pattern in given}
 
 
+def is_name(text: str) -> bool:
+    """Whether a pattern is simply the name of a module, or the end of one; its dots may be escaped."""
+    return re.fullmatch(r"\w+(?:\\?\.\w+)*", text) is not None
+
+
 def is_pattern(text: str) -> bool:
-    """Whether a text is a regular expression of a sane length."""
+    """Whether a text is a name, or a regular expression that answers at once, whatever the name.
+
+    Repeats of groups, and many repeats one after the other, take a time that grows without bound.
+    """
+    if is_name(text):
+        return len(text) <= LONGEST_PATTERN
+    repeats, groups = len(re.findall(r"(?<!\()[*+?{]", text)), text.count("(")
+    if (
+        len(text) > LONGEST_PATTERN
+        or repeats > 3
+        or groups > 1
+        or text.count("|") > MOST_CHOICES
+        or re.search(r"\)[*+{]", text)
+    ):
+        return False
     try:
-        return len(text) <= LONGEST_PATTERN and bool(regex(f"({text})"))
+        re.match(f"({text})", "")
     except (re.error, RecursionError, OverflowError):
         return False
+    return True
 
 
 def first_fitting(by_pattern: Mapping[str, float], module: str, otherwise: float | None) -> float | None:
     """The number of the first pattern that is the whole of a module's name, or of its end after a dot."""
     name = unwrapped(module)
     for pattern, value in by_pattern.items():
-        if re.match(rf"(?:.*\.)?(?:{pattern})$", name):
+        if is_name(pattern):
+            fits = f".{name}".endswith("." + pattern.replace("\\.", "."))
+        else:
+            fits = re.match(rf"(?:.*\.)?(?:{pattern})$", name) is not None
+        if fits:
             return value
     return otherwise
 

@@ -187,9 +187,9 @@ class HostGuidance:
 
 
 def wired(managed: Managed, projected: bool, shift: float) -> Any:
-    """A MODEL: the network's own patcher once more, with what this wire changes.
+    """A MODEL: the patcher of the network once more, with what this wire changes.
 
-    projected: guided as our Sampler guides; else ComfyUI's plain form.
+    projected: guided as the Sampler guides, else in the plain form.
     """
     patcher = managed.patcher.clone()
     if projected:
@@ -211,7 +211,7 @@ def times_with(shift: float, family: HostConfig) -> torch.nn.Module:
 
 
 def conditioning_of(sequences: Tensor, lengths: Tensor, source: Tensor, mask: Tensor) -> Conditioning:
-    """A CONDITIONING. sequences: [1 or B, L, E] zero padded, lengths: [1 or B]; source: [B, C, T], mask: [B, 1, T]."""
+    """A CONDITIONING of sequences [1 or B, L, E] and lengths [1 or B], source [B, C, T], mask [B, 1, T]."""
     return [[sequences, {LENGTHS: lengths, SOURCE: source, MASK: mask}]]
 
 

@@ -1,6 +1,7 @@
 """An adapter's change of a weight, as ComfyUI keeps it and makes it: in place, or each time the weight is used."""
 
 from dataclasses import fields, is_dataclass
+from operator import attrgetter
 from typing import Any
 
 import comfy.weight_adapter
@@ -37,7 +38,7 @@ class WeightPatch(comfy.weight_adapter.WeightAdapterBase):
 
 def taken_apart(change: Any) -> tuple[Any, ...]:
     """The class and the fields of a change; those that are changes are taken apart as well."""
-    values = (getattr(change, field.name) for field in fields(change))
+    values = (attrgetter(field.name)(change) for field in fields(change))
     return (type(change), *(taken_apart(value) if is_dataclass(value) else value for value in values))
 
 

@@ -58,6 +58,8 @@ ADAPTER_MUTATIONS = [
              "(math.sqrt(divisor) if self.rooted else divisor)", "divisor"),
     Mutation("the last pattern counts", SETTINGS, "training_settings", "in by_pattern.items():", "in reversed(by_pattern.items()):"),
     Mutation("a pattern may be any end of a name", SETTINGS, "training_settings", r'''rf"(?:.*\.)?(?:{pattern})$"''', r'''rf".*(?:{pattern})$"'''),
+    Mutation("repeats of groups may take for ever", SETTINGS, "refusals", "or groups > 1", "or groups > 9"),
+    Mutation("an escaped dot is a backslash", SETTINGS, "training_settings", 'pattern.replace("\\\\.", ".")', "pattern"),
     Mutation("a json beside any file is read", SETTINGS, "training_settings", "if path.name == PEFT_FILE and beside.is_file():", "if beside.is_file():"),
     Mutation("the header comes before the json", SETTINGS, "training_settings", "if path.name == PEFT_FILE and", "if DIFFUSERS_HEADER not in header and path.name == PEFT_FILE and"),
     # -------------------------------------------------------------------------------------------- refusals

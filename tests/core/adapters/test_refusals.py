@@ -186,6 +186,11 @@ def test_settings_that_change_the_meaning_are_refused(
         {"alpha_pattern": ["q_proj"]},
         {"rank_pattern": {"q_proj": "x"}},
         {"alpha_pattern": {"q" * 1000: 1}},
+        {"alpha_pattern": {"(.+)+!": 1}},
+        {"alpha_pattern": {".*.*.*.*!": 1}},
+        {"alpha_pattern": {"(.|.)(.|.)!": 1}},
+        {"alpha_pattern": {f"({'.|' * 40})!": 1}},
+        {"alpha_pattern": {f"q.{number}|v": 1 for number in range(9)}},
     ],
 )
 def test_a_json_that_says_nonsense_is_refused(

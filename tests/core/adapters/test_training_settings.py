@@ -63,6 +63,7 @@ def test_rslora_divides_by_the_root_of_the_rank(transformer: nn.Module, lora: Lo
         ({"layers.0.self_attn.q_proj": 7}, 7),
         ({"self_attn.q_proj": 5, "q_proj": 7}, 5),
         ({"q_proj": 7, "self_attn.q_proj": 5}, 7),
+        ({r"self_attn\.q_proj": 7}, 7),
         ({"_proj": 7}, 3),
         ({"attn.q_proj": 7}, 3),
         ({r"layers\.\d+\.self_attn\..*": 7}, 7),
