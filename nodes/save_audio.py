@@ -10,7 +10,17 @@ from torch import Tensor
 
 from ..acestep_core.errors import InvalidInputError
 from ..acestep_core.sound.audio_file import FORMATS, AudioFormat, encode_audio
-from ..acestep_core.sound.levels import FULL_SCALE, LEVELS, fade, peak_of, require_sound
+from ..acestep_core.sound.levels import (
+    CEILING,
+    FULL_SCALE,
+    LEVELS,
+    LOSSY_CEILING,
+    decibels,
+    fade,
+    peak_of,
+    require_sound,
+)
+from ..acestep_core.sound.loudness import integrated_lufs
 from ..acestep_core.sound.resample import resample
 from ..acestep_core.timebase import MAX_SECONDS, SAMPLE_RATE
 from .host.audio_tags import adapter_tags, brief_tags, has_room, tagged, workflow_tags
@@ -152,7 +162,8 @@ def finish_inputs() -> list[Any]:
             options=list(LEVELS),
             default="peak -1 dBFS",
             tooltip="peak: the loudest sample of each song lands at -1 dBFS. none: as it is, made quieter only if it would clip. "
-            "ComfyUI: made quieter until five standard deviations fit, as ComfyUI's own decoder does.",
+            "ComfyUI: made quieter until five standard deviations fit, as ComfyUI's own decoder does. LUFS: each song as loud as that, "
+            "its peaks limited to -1 dBTP; -14 for streaming, -23 for broadcast.",
         ),
         *(
             advanced(
@@ -204,7 +215,7 @@ def stored(
             files[SIDE_FILE] = workflow.get("workflow", workflow.get("prompt", "{}")).encode()
         path, *beside = names.write(item, files)
         report.append(
-            f"{path.name}: {song.shape[-1] / rate:.2f} s, {form.name}, {rate} Hz, {len(song)} channels."
+            f"{path.name}: {song.shape[-1] / rate:.2f} s, {loudness_of(song, rate)}, {form.name}, {rate} Hz, {len(song)} channels."
         )
         report += [
             f"Its workflow is in {side.name}, for the frontend cannot read it out of this sound file."
@@ -225,7 +236,9 @@ def finished(audio: Audio, form: AudioFormat, finish: Finish) -> tuple[Tensor, i
         songs = resample(songs, rate, SAMPLE_RATE)
         report.append(f"Resampled from {rate} to {SAMPLE_RATE} Hz, which {form.name} needs.")
         rate = SAMPLE_RATE
-    leveled = level.apply(songs)
+    ceiling = LOSSY_CEILING if form.kbps else CEILING
+    leveled, notes = level.leveled(songs, rate, ceiling)
+    report += notes
     if form.bits or form.kbps:  # everything but float
         report += [
             f"Song {item + 1} made {decibels(peak):.2f} dB quieter, or it would clip."
@@ -240,9 +253,12 @@ def too_loud(songs: Tensor) -> list[tuple[int, float]]:
     return [(item, peak) for item, peak in enumerate(peak_of(songs).flatten().tolist()) if peak > 1]
 
 
-def decibels(peak: float) -> float:
-    """How far above full scale."""
-    return 20 * math.log10(peak)
+def loudness_of(song: Tensor, rate: int) -> str:
+    """How loud [C, S] is heard to be, in words."""
+    lufs = integrated_lufs(song, rate)
+    if lufs is None:
+        return "too short for a loudness"
+    return "silent" if lufs == -math.inf else f"{lufs:.1f} LUFS"
 
 
 def one_each(conditions: ConditionList | None, adapters: Sequence[str]) -> list[dict[str, str]]:

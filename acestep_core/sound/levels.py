@@ -1,23 +1,51 @@
 """Loudness of a finished song: level rules and fades. Nothing here writes into what it is given."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
 from ..errors import InvalidAudioError
 from ..timebase import SAMPLE_RATE, require_seconds
+from .limiter import Limited, limited
+from .loudness import integrated_lufs, true_peak
 
 SILENT_PEAK = 1e-6  # sound that stays below it counts as silence
 PEAK_TARGET = 10 ** (-1 / 20)  # -1 dBFS
 COMFYUI_DEVIATIONS = 5.0  # ComfyUI brings this many standard deviations within full scale
+CEILING = -1.0  # dBTP, for peaks of songs that are brought to a loudness
+LOSSY_CEILING = -1.5  # where a decoder will not give the samples back as they were
+MOST_LIMITED = 6.0  # dB that may be taken from a peak before one hears it
+CORRECTIONS, CLOSE = 4, 0.05  # tries at a loudness, and LU at which it is reached
+
+
+class Leveled(NamedTuple):
+    """Songs at their level, and what is to be said of it."""
+
+    samples: Tensor
+    notes: tuple[str, ...] = ()
+
+
+class Level(Protocol):
+    """A rule for the loudness of each item of a batch."""
+
+    @property
+    def name(self) -> str:
+        """As users choose it."""
+        ...
+
+    def leveled(self, samples: Tensor, rate: int = SAMPLE_RATE, ceiling: float = CEILING, /) -> Leveled:
+        """samples: [B, C, S] -> the same shape, every item by its own rule. ceiling: for peaks, in dBTP."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
-    """A rule for the loudness of each item of a batch."""
+class GainLevel:
+    """One gain for the whole of an item."""
 
     name: str
     gain: Callable[[Tensor], Tensor]  # [B, C, S] -> [B, 1, 1]
@@ -26,6 +54,61 @@ class Level:
         """samples: [B, C, S] -> the same shape, every item by its own gain."""
         require_sound(samples, "The song")
         return samples * self.gain(samples)
+
+    def leveled(self, samples: Tensor, _rate: int = SAMPLE_RATE, _ceiling: float = CEILING) -> Leveled:
+        """The same, in silence: peaks become whatever they do."""
+        return Leveled(self.apply(samples))
+
+
+@dataclass(frozen=True, slots=True)
+class LoudnessLevel:
+    """As loud as a broadcaster or a shop of music wants it, with a ceiling for peaks between samples."""
+
+    name: str
+    target: float  # LUFS
+
+    def leveled(self, samples: Tensor, sample_rate: int = SAMPLE_RATE, ceiling: float = CEILING) -> Leveled:
+        """One gain for each item, and peaks limited only where they are over the ceiling."""
+        require_sound(samples, "The song")
+        songs, notes = zip(
+            *(
+                self.one(f"Song {number}", song, sample_rate, ceiling)
+                for number, song in enumerate(samples, 1)
+            ),
+            strict=True,
+        )
+        return Leveled(torch.stack(songs), notes)
+
+    def one(self, who: str, song: Tensor, sample_rate: int, ceiling: float) -> tuple[Tensor, str]:
+        """song: [C, S] -> the same at its loudness, and a sentence about it."""
+        loudness = integrated_lufs(song, sample_rate)
+        if loudness is None or loudness == -math.inf:
+            why = "is silent" if loudness else "is shorter than 0.4 s"
+            return song, f"{who} {why}, so it has no loudness and stays as it is."
+        highest = 10 ** (ceiling / 20)
+        most = ceiling + MOST_LIMITED - decibels(true_peak(song, sample_rate))
+        loud, reduction = Limited(song, 0.0)
+        gain, reached = 0.0, loudness
+        for _ in range(CORRECTIONS):
+            gain = min(gain + self.target - reached, most)
+            loud, reduction = limited(song * 10 ** (gain / 20), sample_rate, highest)
+            reached = integrated_lufs(loud, sample_rate) or -math.inf
+            if abs(self.target - reached) < CLOSE or gain == most:
+                break
+        limits = said_of(reduction, gain == most and self.target - reached >= CLOSE)
+        return loud, f"{who}: {reached:.1f} LUFS, peaks below {ceiling:g} dBTP{limits}."
+
+
+def said_of(reduction: float, stopped: bool) -> str:
+    """How much was limited, in words."""
+    if reduction == 0:
+        return ""
+    return f"; {reduction:.1f} dB of peaks were limited" + (", more would be heard" if stopped else "")
+
+
+def decibels(amplitude: float) -> float:
+    """An amplitude relative to full scale; of nothing at all, -inf."""
+    return 20 * math.log10(amplitude) if amplitude else -math.inf
 
 
 def peak_of(samples: Tensor) -> Tensor:
@@ -56,13 +139,16 @@ def unchanged(samples: Tensor) -> Tensor:
     return samples.new_ones(samples.shape[0], 1, 1)
 
 
-PEAK = Level("peak -1 dBFS", gain_to_peak)
-NONE = Level("none", unchanged)
-COMFYUI = Level("ComfyUI", gain_of_comfyui)
-LEVELS: Mapping[str, Level] = MappingProxyType({level.name: level for level in (PEAK, NONE, COMFYUI)})
+PEAK = GainLevel("peak -1 dBFS", gain_to_peak)
+NONE = GainLevel("none", unchanged)
+COMFYUI = GainLevel("ComfyUI", gain_of_comfyui)
+LOUDNESSES = tuple(LoudnessLevel(f"{target} LUFS", target) for target in (-14, -16, -23))
+LEVELS: Mapping[str, Level] = MappingProxyType(
+    {level.name: level for level in (PEAK, NONE, COMFYUI, *LOUDNESSES)}
+)
 
 # What keeps integer formats from clipping when no level is asked for: only items that exceed 1 change.
-FULL_SCALE = Level("full scale", gain_into_full_scale)
+FULL_SCALE = GainLevel("full scale", gain_into_full_scale)
 
 
 def fade(samples: Tensor, seconds_in: float, seconds_out: float, sample_rate: int = SAMPLE_RATE) -> Tensor:

@@ -210,6 +210,39 @@ def test_each_song_gets_its_own_peak(save):
         assert math.isclose(float(read(path)[0].abs().max()), 10 ** (-1 / 20), abs_tol=1e-5)
 
 
+def song(loudness, rate=48_000):
+    """Three seconds of noise and clicks."""
+    sound = 0.1 * torch.randn(1, 2, 3 * rate, generator=torch.Generator().manual_seed(0))
+    sound = torch.nn.functional.avg_pool1d(sound, 5, 1, 2)
+    sound[..., :: rate // 3] += 0.5
+    return loudness * sound
+
+
+@pytest.mark.parametrize(
+    ("format", "ceiling"), [("FLAC 24-bit", -1), ("MP3 320 kbit/s", -1.5), ("Opus 192 kbit/s", -1.5)]
+)
+def test_a_loudness_is_reached_in_the_file_and_told(pack, save, format, ceiling):
+    given = {"waveform": torch.cat([song(0.1), song(1.0)]), "sample_rate": 48_000}
+    done = save(given, format=format, level="-14 LUFS")
+    loudness = pack.acestep_core.sound.loudness
+
+    for number, path in enumerate(done.files, 1):
+        stored = read(path)[0].float()
+        assert loudness.integrated_lufs(stored, 48_000) == pytest.approx(-14, abs=0.15)
+        assert loudness.true_peak(stored, 48_000) <= 10 ** (-1 / 20)
+        assert f"Song {number}: -14.0 LUFS, peaks below {ceiling:g} dBTP" in done.report
+        assert f"{path.name}: 3.00 s, -14.0 LUFS, " in done.report
+    assert done.audio is given
+
+
+def test_a_fade_comes_after_the_loudness(save):
+    given = {"waveform": song(1.0), "sample_rate": 48_000}
+    stored = read(save(given, level="-23 LUFS", fades=(1.0, 0.0)).files[0])[0]
+    plain = read(save(given, level="-23 LUFS").files[0])[0]
+    assert torch.allclose(stored[:, 48_000:], plain[:, 48_000:], atol=1e-6)
+    assert float(stored[:, 0].abs().max()) == 0
+
+
 def test_without_a_level_only_songs_that_would_clip_change_and_it_is_said(save):
     given = torch.cat([audio()["waveform"], audio(peak=2.0)["waveform"]])
     done = save({"waveform": given, "sample_rate": 48_000})

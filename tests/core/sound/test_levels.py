@@ -23,29 +23,29 @@ def official_level(song: torch.Tensor) -> torch.Tensor:
     return song if peak < 1e-6 else song * (10 ** (-1.0 / 20) / peak)
 
 
-def test_the_three_choices_are_named_as_on_the_node():
-    assert list(LEVELS) == ["peak -1 dBFS", "none", "ComfyUI"]
+def test_the_choices_are_named_as_on_the_node():
+    assert list(LEVELS) == ["peak -1 dBFS", "none", "ComfyUI", "-14 LUFS", "-16 LUFS", "-23 LUFS"]
 
 
 @ALL
 def test_an_item_alone_is_the_item_in_a_batch(level):
     batch = songs()
 
-    assert torch.equal(level.apply(batch)[1:2], level.apply(batch[1:2]))
+    assert torch.equal(level.leveled(batch).samples[1:2], level.leveled(batch[1:2]).samples)
 
 
 @ALL
 def test_what_came_in_is_not_written_to(level):
     batch = songs()
     before = batch.clone()
-    level.apply(batch)
+    level.leveled(batch)
 
     assert torch.equal(batch, before)
 
 
 @ALL
 def test_zeros_stay_zeros(level):
-    assert torch.equal(level.apply(torch.zeros(2, 2, 10)), torch.zeros(2, 2, 10))
+    assert torch.equal(level.leveled(torch.zeros(2, 2, 10)).samples, torch.zeros(2, 2, 10))
 
 
 @given(st.floats(1e-5, 1e3), st.integers(0, 100))
@@ -96,13 +96,13 @@ def test_broken_samples_are_counted_and_refused(level, value):
     song = songs()
     song[1, 0, 7] = value
     with pytest.raises(InvalidAudioError, match="1 sample"):
-        level.apply(song)
+        level.leveled(song)
 
 
 @ALL
 def test_an_empty_song_is_refused(level):
     with pytest.raises(InvalidAudioError, match="no samples"):
-        level.apply(torch.zeros(1, 2, 0))
+        level.leveled(torch.zeros(1, 2, 0))
 
 
 def test_fades_are_the_official_ramps_at_the_ends_and_nothing_between():
