@@ -24,25 +24,30 @@ class Sharpened:
 
 
 def sharpened(heads: Tensor) -> Sharpened:
-    """Keep what stands out of a token's row and of a place's column. heads: probabilities [K, N tokens, M places], fp32."""
-    weights = heads.softmax(-1) * heads.softmax(-2)
-    weights = (weights - VIOLENCE * median(weights, -1)).relu()
-    weights = (weights - VIOLENCE * median(weights, -2)).relu()
-    survives = (weights > 0).any(-1).any(0)
-    weights = weights.square()
-    weights = (weights - weights.mean()) / (weights.std(correction=0) + 1e-9)
-    return Sharpened(weights.mean(0), survives)
+    """Keep what stands out of a token's row and of a place's column. heads: probabilities [K, N tokens, M places], fp32.
+
+    Head by head, for those of a long song fill gigabytes.
+    """
+    total, survives = torch.zeros(heads.shape[1:]), torch.zeros(heads.shape[1], dtype=torch.bool)
+    sums = torch.zeros(2, dtype=torch.float64)
+    for head in heads:
+        weights = head.softmax(-1) * head.softmax(-2)
+        weights = (weights - VIOLENCE * median(weights, -1)).relu()
+        weights = (weights - VIOLENCE * median(weights, -2)).relu()
+        survives |= (weights > 0).any(-1)
+        weights = weights.square()
+        total += weights
+        sums += torch.stack((weights.sum(dtype=torch.float64), weights.double().square().sum()))
+    mean, square = (sums / heads.numel()).tolist()
+    deviation = max(square - mean**2, 0.0) ** 0.5
+    return Sharpened((total / len(heads) - mean) / (deviation + 1e-9), survives)
 
 
 def median(x: Tensor, dim: int) -> Tensor:
-    """The mean of the two middle values along a dimension, which stays; head by head, as sorting takes room."""
-    size = x.shape[dim]
-    middle = []
-    for head in x:
-        ordered = head.sort(dim).values
-        low, high = (ordered.narrow(dim, place, 1) for place in ((size - 1) // 2, size // 2))
-        middle.append(torch.lerp(low, high, 0.5))
-    return torch.stack(middle)
+    """The mean of the two middle values along a dimension, which stays."""
+    size, ordered = x.shape[dim], x.sort(dim).values
+    low, high = (ordered.narrow(dim, place, 1) for place in ((size - 1) // 2, size // 2))
+    return torch.lerp(low, high, 0.5)
 
 
 def path_through(cost: np.ndarray) -> np.ndarray:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 SHORTEST = 0.3  # seconds that a subtitle is shown at least
-TAG = re.compile(r"\[[^\[\]]*\]")  # [Verse 1], [Chorus]
+TAG = r"\[[^\[\]]*\]"  # [Verse 1], [Chorus]
+SPACELESS = r"\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"  # Japanese and Chinese characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class TimedLine:
     @property
     def is_tag(self) -> bool:
         """Whether it is a structure tag alone, which nobody sings."""
-        return TAG.fullmatch(self.text) is not None
+        return re.fullmatch(TAG, self.text) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +157,4 @@ def trimmed(words: Sequence[TimedText]) -> list[TimedText]:
 
 def split_words(text: str) -> list[str]:
     """Words with the space behind them; of scripts without spaces, each character."""
-    return re.findall(
-        r"\s+|[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]\s*|[^\s\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+\s*",
-        text,
-    )
+    return re.findall(rf"\s+|[{SPACELESS}]\s*|[^\s{SPACELESS}]+\s*", text)
