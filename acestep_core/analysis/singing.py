@@ -33,6 +33,12 @@ class Played:
     mask: Tensor | None = None  # [1, T]: 1 = generated
 
 
+def is_sung(condition: Condition) -> bool:
+    """Whether there is a word to sing."""
+    tokens = condition.lyrics
+    return not condition.brief.instrumental and tokens is not None and bool(sung(tokens.pieces).any())
+
+
 def refuse_wordless(condition: Condition) -> None:
     """Refuse a song in which nobody sings."""
     brief, tokens = condition.brief, condition.lyrics
@@ -40,7 +46,7 @@ def refuse_wordless(condition: Condition) -> None:
         raise InvalidInputError(
             "The conditions do not know where their lyrics are.", "Make them with Encode Conditions."
         )
-    if brief.instrumental or not brief.lyrics.strip() or not sung(tokens.pieces).any():
+    if not is_sung(condition):
         said = brief.lyrics.strip()[:40]
         raise InvalidInputError(
             f"The lyrics are {said!r}, so nobody sings." if said else "There are no lyrics.",

@@ -97,7 +97,7 @@ class Conditioner:
 
     def words(self, brief: Brief, tokens: Tokens) -> LyricTokens:
         """The lyrics among the tokens of their prompt: from the first that holds any of the words."""
-        pieces = self.tokenizer.pieces(tokens.ids[:-1])
+        pieces = self.tokenizer.pieces(tokens.ids[: tokens.ids.index(self.tokenizer.end)])
         ends = accumulate(len(piece) for piece in pieces)
         start = sum(end <= len(lyrics_heading(brief).encode()) for end in ends)
         return LyricTokens(start, pieces[start:])

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from ...acestep_core.analysis.heads import LyricHeads
-from ...acestep_core.analysis.singing import Played, lyric_maps, refuse_wordless
+from ...acestep_core.analysis.singing import Played, is_sung, lyric_maps, refuse_wordless
 from ...acestep_core.errors import InvalidInputError
 from ...acestep_core.networks.costs import listening_bytes
 from ...acestep_core.sampling.job import require_alike, require_count
@@ -43,6 +43,11 @@ def played_songs(
         assert of_song[0] is not None, "there is always an origin"
         songs.append(Played(song, condition, of_song[0], of_song[1]))
     return songs
+
+
+def has_words(conditions: ConditionList) -> bool:
+    """Whether there is a word to sing in every one of them."""
+    return all(map(is_sung, conditions))
 
 
 def last_moment(model: ModelHandle, steps: int) -> float:
