@@ -47,7 +47,7 @@ class LyricTimes(Node):
                     io.String.Input(
                         "heads",
                         default="",
-                        tooltip='For checkpoints of unpublished sizes: attention heads by layer as JSON, {"2": [6]}. Empty: auto.',
+                        tooltip="For checkpoints of unpublished sizes: JSON that names attention heads by layer. Empty: auto.",
                     )
                 ),
             ],

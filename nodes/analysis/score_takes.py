@@ -34,6 +34,11 @@ from ..wires.sockets import (
 from ..wires.tensors import Latent, frames_of_latent
 
 SENSITIVITIES = (0.01, 1.0)
+PARTS = (  # of the planner's score: name, what it counts, and how that is said
+    ("caption", 0.5, "the caption counts"),
+    ("lyrics", 0.3, "the lyrics count"),
+    ("fields", 0.2, "tempo, key and the like count"),
+)
 WEAK = (
     "These numbers compare takes of one song with each other and are no marks: they tell how well a take can be described by "
     "its words, not whether it is beautiful. Small differences mean nothing; listen."
@@ -158,18 +163,18 @@ def widgets() -> list[io.Input]:
             max=MOST_STEPS,
             tooltip="Steps that the takes were played with; the model listens as in the last of them. 0: auto.",
         ),
-        *(advanced(weight(*row)) for row in (("caption", 0.5), ("lyrics", 0.3), ("fields", 0.2))),
+        *(advanced(weight(*row)) for row in PARTS),
         advanced(
             io.String.Input(
                 "heads",
                 default="",
-                tooltip='For checkpoints of unpublished sizes: attention heads by layer as JSON, {"2": [6]}. Empty: auto.',
+                tooltip="For checkpoints of unpublished sizes: JSON that names attention heads by layer. Empty: auto.",
             )
         ),
     ]
 
 
-def weight(part: str, default: float) -> io.Input:
+def weight(part: str, default: float, counts: str) -> io.Input:
     """What one part of the planner's score counts."""
     return io.Float.Input(
         f"{part}_weight",
@@ -177,7 +182,7 @@ def weight(part: str, default: float) -> io.Input:
         min=0.0,
         max=1.0,
         step=0.05,
-        tooltip=f"What the {part} count in the planner's score; parts that are missing are left out.",
+        tooltip=f"How much {counts} in the planner's score; parts that are missing are left out.",
     )
 
 
