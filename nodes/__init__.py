@@ -19,6 +19,7 @@ from . import (
 from . import load_planner as planner
 from . import plan as planning
 from . import sampler as sample
+from .analysis import lyric_times, pick_take, save_lyrics, score_takes
 
 NODES: list[type[io.ComfyNode]] = [
     load.Load,
@@ -51,6 +52,10 @@ NODES: list[type[io.ComfyNode]] = [
     splice.Splice,
     save_audio.SaveAudio,
     save_audio.PreviewAudio,
+    lyric_times.LyricTimes,
+    save_lyrics.SaveLyrics,
+    score_takes.ScoreTakes,
+    pick_take.PickTake,
 ]
 
 

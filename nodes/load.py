@@ -206,7 +206,9 @@ def model_handle(
     )
     has_codec = any(key.startswith("tokenizer.") for key in files.weights)
     codec = network(Role.CODEC, in_file, wanted, partial(load_codec, checkpoint, OPS)) if has_codec else None
-    return ModelHandle(transformer, codec, files.config, files.variant, silence, name)
+    return ModelHandle(
+        transformer, codec, files.config, files.variant, silence, name, lyric_heads=files.lyric_heads
+    )
 
 
 def text_handle(checkpoint: Checkpoint, silence: Silence, wanted: torch.dtype | None) -> TextHandle:

@@ -22,17 +22,22 @@ from ..acestep_core.sound.levels import (
 )
 from ..acestep_core.sound.loudness import integrated_lufs
 from ..acestep_core.sound.resample import resample
+from ..acestep_core.text.lrc import to_lrc
 from ..acestep_core.timebase import MAX_SECONDS, SAMPLE_RATE
 from .host.audio_tags import adapter_tags, brief_tags, has_room, tagged, workflow_tags
 from .host.node import Node
 from .host.output_files import FreeNames, may_hold_metadata
 from .host.runtime import Bar
 from .wires.schema import advanced, chosen, report_output, schema
-from .wires.sockets import ConditionList, Conditions
+from .wires.sockets import ConditionList, Conditions, Times, TimesList
 from .wires.tensors import Audio, adapters_of, raw_sound
 
 PREVIEW_FORMATS = ("FLAC 16-bit", "FLAC 24-bit")
-SIDE_FILE = ".json"
+SIDE_FILE, LYRICS_FILE = ".json", ".lrc"
+BESIDE = {  # what is said of a file that lies beside a song
+    SIDE_FILE: "Its workflow is in {}, for the frontend cannot read it out of this sound file.",
+    LYRICS_FILE: "Its timed lyrics are in {}.",
+}
 
 
 class Finish(NamedTuple):
@@ -74,12 +79,17 @@ class SaveAudio(Node):
                     f"Opus is always {SAMPLE_RATE / 1000:g} kHz.",
                 ),
                 *finish_inputs(),
+                Times.Input(
+                    "times",
+                    optional=True,
+                    tooltip="From Lyric Times: the tag lyrics then tells when each line is sung, and an .lrc file lies beside the song.",
+                ),
             ],
             outputs=outputs(),
         )
 
     @classmethod
-    def execute(
+    def execute(  # noqa: PLR0913  (one argument per widget)
         cls,
         audio: Audio,
         filename_prefix: str,
@@ -88,11 +98,11 @@ class SaveAudio(Node):
         fade_in: float,
         fade_out: float,
         conditions: ConditionList | None = None,
+        times: TimesList = (),
     ) -> io.NodeOutput:
         form = FORMATS[chosen(format, list(FORMATS), "format")]
-        return stored(
-            cls, audio, conditions, FreeNames(filename_prefix), form, Finish(level, fade_in, fade_out)
-        )
+        finish = Finish(level, fade_in, fade_out)
+        return stored(cls, audio, conditions, FreeNames(filename_prefix), form, finish, times or ())
 
 
 class PreviewAudio(Node):
@@ -197,10 +207,15 @@ def stored(
     names: FreeNames,
     form: AudioFormat,
     finish: Finish,
+    times: TimesList = (),
 ) -> io.NodeOutput:
     """Store every song in a file of its own, list the files for the player, and hand the audio on."""
     songs, rate, report = finished(audio, form, finish)
-    briefs, workflow = one_each(conditions, adapters_of(audio, len(songs))), workflow_of(node.hidden)
+    lyrics, workflow = lyrics_of(times, len(songs)), workflow_of(node.hidden)
+    briefs = [
+        {**brief, **({"lyrics": text} if text else {})}
+        for brief, text in zip(one_each(conditions, adapters_of(audio, len(songs))), lyrics, strict=True)
+    ]
     if not may_hold_metadata():
         briefs, workflow = [{}] * len(songs), {}
         report.append("No tags and no workflow: ComfyUI was started with --disable-metadata.")
@@ -213,14 +228,13 @@ def stored(
         files = {form.extension: tagged(content, form.extension, {**workflow, **brief} if embeds else brief)}
         if workflow and not embeds:
             files[SIDE_FILE] = workflow.get("workflow", workflow.get("prompt", "{}")).encode()
+        if lyrics[item]:
+            files[LYRICS_FILE] = lyrics[item].encode()
         path, *beside = names.write(item, files)
         report.append(
             f"{path.name}: {song.shape[-1] / rate:.2f} s, {loudness_of(song, rate)}, {form.name}, {rate} Hz, {len(song)} channels."
         )
-        report += [
-            f"Its workflow is in {side.name}, for the frontend cannot read it out of this sound file."
-            for side in beside
-        ]
+        report += [BESIDE[side.suffix].format(side.name) for side in beside]
         listed.append(ui.SavedResult(path.name, names.subfolder, io.FolderType(names.kind)))
     bar.move(len(songs), len(songs))
     return io.NodeOutput(audio, "\n".join(report), ui=ui.SavedAudios(listed))
@@ -271,6 +285,16 @@ def one_each(conditions: ConditionList | None, adapters: Sequence[str]) -> list[
         )
     every = briefs if len(briefs) == songs else (briefs or [{}]) * songs
     return [{**brief, **adapter_tags(words)} for brief, words in zip(every, adapters, strict=True)]
+
+
+def lyrics_of(times: TimesList, songs: int) -> list[str]:
+    """Timed lyrics of each song as LRC; empty where there are none."""
+    if len(times) not in (0, songs):
+        raise InvalidInputError(
+            f"{songs} songs came with the times of {len(times)}.",
+            "Connect the times of the latent that these songs were decoded from.",
+        )
+    return [to_lrc(song) if song.lines else "" for song in times] or [""] * songs
 
 
 def workflow_of(hidden: Any) -> Mapping[str, str]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from torch import Tensor
 
@@ -28,6 +28,7 @@ class ModelFiles:
     variant: Variant
     silence: Tensor | None  # [1, T, C] float32; None: the VAE has to derive it
     knows_stems: bool = False  # trained on stems, with captions of their own form
+    lyric_heads: Any = None  # of config.json, unchecked: the attention heads that follow the lyrics
 
 
 @dataclass(frozen=True, slots=True, eq=False)

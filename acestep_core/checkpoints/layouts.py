@@ -39,6 +39,7 @@ from .weights import Weights
 
 MODEL_FOLDERS = "acestep-v15-*"
 VAE_FOLDER = "vae"
+LYRIC_HEADS = "lyric_alignment_layers_config"
 NATIVE_STEM, DIFFUSERS_STEM = "model", "diffusion_pytorch_model"
 
 
@@ -101,6 +102,7 @@ def open_official(folder: Path, variant: str) -> Checkpoint:
         variant=variant_of(folder, raw, variant),
         silence=read_silence(silence, config.audio_acoustic_hidden_dim) if is_file(silence) else None,
         knows_stems=bool(raw.get("is_lego_sft")),
+        lyric_heads=raw.get(LYRIC_HEADS),
     )
     return Checkpoint(
         model=model,
@@ -141,6 +143,7 @@ def open_diffusers(folder: Path, variant: str) -> Checkpoint:
         variant=variant_of(folder, transformer, variant),
         silence=stored,
         knows_stems=bool(transformer.get("is_lego_sft")),
+        lyric_heads=transformer.get(LYRIC_HEADS),
     )
     return Checkpoint(
         model=model,

@@ -1,5 +1,6 @@
 """Grouped-query attention, with the sliding window computed block by block instead of behind a dense mask."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -91,6 +92,15 @@ class Attention(nn.Module):
         key, value = (heads.expand(len(q), -1, -1, -1) for heads in (context.key, context.value))
         out = attend(q, key, value, context.bias)
         return self.o_proj(rearrange(out, "b h n d -> b n (h d)"))
+
+    def probabilities(self, x: Tensor, context: KeyValue, heads: Sequence[int]) -> Tensor:
+        """Where some query heads look in cross-attention, in fp32. x: [B, N, W] -> [B, heads, N, M]."""
+        wanted = list(heads)
+        q = rearrange(self._heads(self.q_proj(x))[:, :, wanted], "b n h d -> b h n d")
+        key = context.key[:, [head // self.queries_per_key for head in wanted]]
+        scores = self.q_norm(q).float() @ rearrange(key, "b h m d -> b h d m").float()
+        scores = scores * self.head_dim**-0.5
+        return (scores if context.bias is None else scores + context.bias.float()).softmax(-1)
 
     def constant_output(self, row: Tensor) -> Tensor:
         """What any query gets from a context that repeats one row [1, W]: all weights are equal, so its value."""

@@ -26,6 +26,12 @@ def sampling_bytes(
     )
 
 
+def listening_bytes(config: ModelConfig, frames: int, tokens: int, heads: int, itemsize: int) -> int:
+    """Of one evaluation of one song that also writes down where `heads` of a layer look, in fp32."""
+    maps = heads * -(-frames // config.patch_size) * tokens
+    return sampling_bytes(config, 1, frames, tokens, 1, False, itemsize) + int(ROOM * 3 * 4 * maps)
+
+
 def encoding_bytes(stack: StackConfig, tokens: int, itemsize: int) -> int:
     """Of one encoder stack over so many tokens."""
     return int(ROOM * itemsize * tokens * token_numbers(stack)) + WORKSPACE

@@ -62,10 +62,17 @@ class DiTBlock(nn.Module):
 
         cond: what the conditional branch attends to. uncond: [1, D], what cross-attention gives to the other one.
         """
-        rows = modulation.unbind(0)
-        attn, mlp = AdaLN(*rows[:3]), AdaLN(*rows[3:])
+        x = self.heard(x, modulation, positions)
+        return self.told(x, modulation, cond, uncond)
 
-        x = torch.addcmul(x, attn.gate, self.self_attn(attn.apply(self.self_attn_norm(x)), positions))
+    def heard(self, x: Tensor, modulation: Tensor, positions: Positions) -> Tensor:
+        """The first half of a block: what the audio makes of itself. [B, N, D] -> [B, N, D]."""
+        attn = AdaLN(*modulation[:3].unbind(0))
+        return torch.addcmul(x, attn.gate, self.self_attn(attn.apply(self.self_attn_norm(x)), positions))
+
+    def told(self, x: Tensor, modulation: Tensor, cond: KeyValue, uncond: Tensor | None) -> Tensor:
+        """The second half: what the conditions say to it, and the MLP. [B, N, D] -> [B, N, D]."""
+        mlp = AdaLN(*modulation[3:].unbind(0))
         x = self._cross(x, cond, uncond)
         return torch.addcmul(x, mlp.gate, self.mlp(mlp.apply(self.mlp_norm(x))))
 
@@ -114,8 +121,7 @@ class DiffusionTransformer(nn.Module):
     ) -> Branches:
         """x: [B, T, C] noisy; context: [B, T, 2C] -> velocities [B, T, C]."""
         frames, branches = x.shape[1], 1 if attended.uncond is None else 2
-        x = F.pad(torch.cat((context, x), -1), (0, 0, 0, -frames % self.patch))
-        x = repeat(self.proj_in(x), "b n d -> (branch b) n d", branch=branches).contiguous()
+        x = repeat(self.tokens(x, context), "b n d -> (branch b) n d", branch=branches).contiguous()
 
         unconds = attended.uncond or (None,) * len(self.layers)
         for index, layer in enumerate(self.blocks()):
@@ -125,6 +131,10 @@ class DiffusionTransformer(nn.Module):
         shift, scale = modulation.output.unbind(0)
         velocities = self.proj_out(torch.addcmul(shift, self.norm_out(x), scale))[:, :frames]
         return Branches(*velocities.chunk(branches))
+
+    def tokens(self, x: Tensor, context: Tensor) -> Tensor:
+        """Frames [B, T, C] beside their context [B, T, 2C] as what the blocks work on, [B, N, D]."""
+        return self.proj_in(F.pad(torch.cat((context, x), -1), (0, 0, 0, -x.shape[1] % self.patch)))
 
     def blocks(self) -> list[DiTBlock]:
         """The layers in order."""

@@ -149,12 +149,7 @@ def check_length(planner: Planner, used: int, count: int, what: str) -> None:
 
 def understand(planner: Planner, codes: Sequence[int], options: Options | None = None) -> Answer:
     """What a planner hears in audio codes: caption, lyrics and figures; the duration is a fact."""
-    song = checked_song(list(codes), "The song")
-    if max(song) >= planner.tokenizer.codes:
-        raise InvalidInputError(
-            f"The song holds code {max(song)}, and this planner knows {planner.tokenizer.codes} codes.",
-            "Use codes and a planner of the same model family.",
-        )
+    song = known_codes(planner, codes)
     seconds = seconds_of_codes(len(song))
     given = Thought(duration=max(1, int(seconds)))
     options = options or Options(UNDERSTANDING)
@@ -164,6 +159,17 @@ def understand(planner: Planner, codes: Sequence[int], options: Options | None =
         draft.thought,
         report,
     )
+
+
+def known_codes(planner: Planner, codes: Sequence[int]) -> tuple[int, ...]:
+    """The codes of a song, if this planner knows them all."""
+    song = checked_song(list(codes), "The song")
+    if max(song) >= planner.tokenizer.codes:
+        raise InvalidInputError(
+            f"The song holds code {max(song)}, and this planner knows {planner.tokenizer.codes} codes.",
+            "Use codes and a planner of the same model family.",
+        )
+    return song
 
 
 def inspire(

@@ -1,6 +1,8 @@
 """A brief, a task and reference sounds become the sequence that steers the diffusion transformer."""
 
 from dataclasses import dataclass, replace
+from itertools import accumulate
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,13 +13,20 @@ from ..networks.condition_encoder import ConditionEncoder
 from ..networks.text_encoder import TextEncoder
 from ..silence import Silence
 from ..timebase import TIMBRE_FRAMES
-from .prompts import Brief, caption_prompt, lyrics_prompt, metadata_lines, remarks
+from .prompts import Brief, caption_prompt, lyrics_heading, lyrics_prompt, metadata_lines, remarks
 from .tasks import Task, instruction
 from .tokenizer import TextTokenizer, Tokens
 
 CAPTION_TOKENS = 256  # instruction, caption and metadata together
 LYRIC_TOKENS = 2048
 QUOTED = 80  # characters of a cut text that the report shows
+
+
+class LyricTokens(NamedTuple):
+    """Where the words are in a condition's sequence, without the heading before them."""
+
+    start: int  # row of the first token
+    pieces: tuple[bytes, ...]  # what each token says; a character may be spread over several
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +36,7 @@ class Condition:
     enc: Tensor  # [L, W]: lyrics, one token per reference sound, caption; never padded
     task: Task
     brief: Brief
+    lyrics: LyricTokens | None = None  # None: made by hand, nobody knows
 
 
 class Conditioner:
@@ -83,7 +93,14 @@ class Conditioner:
             timbre_line(references),
             *self.warnings(brief, task),
         )
-        return Condition(enc, task, brief), report
+        return Condition(enc, task, brief, self.words(readable, lyric_tokens)), report
+
+    def words(self, brief: Brief, tokens: Tokens) -> LyricTokens:
+        """The lyrics among the tokens of their prompt: from the first that holds any of the words."""
+        pieces = self.tokenizer.pieces(tokens.ids[: tokens.ids.index(self.tokenizer.end)])
+        ends = accumulate(len(piece) for piece in pieces)
+        start = sum(end <= len(lyrics_heading(brief).encode()) for end in ends)
+        return LyricTokens(start, pieces[start:])
 
     def timbre(self, references: Tensor | None, like: Tensor) -> Tensor:
         """References [R, 750, C] or None -> [R or 1, W]; all-zero latents are no sound and count as silence."""

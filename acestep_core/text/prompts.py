@@ -193,7 +193,12 @@ def caption_prompt(instruction: str, brief: Brief) -> Prompt:
 
 def lyrics_prompt(brief: Brief) -> Prompt:
     """What the lyric encoder reads: language and words, with tags such as [Chorus] as plain text."""
-    return Prompt((f"# Languages\n{brief.language}\n\n# Lyric\n{brief.lyrics}", END_OF_TEXT))
+    return Prompt((f"{lyrics_heading(brief)}{brief.lyrics}", END_OF_TEXT))
+
+
+def lyrics_heading(brief: Brief) -> str:
+    """What stands before the words."""
+    return f"# Languages\n{brief.language}\n\n# Lyric\n"
 
 
 def remarks(brief: Brief) -> tuple[str, ...]:

@@ -189,11 +189,27 @@ class TextTokenizer:
             for special, run in groupby(ids, self.special_names.__contains__)
         )
 
+    def pieces(self, ids: Iterable[int]) -> tuple[bytes, ...]:
+        """The bytes behind each of some ordinary tokens; a character may be spread over several."""
+        return tuple(
+            bytes(BYTES[character] for character in self.bpe.id_to_token(token) or "") for token in ids
+        )
+
     def special_names_in(self, text: str) -> tuple[str, ...]:
         """Names of special tokens that a user's text holds, each once; they are read as plain text."""
         return tuple(
             dict.fromkeys(name for name in re.findall(SPECIAL_LOOK, text) if name in self.special_ids)
         )
+
+
+def byte_characters() -> dict[str, int]:
+    """The character that a byte-level vocabulary writes for each byte -> that byte: printable ones as they are, others moved."""
+    printable = (*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100))
+    others = (byte for byte in range(0x100) if byte not in printable)
+    return {chr(byte): byte for byte in printable} | {chr(0x100 + n): byte for n, byte in enumerate(others)}
+
+
+BYTES = MappingProxyType(byte_characters())
 
 
 def added_tokens(listed: Any) -> dict[str, int] | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from comfy_api.latest import io
@@ -16,6 +16,7 @@ from ...acestep_core.sampling.noise import NoisePlan
 from ...acestep_core.sampling.velocity import Filters
 from ...acestep_core.silence import Silence
 from ...acestep_core.text.conditions import Condition, Conditioner
+from ...acestep_core.text.lrc import TimedLyrics
 from ...acestep_core.timebase import seconds_of_codes
 from ..host.runtime import Managed, rest_device
 
@@ -27,6 +28,7 @@ Codes = io.Custom("ACEGRAPH_CODES")
 Planner = io.Custom("ACEGRAPH_PLANNER")
 Noise = io.Custom("ACEGRAPH_NOISE")
 Extras = io.Custom("ACEGRAPH_EXTRAS")
+Times = io.Custom("ACEGRAPH_TIMES")
 
 
 class Applied(NamedTuple):
@@ -51,6 +53,7 @@ class ModelHandle:
     silence: Silence
     name: str
     adapters: tuple[Applied, ...] = ()  # in the order in which they were loaded
+    lyric_heads: Any = None  # as the checkpoint's config.json says it, unchecked
 
     @property
     def played_with(self) -> str:
@@ -98,6 +101,7 @@ class PlannerHandle:
 
 
 ConditionList = tuple[Condition, ...]  # what `Conditions` carries: one item per song
+TimesList = tuple[TimedLyrics, ...]  # what `Times` carries: one item per song
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,7 @@ from PIL import Image
 from support.comfyui import api_form
 from support.comfyui import host as comfy_host
 from support.comfyui.editor import FRONTENDS, WINDOW, apart
+from support.comfyui.task_graphs import HEADS
 from tools.workflows import build as example_workflows
 from tools.workflows import recording
 from tools.workflows.page import COLLAPSED, PACK, TITLE, Rect
@@ -27,6 +28,7 @@ PEAK = 10 ** (-1 / 20)
 HEARD = recording.SECONDS
 SHORT = 10.0  # seconds of a planned song: a code after the other takes its time
 KEPT = {"repaint": ((0, 6), (10, HEARD)), "extend": ((0, HEARD),)}  # seconds of the recording that stay
+LISTENERS = {"AceGraphLyricTimes", "AceGraphScoreTakes"}  # the tiny checkpoint has no published heads
 PLANNERS = {"AceGraphPlan", "AceGraphInspire"}
 SECONDS = {  # of the songs that a workflow plays, in the order of its players
     "text2music": [45.0],
@@ -55,6 +57,8 @@ SECONDS = {  # of the songs that a workflow plays, in the order of its players
     "four_songs": [SHORT] * 4,
     "inspire": [SHORT],
     "understand": [HEARD],
+    "karaoke": [45.0],
+    "best_of_four": [SHORT],
 }
 
 
@@ -67,6 +71,8 @@ def prompt_of(server, name):
     for node in prompt.values():
         if node["class_type"] in PLANNERS:
             node["inputs"]["duration"] = SHORT
+        if node["class_type"] in LISTENERS:
+            node["inputs"]["heads"] = HEADS
     return prompt
 
 

@@ -19,11 +19,12 @@ from pathlib import Path
 
 from support.comfyui import fetch
 from tools.mutations.adapters import ADAPTER_MUTATIONS
+from tools.mutations.analysis import ANALYSIS_MUTATIONS
 from tools.mutations.core import MUTATIONS, Mutation
 from tools.mutations.planner import PLANNER_MUTATIONS
 
 ROOT = Path(__file__).resolve().parents[2]
-ALL = (*MUTATIONS, *PLANNER_MUTATIONS, *ADAPTER_MUTATIONS)
+ALL = (*MUTATIONS, *PLANNER_MUTATIONS, *ADAPTER_MUTATIONS, *ANALYSIS_MUTATIONS)
 COPIED = ("acestep_core", "tests", "conftest.py", "pyproject.toml")
 SURVIVES = "**survives**"
 CAUGHT_BY = re.compile(r"^(?:FAILED|ERROR) tests/core/([\w/]+\.py::\w+)", re.MULTILINE)

@@ -30,6 +30,7 @@ VALUED = {  # combos with options that are values: names that files, the model o
     "AceGraphSamplingExtras.wavelet",
     "AceGraphSaveAudio.format",
     "AceGraphSaveAudio.level",
+    "AceGraphSaveLyrics.form",
     "AceGraphToModel.guidance_kind",
 }
 SAME = {  # words that these languages share with English

@@ -123,7 +123,31 @@ def repaint() -> Blueprint:
     return Blueprint(page, promoted, "Some seconds of a recording anew, the rest bit for bit (ACE-Step 1.5).")
 
 
-BLUEPRINTS = (text2music, cover, repaint)
+def edit() -> Blueprint:
+    fields = {"caption": "the recording as it is, in your words", "lyrics": "[Verse]\n..."}
+    page, load, was = started("edit", "ACE-Step Edit Song", 4001, **fields)
+    _, latent = heard(page, load)
+    was.wires["source"] = latent["latent"]
+    was.look["title"] = "As it is"
+    look = {"title": "As it shall be"}
+    shall = page.add("AceGraphEncodeConditions", look, text_encoder=load["text_encoder"], **fields)
+    shall.wires["source"] = latent["latent"]
+    sides = {"source_conditions": was["conditions"], "target_conditions": shall["conditions"]}
+    played = page.add("AceGraphEdit", model=load["model"], source=latent["latent"], **sides)
+    decoded = page.add("AceGraphOobleckDecode", vae=load["vae"], latent=played["latent"])
+    finished(page, shall, decoded, played)
+    promoted = [
+        *((load, "model"), (load, "text_encoder"), (load, "vae")),
+        *((was, "caption"), (was, "lyrics"), (shall, "caption"), (shall, "lyrics")),
+        *((played, "what_changes"), (played, "seed")),
+    ]
+    about = (
+        "Other words or another style for a recording: first as it is, then as it shall be (ACE-Step 1.5)."
+    )
+    return Blueprint(page, promoted, about)
+
+
+BLUEPRINTS = (text2music, cover, repaint, edit)
 
 
 def made(editor: Editor, blueprint: Blueprint) -> dict[str, Any]:

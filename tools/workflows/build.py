@@ -28,6 +28,7 @@ from tools.workflows import adapters as workflow_adapters
 from tools.workflows import changes as workflow_changes
 from tools.workflows import edits as workflow_edits
 from tools.workflows import hosted as workflow_hosted
+from tools.workflows import listening as workflow_listening
 from tools.workflows import plans as workflow_plans
 from tools.workflows import recording
 from tools.workflows import songs as workflow_songs
@@ -46,6 +47,7 @@ PAGES = (
     *(workflow_adapters.lora, workflow_adapters.two_loras, workflow_adapters.with_and_without),
     *(workflow_plans.plan, workflow_plans.compose, workflow_plans.four_songs),
     *(workflow_plans.inspire, workflow_plans.understand),
+    *(workflow_listening.karaoke, workflow_listening.best_of_four),
 )
 NAMESPACE = uuid.UUID("6f0f8a52-5f6e-4c5c-9a55-0ace57e90000")
 PICTURE_WIDTH, PICTURE_QUALITY = 960, 80

@@ -208,6 +208,12 @@ def test_stem_checkpoints_say_so(official):
     assert open_checkpoint(official).model.knows_stems
 
 
+def test_lyric_heads_of_a_config_are_handed_on(official):
+    assert open_checkpoint(official).model.lyric_heads is None
+    changed(model_folder(official.parent) / "config.json", lyric_alignment_layers_config={"1": [2]})
+    assert open_checkpoint(official).model.lyric_heads == {"1": [2]}
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_the_silence_is_turned_to_frames_first(tmp_path, dtype):
     latents = torch.randn(1, 64, 20).to(dtype)

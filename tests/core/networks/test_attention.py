@@ -4,8 +4,10 @@ import math
 
 import pytest
 import torch
+from torch import nn
 
 from acestep_core.networks.attention import (
+    Attention,
     KeyValue,
     Positions,
     Window,
@@ -83,3 +85,29 @@ def test_other_devices_get_equal_heads_for_not_all_have_a_kernel_for_others(monk
         q, k, v = (torch.empty(1, count, 9, 8, dtype=dtype, device="meta") for count in (4, 2, 2))
         attend(q, k, v)
     assert shapes == [(4, 4, 4, {})] * 2
+
+
+def test_probabilities_are_those_that_attention_itself_works_with():
+    torch.manual_seed(0)
+    layer = Attention(StackConfig(24, 40, 4, 2, 8, 1e-6, 1e6, None), nn)
+    x, context = torch.randn(2, 7, 24), torch.randn(2, 9, 24)
+    bias = torch.zeros(2, 1, 1, 9)
+    bias[1, ..., 6:] = torch.finfo(torch.float32).min
+    told = layer.key_values(context, bias)
+    found = layer.probabilities(x, told, (3, 0, 1))
+    value = told.value.repeat_interleave(2, 1)[:, [3, 0, 1]]
+    q = layer.q_norm(layer.q_proj(x).unflatten(-1, (4, 8))).transpose(1, 2)
+    wanted = attend(q, told.key, told.value, bias)[:, [3, 0, 1]]
+    assert ((found @ value) - wanted).abs().max() < 1e-6
+    assert found.shape == (2, 3, 7, 9)
+    assert not found[1, ..., 6:].any()
+    assert found.dtype == torch.float32
+
+
+def test_probabilities_of_half_precision_are_counted_in_fp32():
+    torch.manual_seed(0)
+    layer = Attention(StackConfig(24, 40, 4, 2, 8, 1e-6, 1e6, None), nn).to(torch.bfloat16)
+    x = torch.randn(1, 7, 24).to(torch.bfloat16)
+    found = layer.probabilities(x, layer.key_values(torch.randn(1, 900, 24).to(torch.bfloat16)), (2,))
+    assert found.dtype == torch.float32
+    assert (found.sum(-1) - 1).abs().max() < 1e-5

@@ -5,7 +5,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from acestep_core.networks.costs import WORKSPACE, encoding_bytes, planning_bytes, sampling_bytes
+from acestep_core.networks.costs import (
+    WORKSPACE,
+    encoding_bytes,
+    listening_bytes,
+    planning_bytes,
+    sampling_bytes,
+)
 from acestep_core.networks.qwen3 import Qwen3Sizes
 from acestep_core.planner.generation import CodeTokens, Options, Prompts, compose_codes
 from support.comfyui.live_memory import LiveMemory
@@ -75,3 +81,9 @@ def test_composing_takes_no_more_than_was_told_and_more_than_half_of_it(songs, n
             Options(seeds=range(songs)),
         )
     assert 0.5 * told < live.peak < told
+
+
+@pytest.mark.parametrize("more", [{"frames": 502}, {"tokens": 301}, {"heads": 3}, {"itemsize": 4}])
+def test_listening_takes_more_with_whatever_is_more(more):
+    run = {"frames": 500, "tokens": 300, "heads": 2, "itemsize": 2}
+    assert listening_bytes(SMALL, **{**run, **more}) > listening_bytes(SMALL, **run)

@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -295,3 +296,30 @@ def test_the_cases_cover_every_kind_of_prompt():
     assert {task_of(*case).name for case in ALL_CASES} == {
         *("text2music", "cover", "repaint", "extract", "lego", "complete")
     }
+
+
+# ------------------------------------------------------------------------------------------ where the words are
+def test_the_words_are_where_the_official_code_finds_them(conditioner):
+    told = json.loads((GOLDEN / "tools" / "lyrics.json").read_text())["span"]
+    condition, _ = conditioner.encode(Brief("slow piano", told["lyrics"], language="en"), TEXT2MUSIC)
+    assert condition.lyrics.start == told["start"]
+    assert len(condition.lyrics.pieces) == told["end"] - told["start"]
+    assert b"".join(condition.lyrics.pieces).decode() == told["lyrics"]
+
+
+def test_a_token_that_joins_the_heading_and_the_words_counts_as_words(conditioner):
+    plain, _ = conditioner.encode(Brief("slow piano", "la la"), TEXT2MUSIC)
+    joined, _ = conditioner.encode(Brief("slow piano", "\nla la"), TEXT2MUSIC)
+    assert joined.lyrics.start == plain.lyrics.start - 1
+    assert joined.lyrics.pieces[0] == b"\n\n"
+    assert b"".join(joined.lyrics.pieces[1:]) == b"la la"
+
+
+def test_words_that_were_cut_end_where_the_sequence_ends(conditioner):
+    condition, _ = conditioner.encode(Brief("slow piano", "la " * 4_000), TEXT2MUSIC)
+    assert condition.lyrics.start + len(condition.lyrics.pieces) == LYRIC_TOKENS - 1
+
+
+def test_no_words_are_no_tokens(conditioner):
+    condition, _ = conditioner.encode(Brief("slow piano"), TEXT2MUSIC)
+    assert condition.lyrics.pieces == ()

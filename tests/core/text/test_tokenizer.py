@@ -1,5 +1,6 @@
 import json
 import shutil
+import unicodedata
 
 import pytest
 from hypothesis import example, given
@@ -165,6 +166,19 @@ def test_nothing_that_a_user_writes_becomes_a_special_token(official, caption, l
 @given(text=hostile.filter(str.isascii))
 def test_text_survives_encoding_and_decoding(official, text):
     assert official.decode(official.ids(text)) == text
+
+
+@given(text=st.text(st.characters(exclude_categories=("Cs",)), max_size=60))
+@example("你好世界 🎵 e\u0301\x00\xad")
+def test_the_bytes_of_all_tokens_are_those_of_the_text(official, text):
+    normal = unicodedata.normalize("NFC", text) if official.bpe.normalizer else text
+    assert b"".join(official.pieces(official.ids(text))) == normal.encode()
+
+
+def test_a_character_of_several_tokens_has_its_bytes_spread_over_them(official):
+    pieces = official.pieces(official.ids("你"))
+    assert len(pieces) > 1
+    assert b"".join(pieces).decode() == "你"
 
 
 @given(text=hostile, limit=st.integers(1, 60))

@@ -16,6 +16,7 @@ RECORDING = "recording.flac"
 TURBO, BASE = (comfy_models.layouts(variant)["official"] for variant in ("turbo", "base"))
 PLANNED_SECONDS = 10.0  # the shortest song that a planner plans
 FIELDS = ("caption", "lyrics", "language", "bpm", "key", "time_signature", "duration")
+HEADS = '{"0": [0], "1": [1]}'  # of the tiny checkpoint, whose size has no published ones
 CODES = "<|audio_code_5|><|audio_code_63999|>" * 15
 Pickers = Mapping[str, str]
 Link = list[Any]
@@ -174,7 +175,7 @@ def everything(graph: Graph, codes_file: str) -> dict[str, Node]:
     retake = graph.add("AceGraphRetake", latent=latent)
     extras = graph.add("AceGraphSamplingExtras", norm_clamp=2.0)
     wires = {"text_encoder": load["text_encoder"], "source": latent, "codes": stored["codes"]}
-    words = {"caption": "drums", "task": "text2music", "global_caption": "rock"}
+    words = {"caption": "drums", "lyrics": "[Verse]\nla la", "task": "text2music", "global_caption": "rock"}
     conditions = graph.add("AceGraphEncodeConditions", **wires, timbre=timbre["timbre"], **words)
     joined = graph.add(
         "AceGraphBatchConditions",
@@ -214,11 +215,14 @@ def everything(graph: Graph, codes_file: str) -> dict[str, Node]:
         source=hints["latent"],
         mask=mask["mask"],
     )
-    for output in (edit["report"], handed["report"]):
-        graph.add("PreviewAny", source=output)
+    listened_to(
+        graph, load, planner, conditions["conditions"], song, codes=stored["codes"], mask=mask["mask"]
+    )
     splice = graph.add("AceGraphSplice", new=song.decode["audio"], original=recording[0], mask=mask["mask"])
     graph.add("AceGraphPreviewAudio", audio=splice["audio"], conditions=conditions["conditions"])
     for output in (
+        edit["report"],
+        handed["report"],
         adapted["report"],
         longer["latent"],
         kept["report"],
@@ -226,6 +230,30 @@ def everything(graph: Graph, codes_file: str) -> dict[str, Node]:
     ):
         graph.add("PreviewAny", source=output)
     return nodes_of(graph)
+
+
+def listened_to(
+    graph: Graph, load: Node, planner: Link, conditions: Link, song: Song, codes: Link, mask: Link
+) -> None:
+    """Every node that listens to the song."""
+    played = {
+        "model": load["model"],
+        "conditions": conditions,
+        "latent": song.sampler["latent"],
+        "mask": mask,
+    }
+    known = {**played, "source": song.sampler["latent"], "heads": HEADS}
+    times = graph.add("AceGraphLyricTimes", **known)
+    lyrics = graph.add("AceGraphSaveLyrics", times=times["times"], filename_prefix="test/song")
+    graph.change(song.save, times=times["times"])
+    plan = graph.add("PrimitiveString", value="bpm: 90")
+    scored = graph.add("AceGraphScoreTakes", planner=planner, codes=codes, plan=plan[0], **known)
+    batch = {"latent": song.sampler["latent"], "audio": song.decode["audio"], "codes": codes}
+    picked = graph.add(
+        "AceGraphPickTake", **batch, times=times["times"], order=scored["order"], index=scored["best"]
+    )
+    for output in (lyrics["report"], picked["report"]):
+        graph.add("PreviewAny", source=output)
 
 
 def adapted_everywhere(graph: Graph, load: Node) -> tuple[Link, Node]:
