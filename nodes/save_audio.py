@@ -10,14 +10,14 @@ from torch import Tensor
 
 from ..acestep_core.errors import InvalidInputError
 from ..acestep_core.sound.audio_file import FORMATS, AudioFormat, encode_audio
-from ..acestep_core.sound.levels import FULL_SCALE, LEVELS, fade, peak_of, require_sound
+from ..acestep_core.sound.levels import FULL_SCALE, LEVELS, fade, peak_of
 from ..acestep_core.sound.resample import resample
 from ..acestep_core.timebase import MAX_SECONDS, SAMPLE_RATE
 from .host.audio_tags import adapter_tags, brief_tags, has_room, tagged, workflow_tags
 from .host.node import Node
 from .host.output_files import FreeNames, may_hold_metadata
 from .host.runtime import Bar
-from .wires.schema import advanced, chosen, report_output, schema
+from .wires.schema import advanced, report_output, schema
 from .wires.sockets import ConditionList, Conditions
 from .wires.tensors import Audio, adapters_of, raw_sound
 
@@ -79,7 +79,7 @@ class SaveAudio(Node):
         fade_out: float,
         conditions: ConditionList | None = None,
     ) -> io.NodeOutput:
-        form = FORMATS[chosen(format, list(FORMATS), "format")]
+        form = FORMATS[format]
         return stored(
             cls, audio, conditions, FreeNames(filename_prefix), form, Finish(level, fade_in, fade_out)
         )
@@ -122,7 +122,7 @@ class PreviewAudio(Node):
         fade_out: float,
         conditions: ConditionList | None = None,
     ) -> io.NodeOutput:
-        form = FORMATS[chosen(format, PREVIEW_FORMATS, "format")]
+        form = FORMATS[format]
         names = FreeNames(f"acegraph_{secrets.token_hex(4)}", "temp")  # a new name each time: browsers cache
         return stored(cls, audio, conditions, names, form, Finish(level, fade_in, fade_out))
 
@@ -217,10 +217,9 @@ def stored(
 
 def finished(audio: Audio, form: AudioFormat, finish: Finish) -> tuple[Tensor, int, list[str]]:
     """[B, C, S] at a rate that the format can hold, with level and fades, the rate, and what had to be done for that."""
-    level = LEVELS[chosen(finish.level, list(LEVELS), "level")]
-    sound, report = raw_sound(audio, "audio"), []
+    level = LEVELS[finish.level]
+    sound, report = raw_sound(audio), []
     songs, rate = sound.samples, sound.sample_rate
-    require_sound(songs, "The song")
     if form.rates and rate not in form.rates:
         songs = resample(songs, rate, SAMPLE_RATE)
         report.append(f"Resampled from {rate} to {SAMPLE_RATE} Hz, which {form.name} needs.")
