@@ -15,8 +15,7 @@ from .host.folders import files_to_load, input_file
 from .host.node import Node
 from .host.output_files import FreeNames
 from .host.runtime import Bar, Managed, rest_device
-from .wires.limits import refuse_too_long
-from .wires.schema import report_output, schema
+from .wires.schema import of_files, report_output, schema
 from .wires.sockets import CodeList, Codes, Model, ModelHandle
 from .wires.tensors import Latent, latent_of, source_of_latent
 
@@ -56,7 +55,6 @@ class AudioToCodes(Node):
     def execute(cls, model: ModelHandle, latent: Latent) -> io.NodeOutput:
         managed = codec_of(model)
         frames = source_of_latent(latent, "latent", model.silence)
-        refuse_too_long(frames.shape[1], "latent")
         count = -(-frames.shape[1] // FRAMES_PER_CODE)
         silence = model.silence.frames(FRAMES_PER_CODE).to(managed.device, managed.dtype)
         bar, items = Bar(len(frames)), list[Tensor]()
@@ -215,10 +213,12 @@ class LoadCodes(Node):
             description="Reads a file of Save Codes, from the folder codes of the output folder, or from the input folder, where files of others belong.",
             search_aliases=["import codes"],
             inputs=[
-                io.Combo.Input(
-                    "file",
-                    options=files_to_load(EXTENSION, FOLDER) or [NO_FILE],
-                    tooltip="JSON files of the input folder, and what Save Codes put into output/codes. Press R to refresh the list.",
+                of_files(
+                    io.Combo.Input(
+                        "file",
+                        options=files_to_load(EXTENSION, FOLDER) or [NO_FILE],
+                        tooltip="JSON files of the input folder, and what Save Codes put into output/codes. Press R to refresh the list.",
+                    )
                 )
             ],
             outputs=[

@@ -16,7 +16,6 @@ from ..acestep_core.timebase import seconds_of_codes
 from .host.node import Node
 from .host.runtime import rest_device
 from .runs.planning import Meter, bytes_for, meter_of, options_of
-from .wires.limits import within
 from .wires.planner_inputs import DEFAULTS, guidance_inputs, planner_input, sampling_inputs, seed_input
 from .wires.schema import advanced, report_output, schema
 from .wires.sockets import CodeList, Codes, PlannerHandle
@@ -118,8 +117,7 @@ class ComposeCodes(Node):
         if language != AUTO:
             thought = replace(thought, language=brief.language)
         wanted = planning.codes_request(planner.planner, brief, thought, negative_prompt, params.cfg != 1)
-        count = int(within(songs, 1, MAX_SONGS, "number of songs"))
-        batches = batches_of(planner, wanted, params, range(seed, seed + count))
+        batches = batches_of(planner, wanted, params, range(seed, seed + songs))
         together = len(batches[0])
         unit = f"codes for each of {together} songs" if together > 1 else "codes"
         meter = meter_of(cls, unit, known_end=True)

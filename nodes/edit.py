@@ -8,8 +8,8 @@ from ..acestep_core.sampling.settings import Settings
 from .host.node import Node
 from .runs.editing import edit_report, sample_edit
 from .runs.sampling import job_of, wired_mask
-from .wires.limits import MOST_GUIDANCE, MOST_SHIFT, MOST_STEPS, MOST_TIMES, refuse_foreign, within
-from .wires.schema import SEED_MAX, advanced, chosen, report_output, schema
+from .wires.limits import MOST_GUIDANCE, MOST_SHIFT, MOST_STEPS, refuse_foreign
+from .wires.schema import SEED_MAX, advanced, report_output, schema
 from .wires.sockets import NO_EXTRAS, ConditionList, Conditions, Extras, ExtraSettings, Model, ModelHandle
 from .wires.tensors import Latent, latent_of, source_of_latent
 
@@ -186,24 +186,19 @@ def share(name: str, default: float, tooltip: str) -> io.Input:
 
 def window_of(what_changes: str, start: float, end: float, draws: int) -> EditWindow:
     """The steps in which the song changes."""
-    chosen(what_changes, CHANGES, "change")
-    within(start, 0.0, 1.0, "edit's start")
-    within(end, 0.0, 1.0, "edit's end")
-    count = int(within(draws, 1, MOST_DRAWS, "number of draws"))
     if what_changes == CUSTOM:
-        return EditWindow(start, end, count)
-    return EditWindow(WINDOWS[what_changes].start, WINDOWS[what_changes].end, count)
+        return EditWindow(start, end, draws)
+    return EditWindow(WINDOWS[what_changes].start, WINDOWS[what_changes].end, draws)
 
 
 def settings_of(
     steps: int, guidance: float, shift: float, sigmas: Tensor | None, extras: ExtraSettings
 ) -> Settings:
     """The sampler's settings as far as an edit has them."""
-    within(0 if sigmas is None else sigmas.numel(), 0, MOST_TIMES, "number of wired times")
     return Settings(
-        steps=int(within(steps, 0, MOST_STEPS, "number of steps")),
-        shift=within(shift, 0, MOST_SHIFT, "shift"),
-        guidance=within(guidance, 0, MOST_GUIDANCE, "guidance"),
+        steps=steps,
+        shift=shift,
+        guidance=guidance,
         times=None if sigmas is None else tuple(sigmas.tolist()),
         bf16_schedule=extras.bf16_schedule,
         filters=extras.filters,

@@ -9,7 +9,8 @@ from ..acestep_core.sampling.noise import NoisePlan
 from ..acestep_core.text.code_text import MAX_SONGS
 from ..acestep_core.timebase import MAX_SECONDS, FrameSpan, frames_of
 from .host.node import Node
-from .wires.limits import batch_indices, refuse_too_long, within
+from .host.tensor_values import refuse_too_long
+from .wires.limits import batch_indices
 from .wires.schema import FRAME, SEED_MAX, schema
 from .wires.sockets import Model, ModelHandle, Noise, NoiseChoice
 from .wires.tensors import Latent, frames_of_latent, latent_of, mask_to_wire, source_of_latent
@@ -57,9 +58,8 @@ class SilenceLatent(Node):
 
     @classmethod
     def execute(cls, model: ModelHandle, seconds: float, batch_size: int) -> io.NodeOutput:
-        frames = frames_of(within(seconds, FRAME, MAX_SECONDS, "length", " s"))
-        songs = int(within(batch_size, 1, MAX_SONGS, "number of songs"))
-        return io.NodeOutput(latent_of(model.silence.frames(frames).repeat(songs, 1, 1)))
+        frames = frames_of(seconds)
+        return io.NodeOutput(latent_of(model.silence.frames(frames).repeat(batch_size, 1, 1)))
 
 
 class ChunkMask(Node):
@@ -124,9 +124,6 @@ class ChunkMask(Node):
         cls, latent: Latent, start: float, end: float, fade: float, mask: Tensor | None = None
     ) -> io.NodeOutput:
         frames = frames_of_latent(latent, "latent").shape[1]
-        within(start, 0, MAX_SECONDS, "start", " s")
-        within(end, -1, MAX_SECONDS, "end", " s")
-        within(fade, 0, LONGEST_FADE, "fade", " s")
         shape = None if mask is None else drawn_mask(mask.cpu(), frames)
         return io.NodeOutput(
             mask_to_wire(chunk_mask(FrameSpan.from_seconds(start, end, frames), frames, fade, shape))
@@ -183,10 +180,7 @@ class Extend(Node):
     @classmethod
     def execute(cls, model: ModelHandle, latent: Latent, before: float, after: float) -> io.NodeOutput:
         frames = source_of_latent(latent, "latent", model.silence)
-        left, right = (
-            frames_of(within(seconds, 0, MAX_SECONDS, f"time {where}", " s"))
-            for where, seconds in (("before", before), ("after", after))
-        )
+        left, right = frames_of(before), frames_of(after)
         refuse_too_long(left + frames.shape[1] + right, "extended song")
         longer, mask = extended(frames, left, right, model.silence)
         return io.NodeOutput({**latent_of(longer), **batch_indices(latent)}, mask_to_wire(mask[:1]))
@@ -264,7 +258,7 @@ class Retake(Node):
         each_song: bool,
         latent: Latent | None = None,
     ) -> io.NodeOutput:
-        numbers = range(int(within(songs, 1, MAX_SONGS, "number of songs")))
+        numbers = range(songs)
         if latent is not None:
             count = len(frames_of_latent(latent, "latent"))
             numbers = batch_indices(latent).get("batch_index", range(count))

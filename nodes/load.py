@@ -36,7 +36,7 @@ from .host.native_model import NativeModel
 from .host.node import Node
 from .host.runtime import OPS, WEIGHT_DTYPES, Bar, Managed, Role
 from .runs.precision import dtype_of, fp16_remark, network
-from .wires.schema import advanced, report_output, schema
+from .wires.schema import advanced, of_files, report_output, schema
 from .wires.sockets import Model, ModelHandle, TextEncoder, TextHandle, Vae, VaeHandle
 
 NO_MODEL = "put a model into models/acestep"
@@ -81,22 +81,28 @@ class Load(Node):
             "models/checkpoints, or split files in models/diffusion_models, text_encoders and vae.",
             search_aliases=["ace step", "music model", "checkpoint loader"],
             inputs=[
-                io.Combo.Input(
-                    "model",
-                    options=models or [NO_MODEL],
-                    tooltip="The music model. A folder or an all-in-one file brings the text encoder and the VAE along.",
+                of_files(
+                    io.Combo.Input(
+                        "model",
+                        options=models or [NO_MODEL],
+                        tooltip="The music model. A folder or an all-in-one file brings the text encoder and the VAE along.",
+                    )
                 ),
-                io.Combo.Input(
-                    "text_encoder",
-                    options=texts,
-                    default=AUTO,
-                    tooltip=f"auto: what lies in or beside the model, else {TEXT_FILE} in models/text_encoders.",
+                of_files(
+                    io.Combo.Input(
+                        "text_encoder",
+                        options=texts,
+                        default=AUTO,
+                        tooltip=f"auto: what lies in or beside the model, else {TEXT_FILE} in models/text_encoders.",
+                    )
                 ),
-                io.Combo.Input(
-                    "vae",
-                    options=vaes,
-                    default=AUTO,
-                    tooltip=f"auto: what lies in or beside the model, else {VAE_FILE} in models/vae.",
+                of_files(
+                    io.Combo.Input(
+                        "vae",
+                        options=vaes,
+                        default=AUTO,
+                        tooltip=f"auto: what lies in or beside the model, else {VAE_FILE} in models/vae.",
+                    )
                 ),
                 io.Combo.Input(
                     "weight_dtype",

@@ -20,7 +20,7 @@ from .host import folders
 from .host.node import Node
 from .host.runtime import OPS, WEIGHT_DTYPES, Bar, Role
 from .runs.precision import dtype_of, fp16_remark, network
-from .wires.schema import advanced, report_output, schema
+from .wires.schema import advanced, of_files, report_output, schema
 from .wires.sockets import Planner, PlannerHandle
 
 NO_PLANNER = "put a planner into models/text_encoders"
@@ -44,10 +44,12 @@ class LoadPlanner(Node):
             "or the planner inside an all-in-one file.",
             search_aliases=["language model", "LM", "5Hz"],
             inputs=[
-                io.Combo.Input(
-                    "planner",
-                    options=sorted(names, key=unlikely) or [NO_PLANNER],
-                    tooltip="The 1.7B planner is a good start; 0.6B is faster, 4B knows more.",
+                of_files(
+                    io.Combo.Input(
+                        "planner",
+                        options=sorted(names, key=unlikely) or [NO_PLANNER],
+                        tooltip="The 1.7B planner is a good start; 0.6B is faster, 4B knows more.",
+                    )
                 ),
                 io.Combo.Input(
                     "weight_dtype",

@@ -16,8 +16,7 @@ from .host import folders
 from .host.node import Node
 from .host.runtime import Managed
 from .wires.adapter_report import report
-from .wires.limits import within
-from .wires.schema import advanced, report_output, schema
+from .wires.schema import advanced, of_files, report_output, schema
 from .wires.sockets import (
     Applied,
     Model,
@@ -93,10 +92,12 @@ class LoadAdapter(Node):
                 Planner.Input(
                     "planner", optional=True, tooltip="Only for adapters that were trained on the planner."
                 ),
-                io.Combo.Input(
-                    "adapter",
-                    options=folders.adapters() or [NO_ADAPTER],
-                    tooltip="Files in models/loras, and folders there as trainers write them. Press R to refresh the list.",
+                of_files(
+                    io.Combo.Input(
+                        "adapter",
+                        options=folders.adapters() or [NO_ADAPTER],
+                        tooltip="Files in models/loras, and folders there as trainers write them. Press R to refresh the list.",
+                    )
                 ),
                 io.Float.Input(
                     "strength",
@@ -176,12 +177,6 @@ class LoadAdapter(Node):
                 "No adapter is installed.",
                 "Put a LoRA for ACE-Step 1.5 into models/loras, and press R to refresh.",
             )
-        within(alpha, 0, MOST_ALPHA, "alpha")
-        for name, value in (
-            ("strength", strength),
-            *zip(GROUPS, (self_attn, cross_attn, mlp, other), strict=True),
-        ):
-            within(value, -MOST_STRENGTH, MOST_STRENGTH, name)
         scales = AdapterScales(self_attn, cross_attn, mlp, other, layers_of(layers))
         networks = networks_of(model, text_encoder, planner)
         fitted = fitted_to(networks, adapter, alpha)

@@ -14,13 +14,10 @@ from ..acestep_core.planner.generation import Options
 from ..acestep_core.planner.requests import UNDERSTANDING
 from ..acestep_core.planner.token_sampling import SamplingParams
 from ..acestep_core.text.code_text import MAX_SONGS
-from ..acestep_core.text.prompts import LANGUAGES
-from ..acestep_core.timebase import MAX_SECONDS
 from .host.node import Node
 from .runs.planning import meter_of, options_of
-from .wires.limits import within
 from .wires.planner_inputs import DEFAULTS, guidance_inputs, planner_input, sampling_inputs, seed_input
-from .wires.schema import chosen, schema
+from .wires.schema import schema
 from .wires.sockets import CodeList, Codes, PlannerHandle
 from .wires.song_inputs import (
     brief_of,
@@ -194,14 +191,12 @@ class Inspire(Node):
         repetition_penalty: float = DEFAULTS.penalty,
     ) -> io.NodeOutput:
         params = SamplingParams(temperature, 1.0, top_p, top_k, min_p, repetition_penalty)
-        chosen(language, [AUTO, *LANGUAGES], "language")
-        seconds = within(duration, 0, MAX_SECONDS, "duration", " s")
         spoken = None if language == AUTO else language
-        fixed = Thought(duration=max(1, int(seconds)) if seconds else None)
+        fixed = Thought(duration=max(1, int(duration)) if duration else None)
 
         def ask(options: Options) -> planning.Answer:
             answer = planning.inspire(planner.planner, wish, options, instrumental, spoken, fixed)
-            return with_seconds(answer, seconds)
+            return with_seconds(answer, duration)
 
         return answered(cls, planner, seed, params, ask)
 

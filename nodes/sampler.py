@@ -13,8 +13,8 @@ from ..acestep_core.sampling.settings import SOLVERS, Settings
 from ..acestep_core.timebase import seconds_of
 from .host.node import Node
 from .runs.sampling import job_of, report, sample, wired_mask
-from .wires.limits import MOST_GUIDANCE, MOST_SHIFT, MOST_STEPS, MOST_TIMES, refuse_foreign, within
-from .wires.schema import SEED_MAX, advanced, chosen, report_output, schema
+from .wires.limits import MOST_GUIDANCE, MOST_SHIFT, MOST_STEPS, refuse_foreign
+from .wires.schema import SEED_MAX, advanced, report_output, schema
 from .wires.sockets import (
     NO_EXTRAS,
     ConditionList,
@@ -191,14 +191,13 @@ class Sampler(Node):
         extras: ExtraSettings | None = None,
     ) -> io.NodeOutput:
         extras = extras or NO_EXTRAS
-        within(0 if sigmas is None else sigmas.numel(), 0, MOST_TIMES, "number of wired times")
         settings = Settings(
-            steps=int(within(steps, 0, MOST_STEPS, "number of steps")),
-            shift=within(shift, 0, MOST_SHIFT, "shift"),
-            guidance=within(guidance, 0, MOST_GUIDANCE, "guidance"),
-            guidance_kind=chosen(guidance_kind, [AUTO, *GUIDANCE], "guidance"),
+            steps=steps,
+            shift=shift,
+            guidance=guidance,
+            guidance_kind=guidance_kind,
             interval=(guidance_start, guidance_end),
-            solver=chosen(solver, SOLVERS, "solver"),
+            solver=solver,
             times=None if sigmas is None else tuple(sigmas.tolist()),
             bf16_schedule=extras.bf16_schedule,
             noise_strength=noise_strength,

@@ -5,8 +5,7 @@ from comfy_api.latest import io
 from ..acestep_core.sampling.dcw import MODES, WaveletCorrection
 from ..acestep_core.sampling.velocity import Filters
 from .host.node import Node
-from .wires.limits import within
-from .wires.schema import chosen, schema
+from .wires.schema import schema
 from .wires.sockets import Extras, ExtraSettings
 
 NO_CORRECTION = "none"
@@ -81,11 +80,6 @@ class SamplingExtras(Node):
         wavelet_high: float,
         bf16_schedule: bool,
     ) -> io.NodeOutput:
-        chosen(wavelet, [NO_CORRECTION, *MODES], "wavelet correction")
-        within(norm_clamp, 0.0, MOST_CLAMP, "longest velocity (norm_clamp)")
-        within(ema, 0.0, MOST_EMA, "share of the previous step (ema)")
-        for strength in (wavelet_low, wavelet_high):
-            within(strength, 0.0, 1.0, "strength of the wavelet correction")
         correction = (
             None if wavelet == NO_CORRECTION else WaveletCorrection(wavelet, wavelet_low, wavelet_high)
         )

@@ -18,7 +18,6 @@ from ..acestep_core.sound.levels import (
     decibels,
     fade,
     peak_of,
-    require_sound,
 )
 from ..acestep_core.sound.loudness import integrated_lufs
 from ..acestep_core.sound.resample import resample
@@ -28,7 +27,7 @@ from .host.audio_tags import adapter_tags, brief_tags, has_room, tagged, workflo
 from .host.node import Node
 from .host.output_files import FreeNames, may_hold_metadata
 from .host.runtime import Bar
-from .wires.schema import advanced, chosen, report_output, schema
+from .wires.schema import advanced, report_output, schema
 from .wires.sockets import ConditionList, Conditions, Times, TimesList
 from .wires.tensors import Audio, adapters_of, raw_sound
 
@@ -100,7 +99,7 @@ class SaveAudio(Node):
         conditions: ConditionList | None = None,
         times: TimesList = (),
     ) -> io.NodeOutput:
-        form = FORMATS[chosen(format, list(FORMATS), "format")]
+        form = FORMATS[format]
         finish = Finish(level, fade_in, fade_out)
         return stored(cls, audio, conditions, FreeNames(filename_prefix), form, finish, times or ())
 
@@ -142,7 +141,7 @@ class PreviewAudio(Node):
         fade_out: float,
         conditions: ConditionList | None = None,
     ) -> io.NodeOutput:
-        form = FORMATS[chosen(format, PREVIEW_FORMATS, "format")]
+        form = FORMATS[format]
         names = FreeNames(f"acegraph_{secrets.token_hex(4)}", "temp")  # a new name each time: browsers cache
         return stored(cls, audio, conditions, names, form, Finish(level, fade_in, fade_out))
 
@@ -242,10 +241,9 @@ def stored(
 
 def finished(audio: Audio, form: AudioFormat, finish: Finish) -> tuple[Tensor, int, list[str]]:
     """[B, C, S] at a rate that the format can hold, with level and fades, the rate, and what had to be done for that."""
-    level = LEVELS[chosen(finish.level, list(LEVELS), "level")]
-    sound, report = raw_sound(audio, "audio"), []
+    level = LEVELS[finish.level]
+    sound, report = raw_sound(audio), []
     songs, rate = sound.samples, sound.sample_rate
-    require_sound(songs, "The song")
     if form.rates and rate not in form.rates:
         songs = resample(songs, rate, SAMPLE_RATE)
         report.append(f"Resampled from {rate} to {SAMPLE_RATE} Hz, which {form.name} needs.")

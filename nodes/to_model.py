@@ -18,8 +18,8 @@ from .host.native_model import SHIFT, Conditioning, conditioning_of, null_like, 
 from .host.node import Node
 from .host.runtime import rest_device
 from .runs.sampling import job_of, length_lines, wired_mask
-from .wires.limits import MOST_SHIFT, batch_indices, refuse_foreign, within
-from .wires.schema import SEED_MAX, advanced, chosen, report_output, schema
+from .wires.limits import MOST_SHIFT, batch_indices, refuse_foreign
+from .wires.schema import SEED_MAX, advanced, report_output, schema
 from .wires.sockets import ConditionList, Conditions, Model, ModelHandle
 from .wires.tensors import Latent, latent_of, mask_to_wire
 
@@ -91,8 +91,7 @@ class ToModel(Node):
         mask: Tensor | None = None,
         negative_conditions: ConditionList = (),
     ) -> io.NodeOutput:
-        projected = chosen(guidance_kind, KINDS, "guidance") == "apg"
-        within(shift, 0, MOST_SHIFT, "shift")
+        projected = guidance_kind == "apg"
         asked = job_of(model, conditions, source, seed, None)
         asked = replace(asked, mask=wired_mask(mask, source, asked.frames))
         negative = negative_conditions or ()

@@ -17,8 +17,8 @@ from ..acestep_core.sound.reference_audio import timbre_excerpt
 from ..acestep_core.timebase import SAMPLE_RATE, frames_in, samples_of, seconds_of
 from .host.node import Node
 from .host.runtime import free_bytes, is_full, tile_listener
-from .wires.limits import refuse_too_long
-from .wires.schema import FRAME, SEED_MAX, advanced, chosen, report_output, schema
+from .host.tensor_values import refuse_too_long, refuse_too_many
+from .wires.schema import FRAME, SEED_MAX, advanced, report_output, schema
 from .wires.sockets import Vae, VaeHandle
 from .wires.tensors import Audio, Latent, audio_of, carried, frames_of_latent, latent_of, sound_of_audio
 
@@ -73,16 +73,16 @@ class OobleckEncode(Node):
 
     @classmethod
     def execute(
-        cls, vae: VaeHandle, audio: Audio | None, sample: bool = False, seed: int = 0, tile: str = AUTO
+        cls, vae: VaeHandle, audio: Audio, sample: bool = False, seed: int = 0, tile: str = AUTO
     ) -> io.NodeOutput:
-        samples, changes = sound_of_audio(audio, "audio")
+        refuse_too_long_sound(audio)
+        samples, changes = sound_of_audio(audio)
         length, frames = samples.shape[-1], frames_in(samples.shape[-1])
         if frames == 0:
             raise InvalidAudioError(
                 f"The audio lasts {length / SAMPLE_RATE:.3f} s, less than one latent frame of {FRAME} s.",
                 "Choose a longer recording, or trim less of it.",
             )
-        refuse_too_long(frames, "audio")
         posterior, tiles = encoded(vae, samples, tile)
         latents = sampled(posterior, seed) if sample else posterior.mean
         rest = length - samples_of(frames)
@@ -175,17 +175,22 @@ class ReferenceTimbre(Node):
         )
 
     @classmethod
-    def execute(
-        cls, vae: VaeHandle, audio: Audio | None, excerpt: str = EVEN, seed: int = 0
-    ) -> io.NodeOutput:
-        at_random = chosen(excerpt, [EVEN, RANDOM], "excerpt") == RANDOM
-        samples, changes = sound_of_audio(audio, "reference")
+    def execute(cls, vae: VaeHandle, audio: Audio, excerpt: str = EVEN, seed: int = 0) -> io.NodeOutput:
+        at_random = excerpt == RANDOM
+        samples, changes = sound_of_audio(audio)
         pieces = timbre_excerpt(samples, seed if at_random else None)
         posterior, tiles = encoded(vae, pieces, AUTO)
         wholes = seconds_of(frames_in(samples.shape[-1]))
         how = f"placed by seed {seed}" if at_random else "at the start, in the middle and at the end"
         size = f"References: {len(pieces)}, each three pieces of ten seconds out of {wholes:g} s, {how}."
         return io.NodeOutput(latent_of(posterior.mean), "\n".join([size, *sentences(changes), *tiles]))
+
+
+def refuse_too_long_sound(audio: Audio) -> None:
+    """Refuse songs that the model cannot play, before anything is converted."""
+    waveform, rate = audio["waveform"], int(audio["sample_rate"])
+    refuse_too_many(len(waveform) if waveform.ndim == 3 else 1, "The audio")
+    refuse_too_long(frames_in(waveform.shape[-1] * SAMPLE_RATE // rate), "audio")
 
 
 def tile_input() -> io.Combo.Input:
@@ -208,17 +213,19 @@ def oobleck_of(handle: VaeHandle) -> Oobleck:
 
 def in_tiles(handle: VaeHandle, tile: str, run: Callable[[Oobleck, int], Result]) -> tuple[Result, list[str]]:
     """What `run` makes with the largest tile that memory suffices for, and that tile in words. tile: a choice of TILES."""
-    wanted = chosen(tile, TILES, "tile size")
     config, dtype = oobleck_of(handle).config, handle.vae.dtype
-    first = TILE_LADDER[0] if wanted == AUTO else int(wanted)
+    first = TILE_LADDER[0] if tile == AUTO else int(tile)
     with handle.vae.at_work(activation_bytes(first, config, dtype)) as oobleck:
-        if wanted == AUTO:
+        if tile == AUTO:
             first = tile_for(free_bytes(handle.vae.device), config, dtype)
         *larger, smallest = [size for size in TILE_LADDER if size <= first]
         for size in larger:
             try:
                 return run(oobleck, size), tile_remark(first, size)
-            except RuntimeError as fault:  # what the failed tile held is free once this clause has ended
+            except (
+                RuntimeError,
+                MemoryError,
+            ) as fault:  # what the failed tile held is free once this clause has ended
                 if not is_full(fault):
                     raise
         return run(oobleck, smallest), tile_remark(first, smallest)

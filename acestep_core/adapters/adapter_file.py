@@ -1,16 +1,15 @@
 """Adapters as they lie on disk: LoRA, DoRA, LoHa, LoKr, OFT, GLoRA and full differences, read exactly or refused."""
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from ..checkpoints.weights import Weights
 from ..errors import UnsupportedCheckpointError
+from ..finite import all_finite
 from .changes import (
     MAKERS_OF_BIASES,
     MAKERS_OF_WEIGHTS,
@@ -123,18 +122,12 @@ class AdapterFile:
     def read(self, key: str) -> Tensor:
         """A tensor in memory of its own, so that the file can be closed; numbers that are none are refused."""
         tensor = self.weights.read(key).clone()
-        if not is_finite(tensor):
+        if not all_finite(tensor):
             raise UnsupportedCheckpointError(
                 f"{self.name} holds numbers that are not finite (in {key}).",
                 "Its training has diverged; use an earlier checkpoint of it.",
             )
         return tensor
-
-
-def is_finite(tensor: Tensor) -> bool:
-    """Whether all numbers are numbers; their sum is not if one of them is not, and is much faster to look at."""
-    wide = tensor.float() if tensor.dtype.itemsize == 1 else tensor
-    return math.isfinite(float(wide.sum(dtype=torch.float32))) or bool(torch.isfinite(wide).all())
 
 
 class Fitting:

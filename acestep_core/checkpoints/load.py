@@ -9,6 +9,7 @@ from einops import repeat
 from torch import Tensor, nn
 
 from ..errors import UnsupportedCheckpointError
+from ..finite import refuse_broken
 from ..networks.audio_codes import AudioCodec
 from ..networks.condition_encoder import ConditionEncoder
 from ..networks.dit import DiffusionTransformer
@@ -69,7 +70,9 @@ def load_codec(checkpoint: Checkpoint, ops: LayerOps = PLAIN, dtype: torch.dtype
 def load_vae(checkpoint: Checkpoint, dtype: torch.dtype | None = None) -> Oobleck:
     """The VAE, weight norm undone."""
     files = checkpoint.vae_files()
-    return load_exactly(lambda: Oobleck(files.config), fold(files.weights, files.config, dtype))
+    vae = load_exactly(lambda: Oobleck(files.config), fold(files.weights, files.config, dtype))
+    refuse_broken(vae.named_parameters(), "The VAE")  # a silence may be made with it at once
+    return vae
 
 
 def load_text_encoder(

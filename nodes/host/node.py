@@ -1,35 +1,52 @@
-"""What every node is to ComfyUI, which shows an error's module and name before its sentence."""
+"""What every node is to ComfyUI: values are checked before it works, and errors show its name before their sentence."""
 
-from collections.abc import Callable
-from functools import wraps
+from collections.abc import Callable, Mapping
+from functools import cache, wraps
+from inspect import signature
 from typing import Any
 
 from comfy_api.latest import io
 
-from ...acestep_core.errors import AceStepError
+from ...acestep_core.errors import AceStepError, DeviceFullError
+from .runtime import is_full
+from .values import checked
 
+RELIEF = "Choose fewer songs or a shorter song, or close other programs."
 NAME = "ACE-Step"  # shown as the module of our errors, whose own is a path on the disk where a pack lies
 
 
 class Node(io.ComfyNode):
-    """A node that fails under the name of the package."""
+    """A node that gets only values of its inputs' types and ranges, and fails under the name of the package."""
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         execute = getattr(vars(cls).get("execute"), "__func__", None)
         if execute and not hasattr(execute, "__wrapped__"):  # ComfyUI copies classes, and locks its copies
-            cls.execute = classmethod(failing_by_name(execute))
+            cls.execute = classmethod(guarded(execute, cls))
 
 
-def failing_by_name(execute: Callable[..., io.NodeOutput]) -> Callable[..., io.NodeOutput]:
-    """The same, but with errors that are shown as `ACE-Step.InvalidInputError`."""
+@cache
+def inputs_of(node: type[io.ComfyNode]) -> Mapping[str, io.Input]:
+    """A node's inputs by name; their types and ranges never change, unlike lists of files."""
+    return {wired.id: wired for wired in node.define_schema().inputs or ()}
+
+
+def guarded(execute: Callable[..., io.NodeOutput], node: type[io.ComfyNode]) -> Callable[..., io.NodeOutput]:
+    """The same for checked values, and with errors that are shown as `ACE-Step.InvalidInputError`."""
+    takes = signature(execute)
 
     @wraps(execute)
     def executed(*given: Any, **named: Any) -> io.NodeOutput:
+        (_, itself), *values = takes.bind(*given, **named).arguments.items()
         try:
-            return execute(*given, **named)
+            return execute(itself, **checked(inputs_of(node), dict(values)))
         except AceStepError as fault:
             raise renamed(fault).with_traceback(fault.__traceback__) from fault.__cause__
+        except (RuntimeError, MemoryError) as fault:  # of work that no network does
+            if not is_full(fault):
+                raise
+            full = DeviceFullError(f"Memory ran out in {node.define_schema().display_name}.", RELIEF)
+            raise renamed(full).with_traceback(fault.__traceback__) from fault
 
     return executed
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
+from weakref import WeakSet
 
 import comfy.model_management as mm
 import comfy.utils
@@ -16,6 +17,7 @@ from torch import nn
 
 from ...acestep_core.adapters.formulas import Change
 from ...acestep_core.errors import DeviceFullError
+from ...acestep_core.finite import refuse_broken
 from .weight_patch import WeightPatch
 
 log = logging.getLogger("acestep-graph")
@@ -83,6 +85,9 @@ class Role(Enum):
         if self in (Role.TEXT, Role.PLANNER):
             return mm.text_encoder_offload_device()
         return mm.vae_offload_device() if self is Role.VAE else mm.unet_offload_device()
+
+
+KNOWN_GOOD: WeakSet[nn.Module] = WeakSet()  # networks whose weights were looked through
 
 
 class Managed:
@@ -159,7 +164,7 @@ class Managed:
             yield self.loaded(activation_bytes)
         except DeviceFullError:
             raise
-        except RuntimeError as fault:
+        except (RuntimeError, MemoryError) as fault:
             if not is_full(fault):
                 raise
             what = f"The {self._role.value} ({self.patcher.model_size() / 2**20:.0f} MiB)"
@@ -173,6 +178,9 @@ class Managed:
         mm.load_models_gpu([self.patcher], memory_required=activation_bytes, force_full_load=self._whole)
         if self._whole:
             self._complete()
+        if self.network not in KNOWN_GOOD:  # its weights are in memory now, and about to be read anyway
+            refuse_broken(self.network.named_parameters(), f"The {self._role.value}")
+            KNOWN_GOOD.add(self.network)
         return self.network
 
     def _complete(self) -> None:
@@ -182,9 +190,13 @@ class Managed:
             self.patcher.partially_load(self.device, self.patcher.model_size() + 1)
 
 
-def is_full(fault: RuntimeError) -> bool:
+FULL = ("out of memory", "not enough memory", "allocate memory")  # as cards, Windows and Linux say it
+
+
+def is_full(fault: BaseException) -> bool:
     """Whether memory ran out; not every device has an exception of its own for it."""
-    return isinstance(fault, torch.OutOfMemoryError) or "out of memory" in str(fault).lower()
+    said = str(fault).lower()
+    return isinstance(fault, torch.OutOfMemoryError | MemoryError) or any(words in said for words in FULL)
 
 
 def keeps(role: Role, dtype: torch.dtype) -> bool:

@@ -7,17 +7,15 @@ import torch
 from torch import nn
 
 from ...acestep_core.errors import InvalidInputError
-from ...acestep_core.interface import AUTO
 from ..host import runtime
 from ..host.runtime import WEIGHT_DTYPES, Managed, Role
-from ..wires.schema import chosen
 
 PRECISE = frozenset({Role.CODEC})  # small, and rounds to codes: never kept in fp8
 
 
 def dtype_of(name: str, role: Role) -> torch.dtype | None:
     """The dtype that the picker of weights names, None for auto."""
-    wanted = WEIGHT_DTYPES.get(chosen(name, [AUTO, *WEIGHT_DTYPES], "weight dtype"))
+    wanted = WEIGHT_DTYPES.get(name)
     if wanted is not None and not runtime.keeps(role, wanted):
         raise InvalidInputError(
             f"The device {role.device} cannot hold {name} weights.", "Choose auto, fp16 or fp32."

@@ -14,7 +14,7 @@ from ...acestep_core.silence import Silence
 from ...acestep_core.text.conditions import Condition
 from ...acestep_core.timebase import MIN_FRAMES, seconds_of
 from ..host.runtime import Bar
-from ..wires.limits import batch_indices, refuse_too_long
+from ..wires.limits import batch_indices
 from ..wires.sockets import ConditionList, ModelHandle, NoiseChoice
 from ..wires.tensors import Latent, mask_of_wire, source_of_latent
 from .preview import Envelope
@@ -25,7 +25,6 @@ def job_of(
 ) -> Job:
     """What is played, from what noise."""
     frames = source_of_latent(source, "source", model.silence)
-    refuse_too_long(frames.shape[1], "source")
     index = batch_indices(source).get("batch_index")
     plan = noise.plan if noise else NoisePlan.counting(seed, len(frames), index)
     return Job(conditions, frames, plan)

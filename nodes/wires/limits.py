@@ -1,46 +1,19 @@
-"""What several nodes refuse, because it arrived by wire: ComfyUI checks a number only where it is typed in."""
+"""What several nodes allow, and what they refuse beside the rules of single inputs, which `nodes/host/values.py` keeps."""
 
 from typing import Any
 
 from ...acestep_core.errors import InvalidInputError
-from ...acestep_core.timebase import MAX_SECONDS, frames_of, seconds_of
+from ..host.tensor_values import places
 from .sockets import ConditionList, ModelHandle
 from .tensors import Latent
 
 MOST_STEPS, MOST_GUIDANCE, MOST_SHIFT = 200, 30.0, 10.0  # of a run
-MOST_TIMES = 1001  # by wire
-
-
-def within(value: float, least: float, most: float, what: str, unit: str = "") -> float:
-    """The value, if it lies in the widget's range."""
-    if not least <= value <= most:
-        raise InvalidInputError(
-            f"The {what} is {value:g}{unit}.", f"Set it from {least:g} to {most:g}{unit}."
-        )
-    return value
-
-
-def refuse_too_long(frames: int, what: str) -> None:
-    """Refuse what the model cannot play."""
-    if frames > frames_of(MAX_SECONDS):
-        raise InvalidInputError(
-            f"The {what} lasts {seconds_of(frames):g} s, and the model plays up to {MAX_SECONDS:g} s.",
-            "Shorten it, for example with Trim Audio Duration, and play the rest in another run.",
-        )
 
 
 def batch_indices(latent: Latent) -> dict[str, Any]:
     """Which songs of a larger batch these are, as ComfyUI's Latent From Batch notes it; empty if it is not noted."""
     index = latent.get("batch_index")
-    if index is None:
-        return {}
-    songs = len(latent["samples"])
-    if len(index) != songs:
-        raise InvalidInputError(
-            f"The latent holds {songs} songs and says {len(index)} places for them in a larger batch.",
-            "Take them from the batch once more with Latent From Batch.",
-        )
-    return {"batch_index": list(index)}
+    return {} if index is None else {"batch_index": places("latent", index, len(latent["samples"]))}
 
 
 def refuse_foreign(model: ModelHandle, conditions: ConditionList) -> None:

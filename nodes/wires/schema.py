@@ -1,12 +1,9 @@
 """Schemas that every supported ComfyUI understands, and what many inputs share."""
 
-from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
 from comfy_api.latest import io
-
-from ...acestep_core.errors import InvalidInputError
 
 CATEGORY = "ACE-Step Graph"
 FRAME = 0.04  # seconds: the step of everything that is a time
@@ -27,18 +24,14 @@ def advanced(widget: Any) -> Any:
     return widget
 
 
+def of_files(widget: Any) -> Any:
+    """Mark a choice among names of files: what it names is looked for when it is opened, listed or not."""
+    widget.of_files = True
+    return widget
+
+
 def report_output() -> Any:
     """The text that a musician should read; Preview Any of ComfyUI shows it."""
     return io.String.Output(
         display_name="report", tooltip="What was decided and done, in words. Connect Preview Any to read it."
     )
-
-
-def chosen(value: str, options: Sequence[str], what: str) -> str:
-    """The value, if it is one of the options; older ComfyUI does not check this, and options change."""
-    if value not in options:
-        raise InvalidInputError(
-            f"There is no {what} {value!r} here.",
-            f"Choose one of: {', '.join(options[:12]) or 'nothing is installed'}.",
-        )
-    return value

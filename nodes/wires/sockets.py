@@ -9,16 +9,19 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ...acestep_core.checkpoints.variants import Variant
+from ...acestep_core.errors import InvalidInputError
 from ...acestep_core.networks.config import ModelConfig
 from ...acestep_core.planner import planner as core_planner
 from ...acestep_core.sampling.dcw import WaveletCorrection
 from ...acestep_core.sampling.noise import NoisePlan
 from ...acestep_core.sampling.velocity import Filters
 from ...acestep_core.silence import Silence
+from ...acestep_core.text.code_text import MAX_SONGS
 from ...acestep_core.text.conditions import Condition, Conditioner
 from ...acestep_core.text.lrc import TimedLyrics
 from ...acestep_core.timebase import seconds_of_codes
 from ..host.runtime import Managed, rest_device
+from ..host.values import RULES, label, of_kind
 
 Model = io.Custom("ACEGRAPH_MODEL")
 TextEncoder = io.Custom("ACEGRAPH_TEXT_ENCODER")
@@ -152,3 +155,32 @@ class ExtraSettings:
 
 
 NO_EXTRAS = ExtraSettings(Filters(), None, bf16_schedule=False)
+
+
+def conditions_rule(widget: io.Input, value: Any) -> ConditionList:
+    """The conditions of as many songs as one batch can have."""
+    if not isinstance(value, tuple) or not all(isinstance(item, Condition) for item in value):
+        return of_kind(Condition)(widget, value)
+    if len(value) > MAX_SONGS:
+        raise InvalidInputError(
+            f"The {label(widget)} are of {len(value)} songs, and one batch has up to {MAX_SONGS}.",
+            "Play them in several runs.",
+        )
+    return value
+
+
+RULES |= {
+    Conditions.io_type: conditions_rule,
+    **{
+        wire.io_type: of_kind(kind)
+        for wire, kind in (
+            (Model, ModelHandle),
+            (TextEncoder, TextHandle),
+            (Vae, VaeHandle),
+            (Codes, CodeList),
+            (Planner, PlannerHandle),
+            (Noise, NoiseChoice),
+            (Extras, ExtraSettings),
+        )
+    },
+}

@@ -9,8 +9,7 @@ from ...acestep_core.planner.planner import Answer
 from ...acestep_core.planner.requests import UNKNOWN
 from ...acestep_core.text.prompts import BPM_RANGE, KEYS, LANGUAGES, TIME_SIGNATURES, Brief
 from ...acestep_core.timebase import MAX_SECONDS
-from .limits import within
-from .schema import FRAME, chosen, report_output
+from .schema import FRAME, report_output
 
 DECIDED = "the planner decides"  # what becomes of a figure that is left open
 Choices = io.Custom("COMBO")  # an output for choices; that of 0.3.75 fits no input
@@ -123,13 +122,11 @@ def brief_of(  # noqa: PLR0913  (one argument per widget)
     brief = Brief(
         caption,
         lyrics,
-        UNKNOWN if chosen(language, [AUTO, *LANGUAGES], "language") == AUTO else language,
+        UNKNOWN if language == AUTO else language,
         bpm or None,
-        None if chosen(key, [AUTO, *KEYS], "key") == AUTO else key,
-        None
-        if chosen(time_signature, [AUTO, *TIME_SIGNATURES], "time signature") == AUTO
-        else time_signature,
-        within(duration, 0, MAX_SECONDS, "duration", " s") or None,
+        None if key == AUTO else key,
+        None if time_signature == AUTO else time_signature,
+        duration or None,
     )
     return brief.as_instrumental() if instrumental else brief
 

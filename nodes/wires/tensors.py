@@ -1,16 +1,15 @@
 """Latents, audio and masks of ComfyUI to tensors of the core and back; the only module that knows both layouts."""
 
 import logging
-from typing import Any, SupportsFloat
+from typing import Any
 
 import torch
 from einops import rearrange
 from torch import Tensor
 
-from ...acestep_core.errors import InvalidAudioError, InvalidInputError
+from ...acestep_core.errors import InvalidInputError
 from ...acestep_core.silence import Silence
 from ...acestep_core.sound.audio_file import Sound, to_model_rate
-from ...acestep_core.sound.resample import HIGHEST_RATE, LOWEST_RATE
 from ...acestep_core.timebase import SAMPLE_RATE
 from ..host.runtime import rest_device
 
@@ -28,22 +27,12 @@ def latent_of(frames: Tensor) -> Latent:
 
 
 def frames_of_latent(latent: Latent, name: str, channels: int = 64) -> Tensor:
-    """A LATENT as core latents [B, T, C] in fp32; refused when it is not one of this model."""
-    samples = latent.get("samples") if isinstance(latent, dict) else None
-    if not isinstance(samples, Tensor) or getattr(samples, "is_nested", False):
-        raise InvalidInputError(
-            f"The {name} holds no plain latent.", "Connect an audio latent of ACE-Step 1.5."
-        )
-    if samples.ndim != 3 or samples.shape[1] != channels:
+    """A LATENT as core latents [B, T, C] in fp32; refused when it is one of another model."""
+    samples = latent["samples"]
+    if samples.shape[1] != channels:
         raise InvalidInputError(
             f"The {name} has the shape {list(samples.shape)}; ACE-Step 1.5 latents are [songs, {channels}, frames].",
             "Connect a latent from Silence Latent, Oobleck Encode or Codes to Latent, not one of an image or another model.",
-        )
-    if not samples.numel():
-        raise InvalidInputError(f"The {name} is empty.", "Connect a latent of 0.04 s or more.")
-    if not samples.isfinite().all():
-        raise InvalidInputError(
-            f"The {name} holds NaN or infinite values.", "Make it anew; what made it has failed."
         )
     return rearrange(samples, "b c t -> b t c").float()
 
@@ -63,13 +52,11 @@ def mask_of_wire(mask: Tensor, frames: int, name: str = "mask") -> Tensor:
 
     Also [B, T] and [T], and [B, 1, 1, T], which Set Latent Noise Mask makes.
     """
-    remedy = "Make the mask with Chunk Mask from the same latent."
-    if mask.ndim not in (1, 2, 3, 4) or not mask.numel():
-        raise InvalidInputError(
-            f"The {name} has the shape {list(mask.shape)}; masks of songs are [songs, 1, frames].", remedy
-        )
     if mask.shape[-1] != frames:
-        raise InvalidInputError(f"The {name} has {mask.shape[-1]} frames, the latent {frames}.", remedy)
+        raise InvalidInputError(
+            f"The {name} has {mask.shape[-1]} frames, the latent {frames}.",
+            "Make the mask with Chunk Mask from the same latent.",
+        )
     flat = mask if mask.ndim > 1 else mask[None]
     return (flat.flatten(1, -2).amax(1) if flat.ndim > 2 else flat).float()
 
@@ -79,33 +66,19 @@ def mask_to_wire(mask: Tensor) -> Tensor:
     return rearrange(mask, "b t -> b 1 t").to(rest_device())
 
 
-def sound_of_audio(audio: Audio | None, name: str) -> tuple[Tensor, tuple[str, ...]]:
+def sound_of_audio(audio: Audio) -> tuple[Tensor, tuple[str, ...]]:
     """An AUDIO as the model wants it: [B, 2, S] at 48 kHz, and what had to be converted for that."""
-    sound = raw_sound(audio, name)
-    model = to_model_rate(sound)
+    model = to_model_rate(raw_sound(audio))
     return model.samples, model.changes
 
 
-def raw_sound(audio: Audio | None, name: str) -> Sound:
-    """An AUDIO as it is, checked: [B, C, S] in fp32."""
-    waveform = audio.get("waveform") if isinstance(audio, dict) else None
-    if audio is None or not isinstance(waveform, Tensor):
-        raise InvalidAudioError(
-            f"The {name} holds no sound.", "Connect an audio; a video without sound has none."
-        )
-    if waveform.ndim not in (2, 3) or not waveform.numel():
-        raise InvalidAudioError(f"The {name} has 0 samples.", "Choose a recording that holds some sound.")
+def raw_sound(audio: Audio) -> Sound:
+    """An AUDIO as it is: [B, C, S] in fp32."""
+    waveform = audio["waveform"]
     waveform = waveform if waveform.ndim == 3 else waveform[None]
     if not waveform.is_floating_point():
         waveform = waveform.float() / (torch.iinfo(waveform.dtype).max + 1)
-    rate = audio.get("sample_rate")
-    hertz = float(rate) if isinstance(rate, SupportsFloat) else 0.0  # numbers of NumPy count as well
-    if not LOWEST_RATE <= hertz <= HIGHEST_RATE:
-        raise InvalidAudioError(
-            f"The {name} has no usable sample rate ({rate!r}).",
-            "Load the sound again; something changed it on the way.",
-        )
-    return Sound(waveform.float().cpu(), int(hertz))
+    return Sound(waveform.float().cpu(), int(audio["sample_rate"]))
 
 
 def noted(adapters: str, songs: int) -> dict[str, list[str]]:

@@ -145,7 +145,7 @@ def test_split_files_find_the_usual_text_encoder_and_vae(host, run_graph):
         ({"model": "put a model into models/acestep"}, "No ACE-Step model is installed"),
         ({"model": "acestep-v15-turbo", "vae": "qwen.safetensors"}, "There is no 'qwen.safetensors'"),
         ({"model": "acestep-v15-turbo", "weight_dtype": "int3"}, "There is no weight dtype 'int3'"),
-        ({"model": "acestep-v15-turbo", "variant": "ultra"}, "There is no variant ultra"),
+        ({"model": "acestep-v15-turbo", "variant": "ultra"}, "There is no variant 'ultra' here"),
         ({"model": "acestep-v15-turbo", "text_encoder": "vae"}, "vae is no text encoder"),
     ],
 )

@@ -18,7 +18,7 @@ def failing(pack):
     class Failing(pack.nodes.host.node.Node):
         @classmethod
         def define_schema(cls):
-            return io.Schema(node_id="Failing")
+            return io.Schema(node_id="Failing", display_name="Failing")
 
         @classmethod
         def execute(cls, kind):
@@ -63,3 +63,24 @@ def test_an_error_that_is_none_of_ours_comes_as_it_is(failing):
     with pytest.raises(ZeroDivisionError) as caught:
         failing.execute(lambda *_: 1 / 0)
     assert type(caught.value) is ZeroDivisionError
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        MemoryError(),
+        RuntimeError(
+            "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."
+        ),
+        RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes."),
+        RuntimeError("CUDA error: out of memory"),
+    ],
+)
+def test_memory_that_runs_out_anywhere_in_a_node_is_said(host, failing, errors, fault):
+    def full(*_):
+        raise fault
+
+    with pytest.raises(errors.DeviceFullError, match="Memory ran out in Failing") as caught:
+        failing.execute(full)
+    assert isinstance(caught.value, host.module("comfy.model_management").OOM_EXCEPTION)  # so it unloads
+    assert caught.value.__cause__ is fault

@@ -106,7 +106,8 @@ def hidden(workflow=WORKFLOW, prompt=PROMPT):
 
 def condition(pack, **words):
     brief = pack.acestep_core.text.prompts.Brief(**{"caption": "a song", **words})
-    return SimpleNamespace(brief=brief, task=pack.acestep_core.text.tasks.TASKS["text2music"])
+    task = pack.acestep_core.text.tasks.TASKS["text2music"]
+    return pack.acestep_core.text.conditions.Condition(torch.zeros(3, 8), task, brief)
 
 
 def left_over(output):

@@ -103,9 +103,9 @@ def test_nothing_that_came_in_is_changed(splice):
     ("change", "said"),
     [
         ({"marked": mask(40, 10, 20)}, "The mask is for 1.6 s, the new song has 2 s."),
-        ({"original": None}, "The original holds no sound."),
+        ({"original": None}, "The original audio holds no sound."),
         ({"new": None}, "The new audio holds no sound."),
-        ({"original": audio(frames=0)}, "The original has 0 samples."),
+        ({"original": audio(frames=0)}, "The original audio has 0 samples."),
         ({"original": {"waveform": torch.full((1, 2, 9_600), torch.nan), "sample_rate": 48_000}}, "NaN"),
         ({"original": audio(songs=3)}, "1 new songs came with 3 originals"),
         ({"offset": 100.0}, "lies outside of the song"),

@@ -187,9 +187,9 @@ def test_a_latent_that_cannot_be_decoded_says_why(pack, vae, handles, given, pro
 
 def test_a_choice_that_no_longer_exists_is_refused(pack, vae, handles):
     error = core(pack, "errors").InvalidInputError
-    with pytest.raises(error, match="no tile size '512'"):
+    with pytest.raises(error, match="no tile '512'"):
         vae.OobleckDecode.execute(handles.vae, latent(), "512")
-    with pytest.raises(error, match="no tile size"):
+    with pytest.raises(error, match="no tile"):
         vae.OobleckEncode.execute(handles.vae, audio(), tile="huge")
     with pytest.raises(error, match="no excerpt 'middle'"):
         vae.ReferenceTimbre.execute(handles.vae, audio(), "middle")
@@ -213,7 +213,7 @@ def test_recordings_of_one_batch_are_several_references(vae, handles):
 @pytest.mark.parametrize(
     ("given", "problem"),
     [
-        (None, "reference holds no sound"),
+        (None, "audio holds no sound"),
         ({"waveform": torch.zeros(1, 2, 0), "sample_rate": RATE}, "0 samples"),
         ({"waveform": torch.zeros(1, 2, RATE), "sample_rate": RATE}, "is silent"),
         (

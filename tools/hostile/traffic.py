@@ -1,0 +1,212 @@
+"""A real server under load: many prompts, two clients of which one vanishes, too little memory, and kill -9."""
+
+import asyncio
+import json
+import os
+import random
+import resource
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from support.comfyui import task_graphs
+from support.comfyui.graphs import Graph
+from support.comfyui.server import Server
+from tools.hostile.plan import Plan
+from tools.hostile.saving import half_files, is_part
+from tools.hostile.verdict import Verdict
+
+WARM = 100  # prompts until memory has found its size
+DRIFT = 0.02  # of it, at most, after those
+ROOM = 24 << 20  # bytes of address space that a starving server gets
+STARVING_SECONDS = 300.0  # of a song that does not fit into that
+
+
+@dataclass(frozen=True)
+class Process:
+    """What the system says of a running server."""
+
+    pid: int
+
+    def memory(self) -> int:
+        """Bytes that lie in memory."""
+        return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * resource.getpagesize()
+
+    def address_space(self) -> int:
+        """Bytes that it has reserved."""
+        return int(Path(f"/proc/{self.pid}/statm").read_text().split()[0]) * resource.getpagesize()
+
+    def handles(self) -> int:
+        """Open files and sockets."""
+        return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
+
+
+def mixed(server: Server, dice: random.Random, seed: int) -> Graph:
+    """A prompt of any task; no two are equal, so that nothing comes out of the cache alone."""
+    graph = server.graph()
+    task = dice.choice((task_graphs.text2music, task_graphs.cover, task_graphs.repaint, task_graphs.extend))
+    task(graph, seed=seed, steps=dice.randint(1, 3))
+    return graph
+
+
+def broken(server: Server) -> Graph:
+    """A prompt that fails while it runs."""
+    graph = server.graph()
+    codes = graph.add("AceGraphCodesFromText", text="no codes")
+    graph.add("PreviewAny", source=codes["report"])
+    return graph
+
+
+async def listen(server: Server, client: str, vanish: asyncio.Event) -> int:
+    """Read what the server tells a client until it shall vanish, without a word. -> messages."""
+    heard = 0
+    url = f"http://127.0.0.1:{server.port}/ws?clientId={client}"
+    async with aiohttp.ClientSession() as session:
+        socket = await session.ws_connect(url, max_msg_size=0)
+        while not vanish.is_set():
+            try:
+                await asyncio.wait_for(socket.receive(), 0.2)
+                heard += 1
+            except TimeoutError:
+                continue
+        if socket._response.connection and socket._response.connection.transport:
+            socket._response.connection.transport.abort()  # no closing handshake
+    return heard
+
+
+@contextmanager
+def furnished(base: Path, *options: str) -> Iterator[tuple[Server, Process]]:
+    """A server whose folders hold the tiny models and a recording."""
+    from support.comfyui import fetch
+
+    with Server(fetch.comfyui_dir(), base, *options) as server:
+        server.object_info()
+        yield server, Process(server._process.pid)
+
+
+def load(base: Path, plan: Plan) -> Verdict:
+    """Mixed prompts, all of which have to end as they should; memory, handles and folders are the same at the end."""
+    verdict, dice = Verdict("Load on a server"), random.Random(plan.seed)
+    task_graphs.record(base / "input")
+    with furnished(base) as (server, process):
+        asyncio.run(prompts(server, process, plan, dice, verdict))
+        starve(server, process, verdict)
+    parts = [path.name for kind in ("output", "temp") for path in (base / kind).rglob("*") if is_part(path)]
+    verdict.expect(not parts, f"left {parts[:3]}")
+    return verdict.ended()
+
+
+async def prompts(
+    server: Server, process: Process, plan: Plan, dice: random.Random, verdict: Verdict
+) -> None:
+    """Queue prompts in turns for two clients, and wait for each; one of them vanishes after a third."""
+    clients, gone, over = [uuid.uuid4().hex for _ in range(2)], asyncio.Event(), asyncio.Event()
+    ears = [
+        asyncio.create_task(listen(server, client, event))
+        for client, event in zip(clients, (gone, over), strict=True)
+    ]
+    lost, memory, handles = 0, list[int](), list[int]()
+    for number in range(plan.prompts):
+        if number == plan.prompts // 3:
+            gone.set()
+        fails = dice.random() < 0.1
+        graph = broken(server) if fails else mixed(server, dice, plan.seed + number)
+        asked = await asyncio.to_thread(server.queue, graph, clients[number % 2])
+        record = await asyncio.to_thread(server.history, asked["prompt_id"], 300)
+        said = record["status"]["status_str"]
+        lost += not verdict.expect(
+            said == ("error" if fails else "success"), f"prompt {number} ended with {said}"
+        )
+        memory.append(process.memory())
+        handles.append(process.handles())
+    over.set()
+    heard = await asyncio.gather(*ears)
+    verdict.cases += plan.prompts
+    verdict.expect(all(heard), "a client was told nothing")
+    warm = min(WARM, plan.prompts // 2)
+    grown = memory[-1] / memory[warm] - 1
+    verdict.seen.append(
+        f"{plan.prompts} prompts, {lost} lost; memory {memory[warm] >> 20} MB after {warm} of them, {memory[-1] >> 20} MB at the end "
+        f"({grown:+.2%}); handles {handles[warm]} to {handles[-1]}"
+    )
+    if plan.prompts > WARM:
+        verdict.expect(grown <= DRIFT, f"memory grew by {grown:.2%}")
+    verdict.expect(handles[-1] <= handles[warm] + 4, f"handles grew from {handles[warm]} to {handles[-1]}")
+
+
+def starve(server: Server, process: Process, verdict: Verdict) -> None:
+    """Under a real limit of the address space a long song does not fit, and says so; without it, it plays."""
+    graph = server.graph()
+    song = task_graphs.text2music(graph, seconds=STARVING_SECONDS, steps=1, seed=987)
+    before = resource.prlimit(process.pid, resource.RLIMIT_AS)
+    resource.prlimit(process.pid, resource.RLIMIT_AS, (process.address_space() + ROOM, before[1]))
+    try:
+        done = server.run(graph)
+    finally:
+        resource.prlimit(process.pid, resource.RLIMIT_AS, before)
+    failure = dict(done.events).get("execution_error", {})
+    kind = str(failure.get("exception_type", done.last))
+    verdict.expect(kind == "ACE-Step.DeviceFullError", f"a starving server says {kind}: {done.error[:200]}")
+    verdict.seen.append(
+        f"with {ROOM >> 20} MB of address space left, {STARVING_SECONDS:g} s of song: {done.error.splitlines()[:1]}"
+    )
+    verdict.expect(
+        server.run(graph).last == "execution_success", "the song does not play once there is memory"
+    )
+    verdict.cases += 1
+    assert song
+
+
+def server_kills(base: Path, plan: Plan) -> Verdict:
+    """kill -9 of whole servers that save; every named file is whole, and the next start is clean."""
+    verdict, dice = Verdict("kill -9 of the server"), random.Random(plan.seed)
+    task_graphs.record(base / "input", 1.5, "short.flac")
+    folder, files = base / "output" / "hostile", 0
+    for number in range(plan.server_kills):
+        with furnished(base) as (server, process):
+            faults = server.failed_imports()
+            verdict.expect(not faults, f"start {number} was not clean: {faults[:1]}")
+            queue_saves(server, number)
+            wait_for_file(folder, files)
+            time.sleep(dice.uniform(0.0, 1.5))
+            os.kill(process.pid, 9)
+        verdict.expect(not half_files(folder), f"kill {number}: half files {half_files(folder)}")
+        files = sum(not is_part(path) for path in folder.iterdir())
+        verdict.cases += 1
+    verdict.seen.append(f"{files} whole files in six formats")
+    return verdict.ended()
+
+
+def queue_saves(server: Server, number: int) -> None:
+    """Many saves in every format, none of which is in the cache."""
+    formats = json.loads(json.dumps(server.object_info()["AceGraphSaveAudio"]["input"]["required"]["format"]))
+    options: list[Any] = (
+        formats[1]["options"] if isinstance(formats[1], dict) and "options" in formats[1] else formats[0]
+    )
+    for turn in range(60):
+        graph = server.graph()
+        audio = graph.add("LoadAudio", audio="short.flac")
+        for form in options:
+            graph.add(
+                "AceGraphSaveAudio",
+                audio=audio[0],
+                format=form,
+                filename_prefix="hostile/song",
+                fade_in=(number * 60 + turn) % 1000 / 1000,
+            )
+        server.queue(graph)
+
+
+def wait_for_file(folder: Path, files: int, seconds: float = 60) -> None:
+    """Until a new file is there."""
+    deadline = time.monotonic() + seconds
+    while not folder.is_dir() or sum(not is_part(path) for path in folder.iterdir()) <= files:
+        if time.monotonic() > deadline:
+            raise TimeoutError("the server saves nothing")
+        time.sleep(0.05)
