@@ -22,8 +22,11 @@ from tools import ROOT
 from tools.demo import base as demo_base
 from tools.demo import show as demo
 from tools.workflows import recording
+from training.evaluate import steadier
+from training.hearing import keys_by_likelihood
+from training.words import UNSAID_EIGHTH
 
-TOO_LONG = 240  # seconds; then a demo that hangs is killed, and its test fails
+TOO_LONG = 480  # seconds; then a demo that hangs is killed, and its test fails
 TURBO = "models/diffusion_models/acestep_v1.5_turbo.safetensors"
 
 
@@ -61,6 +64,7 @@ def test_the_base_directory_is_furnished_once_and_the_pack_is_linked_again(base,
 )
 def test_other_tiny_models_are_renewed_and_what_the_user_put_there_stays(tmp_path, stamp, monkeypatch):
     monkeypatch.setattr(comfy_models, "VARIANTS", ("turbo",))
+    monkeypatch.setattr(demo_base, "STAND_INS", {})
     base = demo_base.furnished(tmp_path / "demo")
     models, turbo = base / "models", base / TURBO
     before = everything(models)
@@ -85,12 +89,33 @@ def test_other_tiny_models_are_renewed_and_what_the_user_put_there_stays(tmp_pat
 
 def test_a_base_directory_that_was_moved_is_whole_again(tmp_path, monkeypatch):
     monkeypatch.setattr(comfy_models, "VARIANTS", ("turbo",))
+    monkeypatch.setattr(demo_base, "STAND_INS", {})
     before = demo_base.furnished(tmp_path / "here")
     links = {path.name for path in (before / "models/acestep").iterdir()}
     moved = demo_base.furnished(before.rename(tmp_path / "there"))
     found = list((moved / "models/acestep").iterdir())
     assert {path.name for path in found} == links
     assert all(path.is_dir() and path.readlink().is_relative_to(moved) for path in found)
+
+
+def test_the_musical_model_stands_in_until_a_real_file_comes(base):
+    links = [base / "models/acestep" / Path(name).name for name in demo_base.STAND_INS]
+    assert all((link / "config.json").is_file() for link in links)
+    text = base / "models/text_encoders/qwen_0.6b_ace15.safetensors"
+    tiny = text.read_bytes()
+    text.unlink()
+    text.write_bytes(b"a real model")
+    demo_base.furnished(base)
+    assert not any(link.is_symlink() for link in links)
+    text.write_bytes(tiny)
+    own = links[0]
+    own.symlink_to("a disk that is not there")
+    demo_base.furnished(base)
+    assert all(link.is_symlink() for link in links)
+    assert str(own.readlink()) == "a disk that is not there"
+    own.unlink()
+    demo_base.furnished(base)
+    assert (own / "config.json").is_file()
 
 
 def everything(folder):
@@ -169,7 +194,12 @@ def test_once_makes_a_song_and_ends(base):
     song = Path(re.search(r"^The song: +(.+)$", said, re.M)[1])
     assert song.is_relative_to(base / "output")
     assert demo.described(song) in said
-    assert "The song is noise" in said
+    assert "a toy of 15 MB that this project trained on synthetic tunes; the real model sings" in said
+    assert "Your own recordings do not" in said
+    sound, _ = soundfile.read(song)
+    mono = sound.mean(1)
+    assert steadier(mono, UNSAID_EIGHTH)
+    assert keys_by_likelihood(mono)[0] == (0, "major")
     for name in comfy_models.layouts()["split"].values():
         assert f"  {name} " in said
     assert demo.is_free(port)

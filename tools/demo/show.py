@@ -1,4 +1,4 @@
-"""A running ComfyUI with the pack, a tiny model and a demo recording, and a song made by it: `make demo`.
+"""A running ComfyUI with the pack, a tiny model that plays, a recording, and a song: `make demo`.
 
 ComfyUI's code is only read; everything is written below .host/demo, or the folder ACEGRAPH_DEMO. ONCE=1 ends after the
 song, PORT chooses the port.
@@ -29,11 +29,12 @@ WORKFLOW = comfy_host.PACK / "example_workflows" / "text2music.json"
 USUAL_PORT = 8188
 LONGEST = 3600  # seconds of waiting for the song; a real model on a slow processor takes its time
 FULL = "\033[1m{}\033[0m" if sys.stdout.isatty() else "{}"
-REAL = """The song is noise: the model here is tiny and random, made for tests. For music, put the real files
+REAL = """It was played by a toy of 15 MB that this project trained on synthetic tunes; the real model sings. For that one, put
   acestep_v1.5_turbo.safetensors    into {models}/diffusion_models
   qwen_0.6b_ace15.safetensors       into {models}/text_encoders
   ace_1.5_vae.safetensors           into {models}/vae
-in place of the small ones there (the notes in the workflows link to them), and start again."""
+in place of the small files there (the notes in the workflows link to them), and start again. Your own recordings do not
+pass through the toy; the one that the templates bring and songs that it has made do."""
 
 
 def is_free(port: int) -> bool:
