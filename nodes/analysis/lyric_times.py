@@ -8,7 +8,7 @@ from ...acestep_core.analysis.singing import timed
 from ...acestep_core.text.lrc import TimedLyrics, lrc_time, to_lrc
 from ..host.node import Node
 from ..runs.listening import last_moment, listen, played_songs
-from ..wires.limits import MOST_STEPS, within
+from ..wires.limits import MOST_STEPS
 from ..wires.schema import advanced, report_output, schema
 from ..wires.sockets import ConditionList, Conditions, Model, ModelHandle, Times
 from ..wires.tensors import Latent
@@ -69,7 +69,6 @@ class LyricTimes(Node):
         source: Latent | None = None,
         mask: Tensor | None = None,
     ) -> io.NodeOutput:
-        steps = int(within(steps, 0, MOST_STEPS, "number of steps"))
         songs = played_songs(model, conditions, latent, source, mask)
         wanted = lyric_heads(model.config, model.lyric_heads, heads)
         maps = listen(model, songs, wanted, [last_moment(model, steps)])

@@ -7,12 +7,11 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ...acestep_core.errors import InvalidInputError
-from ...acestep_core.sound.levels import require_sound
 from ..host.node import Node
 from ..wires.limits import batch_indices
 from ..wires.schema import report_output, schema
 from ..wires.sockets import CodeList, Codes, Times, TimesList
-from ..wires.tensors import ADAPTERS, Audio, Latent, adapters_of, frames_of_latent, raw_sound
+from ..wires.tensors import ADAPTERS, Audio, Latent, adapters_of, frames_of_latent
 
 MOST_TAKES = 4096
 
@@ -155,9 +154,7 @@ def audio_at(audio: Audio, take: int) -> Audio:
 
 
 def sounds_of(audio: Audio) -> Tensor:
-    """The sounds [B, C, S] of an audio, checked and otherwise as they are."""
-    sounds = raw_sound(audio, "audio").samples
-    require_sound(sounds, "The audio")
+    """The sounds [B, C, S] of an audio, as they are."""
     given: Tensor = audio["waveform"]
     return given if given.ndim == 3 else given[None]
 

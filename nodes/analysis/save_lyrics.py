@@ -9,7 +9,7 @@ from ...acestep_core.text.lrc import TimedLyrics, to_json, to_lrc, to_srt
 from ..host.node import Node
 from ..host.output_files import FreeNames
 from ..host.runtime import stop_if_asked
-from ..wires.schema import advanced, chosen, report_output, schema
+from ..wires.schema import advanced, report_output, schema
 from ..wires.sockets import Times, TimesList
 
 Written = Callable[[TimedLyrics, bool], str]
@@ -69,7 +69,7 @@ class SaveLyrics(Node):
     def execute(
         cls, times: TimesList, filename_prefix: str, form: str, structure_tags: bool = False
     ) -> io.NodeOutput:
-        extension, write = FORMS[chosen(form, list(FORMS), "form")]
+        extension, write = FORMS[form]
         names, texts, report = FreeNames(filename_prefix), list[str](), list[str]()
         for item, song in enumerate(times):
             stop_if_asked()

@@ -19,7 +19,7 @@ from ..host.node import Node
 from ..host.runtime import Bar, stop_if_asked
 from ..runs.listening import has_words, last_moment, listen, played_songs, refuse_unequal
 from ..runs.planning import options_of
-from ..wires.limits import MOST_STEPS, within
+from ..wires.limits import MOST_STEPS
 from ..wires.schema import advanced, report_output, schema
 from ..wires.sockets import (
     CodeList,
@@ -95,11 +95,7 @@ class ScoreTakes(Node):
         mask: Tensor | None = None,
     ) -> io.NodeOutput:
         refuse_halves({"planner": planner, "codes": codes}, {"model": model, "latent": latent})
-        within(sensitivity, *SENSITIVITIES, "sensitivity")
-        steps = int(within(steps, 0, MOST_STEPS, "number of steps"))
-        shares = Weights(
-            *(within(x, 0.0, 1.0, "weight") for x in (caption_weight, lyrics_weight, fields_weight))
-        )
+        shares = Weights(caption_weight, lyrics_weight, fields_weight)
         count = takes_in(codes, latent)
         require_count(conditions, (1, count), "conditions", count)
         planned: Sequence[PlannerScore | None] = [None] * count

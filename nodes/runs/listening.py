@@ -12,7 +12,7 @@ from ...acestep_core.sampling.job import require_alike, require_count
 from ...acestep_core.sampling.run import SamplerParts
 from ...acestep_core.sampling.settings import Settings
 from ..host.runtime import Bar
-from ..wires.limits import refuse_foreign, refuse_too_long
+from ..wires.limits import refuse_foreign
 from ..wires.sockets import ConditionList, ModelHandle
 from ..wires.tensors import Latent, source_of_latent
 from .sampling import wired_mask
@@ -27,7 +27,6 @@ def played_songs(
 ) -> list[Played]:
     """The songs of a batch, each with what it was played from. source: None means silence, as for text2music."""
     frames = source_of_latent(latent, "latent", model.silence)
-    refuse_too_long(frames.shape[1], "latent")
     require_count(conditions, (1, len(frames)), "conditions", len(frames))
     refuse_foreign(model, conditions)
     quiet = model.silence.frames(frames.shape[1]).to(frames)

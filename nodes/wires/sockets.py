@@ -21,7 +21,7 @@ from ...acestep_core.text.conditions import Condition, Conditioner
 from ...acestep_core.text.lrc import TimedLyrics
 from ...acestep_core.timebase import seconds_of_codes
 from ..host.runtime import Managed, rest_device
-from ..host.values import RULES, label, of_kind
+from ..host.values import RULES, Rule, label, of_kind
 
 Model = io.Custom("ACEGRAPH_MODEL")
 TextEncoder = io.Custom("ACEGRAPH_TEXT_ENCODER")
@@ -157,20 +157,25 @@ class ExtraSettings:
 NO_EXTRAS = ExtraSettings(Filters(), None, bf16_schedule=False)
 
 
-def conditions_rule(widget: io.Input, value: Any) -> ConditionList:
-    """The conditions of as many songs as one batch can have."""
-    if not isinstance(value, tuple) or not all(isinstance(item, Condition) for item in value):
-        return of_kind(Condition)(widget, value)
-    if len(value) > MAX_SONGS:
-        raise InvalidInputError(
-            f"The {label(widget)} are of {len(value)} songs, and one batch has up to {MAX_SONGS}.",
-            "Play them in several runs.",
-        )
-    return value
+def of_each_song(kind: type) -> Rule:
+    """The rule of a socket that carries something of a class for each of as many songs as one batch can have."""
+
+    def carried(widget: io.Input, value: Any) -> tuple[Any, ...]:
+        if not isinstance(value, tuple) or not all(isinstance(item, kind) for item in value):
+            return of_kind(kind)(widget, value)
+        if len(value) > MAX_SONGS:
+            raise InvalidInputError(
+                f"The {label(widget)} are of {len(value)} songs, and one batch has up to {MAX_SONGS}.",
+                "Play them in several runs.",
+            )
+        return value
+
+    return carried
 
 
 RULES |= {
-    Conditions.io_type: conditions_rule,
+    Conditions.io_type: of_each_song(Condition),
+    Times.io_type: of_each_song(TimedLyrics),
     **{
         wire.io_type: of_kind(kind)
         for wire, kind in (
