@@ -11,7 +11,7 @@ from .runs.sampling import job_of, wired_mask
 from .wires.limits import MOST_GUIDANCE, MOST_SHIFT, MOST_STEPS, refuse_foreign
 from .wires.schema import SEED_MAX, advanced, report_output, schema
 from .wires.sockets import NO_EXTRAS, ConditionList, Conditions, Extras, ExtraSettings, Model, ModelHandle
-from .wires.tensors import Latent, latent_of, source_of_latent
+from .wires.tensors import Latent, latent_of, noted, source_of_latent
 
 CUSTOM = "custom"
 CHANGES = [*WINDOWS, CUSTOM]
@@ -71,7 +71,10 @@ class EditSong(Node):
         plan = EditPlan.of(settings, window, model.variant.is_turbo)
         latents = sample_edit(model, job, plan)
         kept = {"batch_index": source["batch_index"]} if "batch_index" in source else {}
-        return io.NodeOutput({**latent_of(latents), **kept}, edit_report(model, job, plan, what_changes))
+        played_with = noted(model.played_with, len(latents))
+        return io.NodeOutput(
+            {**latent_of(latents), **kept, **played_with}, edit_report(model, job, plan, what_changes)
+        )
 
 
 def wires() -> list[io.Input]:

@@ -250,6 +250,7 @@ def opening_report(checkpoint: Checkpoint, model: ModelHandle, text: TextHandle,
     )
     parts = {"transformer": model.transformer, "text encoder": text.encoders, "VAE": vae.vae}
     sizes = [f"{name}: {part} in {name_of(part.dtype)} on {part.device}" for name, part in parts.items()]
+    sizes[-1] += f", from {checkpoint.vae_files().origin}"
     return "\n".join(
         [f"{model.name}: {model.variant.value}{codec}", *sizes, f"Silence: {stored}; tokenizer: {tokenizer}"]
     )

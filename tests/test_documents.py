@@ -68,6 +68,18 @@ def told(name: str) -> Iterator[str]:
     yield from re.findall(r"(?<!\S)# .*$", text, re.MULTILINE)
 
 
+def test_the_samplers_pages_have_the_measured_table_of_solvers():
+    """Both say what benchmarks/solver_errors.py printed at 8 evaluations."""
+    head, *_, row = re.findall(r"^\| (?:evaluations|8) \|.*$", text_of("benchmarks/README.md"), re.MULTILINE)[
+        :2
+    ]
+    for language in tables.PAGES:
+        lines = [
+            line for line in text_of(f"web/docs/AceGraphSampler/{language}.md").splitlines() if "|" in line
+        ]
+        assert [line.split("|")[2:] for line in lines[::2]] == [line.split("|")[2:] for line in (head, row)]
+
+
 def test_the_readme_can_be_read_in_one_sitting():
     assert len(text_of("README.md").splitlines()) <= LONGEST_README
 

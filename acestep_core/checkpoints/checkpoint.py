@@ -46,6 +46,7 @@ class VaeFiles:
 
     weights: Weights  # as they lie in the file; `oobleck_keys.fold` understands every layout
     config: VaeConfig
+    origin: str = ""  # name of the file or folder
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -237,7 +237,7 @@ def vae_files(weights: Weights, origin: str, raw: Mapping[str, Any] | None = Non
         )
     config = vae_config_of(weights.shapes()) if raw is None else VaeConfig.from_json(raw)
     refuse_other_strides(config.downsampling_ratios)
-    return VaeFiles(weights, config)
+    return VaeFiles(weights, config, origin)
 
 
 def around(folder: Path, name: str, pattern: str) -> Path | None:

@@ -33,8 +33,9 @@ def sample_edit(model: ModelHandle, job: EditJob, plan: EditPlan) -> Tensor:
 def edit_report(model: ModelHandle, job: EditJob, plan: EditPlan, what: str) -> str:
     """What was resolved, for the musician."""
     tasks = ", ".join(dict.fromkeys(target.task.name for _, target in job.pairs()))
+    with_adapters = f" with {model.played_with}" if model.adapters else ""
     lines = [
-        f"Edit ({what}) under {tasks} on {model.name} ({model.variant.value}), "
+        f"Edit ({what}) under {tasks} on {model.name} ({model.variant.value}){with_adapters}, "
         f"{job.songs} x {seconds_of(job.frames):g} s",
         *step_lines(plan),
         f"Seeds: {', '.join(map(str, job.noise.seeds))}",

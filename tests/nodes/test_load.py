@@ -4,9 +4,11 @@ import re
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from support.comfyui import models as comfy_models
 from support.comfyui.fake_gpu import pretend_gpu
+from support.tiny.checkpoint import stable_audio_names, tiny_model
 
 LAYOUTS = comfy_models.layouts()
 
@@ -71,6 +73,66 @@ def test_the_pickers_offer_models_only(host, pack):
     assert not any("Qwen3" in name or name == "vae" or "/" in name for name in models)
     assert {"auto", "Qwen3-Embedding-0.6B", comfy_models.TEXT_FILE} <= set(texts)
     assert {"auto", "vae", comfy_models.VAE_FILE} <= set(vaes)
+
+
+SPELLINGS = {  # how published VAEs with other weights are spelt: as diffusers has them, and both ways of stable-audio
+    "diffusers": lambda vae: vae,
+    "stable-audio": stable_audio_names,
+    "stable-audio, parametrised": lambda vae: stable_audio_names(vae, parametrized=True),
+}
+
+
+def other_vae(host, name, spell=SPELLINGS["diffusers"], change=lambda vae: vae):
+    """A file in models/vae with the layout of our VAE and weights of its own."""
+    vae = {
+        key: weight * 1.25 if key.endswith("weight_g") else weight for key, weight in tiny_model().vae.items()
+    }
+    save_file(
+        {key: w.contiguous() for key, w in spell(change(vae)).items()}, host.base / "models" / "vae" / name
+    )
+    return name
+
+
+def decoded(host, run_graph, vae):
+    graph = host.graph()
+    load = graph.add("AceGraphLoad", **{**LAYOUTS["split"], "weight_dtype": "fp32", "vae": vae})
+    latent = graph.add("AceGraphSilenceLatent", model=load["model"], seconds=2.0)
+    sound = graph.add("AceGraphOobleckDecode", vae=load["vae"], latent=latent["latent"])
+    graph.add("PreviewAny", source=load["report"])
+    graph.add("PreviewAudio", audio=sound["audio"])
+    done = run_graph(graph)
+    assert done.success, done.error
+    return done[sound["audio"]]["waveform"], done[load["report"]]
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_another_vae_of_the_same_layout_drops_in_and_is_named(host, run_graph, spelling):
+    name = other_vae(host, f"drop_in_{list(SPELLINGS).index(spelling)}.safetensors", SPELLINGS[spelling])
+    own, report = decoded(host, run_graph, comfy_models.VAE_FILE)
+    other, told = decoded(host, run_graph, name)
+    assert comfy_models.VAE_FILE in report
+    assert re.search(rf"^VAE: .*, from {re.escape(name)}$", told, re.MULTILINE)
+    assert own.shape == other.shape
+    assert other.isfinite().all()
+    assert (own - other).abs().max() > 1e-4
+
+
+def without_a_snake(vae):
+    return {key: weight for key, weight in vae.items() if key != "decoder.snake1.alpha"}
+
+
+def with_a_gate(vae):
+    return {**vae, "decoder.gate.weight": torch.zeros(3)}
+
+
+@pytest.mark.parametrize("change", [without_a_snake, with_a_gate])
+def test_a_vae_of_another_layout_is_refused_in_two_sentences(host, run_graph, change):
+    name = other_vae(host, f"{change.__name__}.safetensors", change=change)
+    done, _ = loaded(run_graph, host, **{**LAYOUTS["split"], "vae": name})
+    assert not done.success
+    problem, remedy = done.error.split("\n")[:2]
+    assert "snake1" in problem or "gate" in problem
+    assert remedy.endswith(".")
 
 
 @pytest.mark.parametrize("dtype", ["auto", "bf16", "fp16", "fp32", "fp8_e4m3fn", "fp8_e5m2"])

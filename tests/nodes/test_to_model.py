@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from support.comfyui import task_graphs
+from support.comfyui.hosted_graphs import handed, sampled
 from support.comfyui.task_graphs import BASE, TURBO, encode, finished, heard, opened, silence
 from support.comfyui.trial import given
 
@@ -14,40 +15,6 @@ SAME = 1e-4  # largest difference of songs that both play
 def recording(host):
     """A recording in ComfyUI's input folder."""
     return task_graphs.record(host.base / "input")
-
-
-def handed(graph, load, conditions, source, **more):
-    return graph.add("AceGraphToModel", model=load["model"], conditions=conditions, source=source, **more)
-
-
-def sampled(graph, wires, cfg=1.0, steps=8, sampler="euler", scheduler="simple", **more):
-    """SamplerCustomAdvanced with our noise; the latent."""
-    guider = graph.add(
-        "CFGGuider",
-        model=more.get("model", wires["model"]),
-        positive=more.get("positive", wires["positive"]),
-        negative=more.get("negative", wires["negative"]),
-        cfg=cfg,
-    )
-    sigmas = graph.add(
-        "BasicScheduler",
-        model=more.get("model", wires["model"]),
-        scheduler=scheduler,
-        steps=steps,
-        denoise=more.get("denoise", 1.0),
-    )
-    chosen = graph.add("KSamplerSelect", sampler_name=sampler)
-    custom = graph.add(
-        "SamplerCustomAdvanced",
-        noise=wires["noise"],
-        guider=guider[0],
-        sampler=chosen[0],
-        sigmas=sigmas[0],
-        latent_image=more.get("latent", wires["latent"]),
-    )
-    graph.add("PreviewAny", source=wires["report"])
-    graph.add("PreviewAny", source=custom[0])
-    return custom[0]
 
 
 def both(run_graph, graph, ours, theirs):

@@ -63,18 +63,23 @@ def best_of_four() -> Page:
     codes = composed(page, planner, planned, caption, lyrics, songs=4)
     conditions, played = played_on(page, load, planned, codes["codes"], under="Compose")
     page.group("Judge", VIOLET)
-    pick = judged(page, load, planner, planned, codes, conditions, played)
-    page.group("Listen", VIOLET)
+    scored = judged(page, load, planner, planned, codes, conditions, played)
+    pick = page.add("AceGraphPickTake", {"width": 300}, latent=played["latent"], order=scored["order"])
+    page.group("Verdict", VIOLET, under="Words")
+    told(page, scored["report"], "How they were judged")
+    page.resume("Judge")
+    page.group("Listen", VIOLET, under="Judge")
     song = decoded(page, load, pick)
-    saved(page, song["audio"], conditions, "best_of_four")
-    told(page, pick["report"], "Which one it is")
+    saved(page, song["audio"], conditions, "best_of_four").look["width"] = (
+        300  # no wider than the group above
+    )
     return page
 
 
 def judged(
     page: Page, load: Item, planner: Item, planned: Item, codes: Item, conditions: Item, played: Item
 ) -> Item:
-    """Both judges, and the take that they like best."""
+    """Both judges."""
     wires = {
         "conditions": conditions["conditions"],
         "planner": planner["planner"],
@@ -84,6 +89,4 @@ def judged(
         "latent": played["latent"],
         "source": played.wires["source"],
     }
-    scored = page.add("AceGraphScoreTakes", {"width": 300}, **wires)
-    told(page, scored["report"], "How they were judged")
-    return page.add("AceGraphPickTake", {"width": 300}, latent=played["latent"], order=scored["order"])
+    return page.add("AceGraphScoreTakes", {"width": 300}, **wires)

@@ -39,7 +39,7 @@ def card_with_room_for(share, state="NORMAL_VRAM", unload=False):
         def on_card():
             return sum(patcher.loaded_size() for patcher in seen)
 
-        def load_models_gpu(models, memory_required=0, force_full_load=False):
+        def load_models_gpu(models, memory_required=0, force_full_load=False, **_least):
             (patcher,) = models
             weights = max(share, WHOLE if force_full_load else 0) * patcher.model_size()
             room["bytes"] = memory_required + weights
