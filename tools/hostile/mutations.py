@@ -33,7 +33,7 @@ TEXTS = (
         "\U0001f3b5" * 50,
         "e" + "\u0301" * 300,
         "-" * 2_000,
-        "9" * 400,
+        "9" * 5_000,
     ),
 )
 VALUES = (*NUMBERS, *TEXTS, None, True, False, [], {}, [[]], {"": None})
