@@ -1,5 +1,6 @@
 """Seeded cases for every reader, in children that may crash, hang or swell without anything else noticing."""
 
+import faulthandler
 import os
 import random
 import resource
@@ -80,6 +81,7 @@ def batch(
 
 def work(kit: Kit, reader: Reader, cases: range, seed: int, target: int) -> None:
     """What a child does; it never comes back."""
+    faulthandler.disable()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     errors = kit.core.errors
     try:
