@@ -17,6 +17,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -56,7 +57,7 @@ def inside(plan: Plan, wanted: set[str]) -> Iterator[Verdict]:
     with stage() as opened:
         for name in INSIDE:
             if name in wanted:
-                yield parts[name](opened, plan)
+                yield whole(name, partial(parts[name], opened, plan))
 
 
 def on_server(plan: Plan, wanted: set[str]) -> Iterator[Verdict]:
@@ -69,9 +70,17 @@ def on_server(plan: Plan, wanted: set[str]) -> Iterator[Verdict]:
         models.make_base(base, host.PACK)
         models.link(built, base / "models")
         if "load" in wanted:
-            yield traffic.load(base, plan)
+            yield whole("load", partial(traffic.load, base, plan))
         if "server-kills" in wanted:
-            yield traffic.server_kills(base, plan)
+            yield whole("server-kills", partial(traffic.server_kills, base, plan))
+
+
+def whole(name: str, part: Callable[[], Verdict]) -> Verdict:
+    """A part's verdict; an exception of the part itself is a fault, and the others go on."""
+    try:
+        return part()
+    except Exception as fault:  # noqa: BLE001  (whatever it is, it is a fault)
+        return Verdict(name, faults=[f"the run itself ended with {type(fault).__name__}: {fault!s:.500}"])
 
 
 def tests(name: str, chosen: list[str]) -> Verdict:

@@ -92,9 +92,10 @@ def furnished(base: Path, *options: str) -> Iterator[tuple[Server, Process]]:
 
 def load(base: Path, plan: Plan) -> Verdict:
     """Mixed prompts, all of which have to end as they should; memory, handles and folders are the same at the end."""
-    verdict, dice = Verdict("Load on a server"), random.Random(plan.seed)
+    verdict, dice = Verdict("Load on a server", plan.limit), random.Random(plan.seed)
     task_graphs.record(base / "input")
     with furnished(base) as (server, process):
+        verdict.begin()
         asyncio.run(prompts(server, process, plan, dice, verdict))
         starve(server, process, verdict)
     parts = [path.name for kind in ("output", "temp") for path in (base / kind).rglob("*") if is_part(path)]
@@ -167,10 +168,12 @@ def starve(server: Server, process: Process, verdict: Verdict) -> None:
 
 def server_kills(base: Path, plan: Plan) -> Verdict:
     """kill -9 of whole servers that save; every named file is whole, and the next start is clean."""
-    verdict, dice = Verdict("kill -9 of the server"), random.Random(plan.seed)
+    verdict, dice = Verdict("kill -9 of the server", plan.limit), random.Random(plan.seed)
     task_graphs.record(base / "input", 1.5, "short.flac")
     folder, files = base / "output" / "hostile", 0
     for number in range(plan.server_kills):
+        if not verdict.may_go_on():
+            break
         with furnished(base) as (server, process):
             faults = server.failed_imports()
             verdict.expect(not faults, f"start {number} was not clean: {faults[:1]}")
