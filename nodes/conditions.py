@@ -227,5 +227,7 @@ def tracks_named(tracks: str) -> tuple[str, ...]:
     )
     unknown = [name for name in names if name not in TRACKS]
     if unknown:
-        raise InvalidInputError(f"There is no track {unknown[0]!r}.", f"Choose from: {', '.join(TRACKS)}.")
+        raise InvalidInputError(
+            f"There is no track {unknown[0][:80]!r}.", f"Choose from: {', '.join(TRACKS)}."
+        )
     return names

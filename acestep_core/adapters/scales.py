@@ -8,8 +8,8 @@ from ..errors import InvalidInputError
 
 GROUPS = ("self_attn", "cross_attn", "mlp")
 LAYER = r"^layers\.(\d+)\."
-FACTOR = r"(-?\d+(?:\.\d*)?|-?\.\d+)"
-SPAN = r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?:\s*" + FACTOR + r"\s*"
+FACTOR = r"(-?\d{1,9}(?:\.\d{0,18})?|-?\.\d{1,18})"
+SPAN = r"\s*(\d{1,6})\s*(?:-\s*(\d{1,6})\s*)?:\s*" + FACTOR + r"\s*"
 LAYERS_FORM = "Write layers like this: 0-11: 0.5, 12-23: 1. The first layer is 0; layers not named keep 1."
 
 
@@ -63,12 +63,12 @@ def layers_of(text: str) -> tuple[LayerSpan, ...]:
     for piece in text.split(",") if text.strip() else ():
         found = re.fullmatch(SPAN, piece)
         if found is None:
-            raise InvalidInputError(f"The layers {piece.strip()!r} cannot be read.", LAYERS_FORM)
+            raise InvalidInputError(f"The layers {piece.strip()[:80]!r} cannot be read.", LAYERS_FORM)
         first, last = int(found[1]), int(found[2] or found[1])
         if last < first:
             raise InvalidInputError(f"The layers {first}-{last} end before they begin.", LAYERS_FORM)
         if any(span.first <= last and first <= span.last for span in spans):
-            raise InvalidInputError(f"The layers {piece.strip()!r} are named twice.", LAYERS_FORM)
+            raise InvalidInputError(f"The layers {piece.strip()[:80]!r} are named twice.", LAYERS_FORM)
         spans.append(LayerSpan(first, last, float(found[3])))
     return tuple(spans)
 

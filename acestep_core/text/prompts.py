@@ -120,7 +120,9 @@ def check_text(name: str, text: str) -> None:
 def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     """Refuse a value that the model does not know."""
     if value not in choices:
-        raise InvalidInputError(f"The {name} {value!r} is not known.", f"Choose one of {', '.join(choices)}.")
+        raise InvalidInputError(
+            f"The {name} {value[:80]!r} is not known.", f"Choose one of {', '.join(choices)}."
+        )
 
 
 def check_metadata(brief: Brief) -> None:
@@ -132,7 +134,7 @@ def check_metadata(brief: Brief) -> None:
         )
     if said(brief.key) not in (*KEYS, UNSAID):
         raise InvalidInputError(
-            f"The key {brief.key!r} is not known.",
+            f"The key {said(brief.key)[:80]!r} is not known.",
             "Write a note from A to G, # or b if needed, then major or minor, such as `C# minor`.",
         )
     check_choice(

@@ -88,7 +88,9 @@ TEXT2MUSIC = TASKS["text2music"]
 def task_named(name: str) -> Task:
     """Look a task up by its name."""
     if name not in TASKS:
-        raise InvalidInputError(f"There is no task {name!r} here.", f"Choose one of: {', '.join(TASKS)}.")
+        raise InvalidInputError(
+            f"There is no task {name[:80]!r} here.", f"Choose one of: {', '.join(TASKS)}."
+        )
     return TASKS[name]
 
 

@@ -19,7 +19,7 @@ class Plan:
 
 def quick(seed: int) -> Plan:
     """In under three minutes on two busy cores."""
-    return Plan(seed, prompts=30, stops=40, allocations=100, kills=24, server_kills=1, fuzz=3_000, limit=15)
+    return Plan(seed, prompts=30, stops=40, allocations=100, kills=24, server_kills=1, fuzz=3_000, limit=12)
 
 
 def full(seed: int) -> Plan:

@@ -34,7 +34,15 @@ def saving(stage: Stage, form: str) -> Act:
     wave = torch.from_numpy(np.random.default_rng(0).standard_normal((SONGS, 2, round(SECONDS * RATE))) * 0.1)
     audio = {"waveform": wave.float(), "sample_rate": RATE}
     return replace(
-        act, values={**act.values, "audio": audio, "format": form, "filename_prefix": f"{FOLDER}/song"}
+        act,
+        values={
+            **act.values,
+            "conditions": None,
+            "times": None,
+            "audio": audio,
+            "format": form,
+            "filename_prefix": f"{FOLDER}/song",
+        },
     )
 
 

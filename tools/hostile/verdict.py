@@ -18,6 +18,10 @@ class Verdict:
     began: float = field(default_factory=time.monotonic)
     seconds: float = 0.0
 
+    def begin(self) -> None:
+        """Only now the limit begins to count: what had to be started is there."""
+        self.began = time.monotonic()
+
     def may_go_on(self) -> bool:
         """Whether there is time for one more case."""
         return self.limit is None or time.monotonic() - self.began < self.limit

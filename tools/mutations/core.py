@@ -534,5 +534,8 @@ MUTATIONS = [
     Mutation("a stored silence is not used", "checkpoints/load.py", "load", "if stored is not None:", "if False:"),
     Mutation("a guided run's memory is that of one branch", "networks/costs.py", "costs",
              "(2 if guided else 1)", "1"),
+    Mutation("NaN among weights is not noticed", "finite.py", "finite", "return math.isfinite(float(wide.sum())) or", "return True or"),
+    Mutation("large numbers count as infinite", "finite.py", "finite", " or bool(wide.isfinite().all())", ""),
+    Mutation("only the first weights are looked at", "finite.py", "finite", "for name, weight in weights:", "for name, weight in list(weights)[:1]:"),
 ]
 # fmt: on

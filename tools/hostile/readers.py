@@ -1,0 +1,238 @@
+"""Everything of the pack that reads what strangers made, each with a case of its own for a pair of dice."""
+
+import io
+import random
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import soundfile
+import torch
+
+from tools.hostile import mutations
+from tools.hostile.stage import Stage
+
+Case = Callable[["Kit", random.Random], None]
+
+
+@dataclass
+class Kit:
+    """The stage, a folder to spoil, and sound files."""
+
+    stage: Stage
+    place: Path
+    sounds: list[tuple[str, bytes]]
+
+    @classmethod
+    def of(cls, stage: Stage, place: Path) -> "Kit":
+        """A copy of the tiny checkpoint, which children spoil and mend."""
+        shutil.copytree(stage.models / "turbo" / "official", place / "official", dirs_exist_ok=True)
+        shutil.copytree(stage.models / "turbo" / "comfy", place / "comfy", dirs_exist_ok=True)
+        wave = np.random.default_rng(0).standard_normal((4_800, 2)) * 0.1
+        sounds = list[tuple[str, bytes]]()
+        for kind, more in (("WAV", {}), ("FLAC", {}), ("OGG", {"subtype": "VORBIS"}), ("MP3", {})):
+            content = io.BytesIO()
+            soundfile.write(content, wave, 48_000, format=kind, **more)
+            sounds.append((kind.lower(), content.getvalue()))
+        return cls(stage, place, sounds)
+
+    @property
+    def core(self) -> Any:
+        """The core as the pack has it."""
+        return self.stage.pack.acestep_core
+
+    def spoilt(
+        self, path: Path, change: Callable[[bytes, random.Random], bytes], dice: random.Random
+    ) -> "Spoilt":
+        """A file that is damaged while the block lasts."""
+        return Spoilt(path, change(path.read_bytes(), dice))
+
+
+class Spoilt:
+    """`with Spoilt(path, content):`; afterwards the file is as it was."""
+
+    def __init__(self, path: Path, content: bytes) -> None:
+        self._path, self._content, self._kept = path, content, path.read_bytes()
+
+    def __enter__(self) -> None:
+        self._path.write_bytes(self._content)
+
+    def __exit__(self, *_: object) -> None:
+        self._path.unlink()  # others may still have the spoilt one mapped
+        self._path.write_bytes(self._kept)
+
+
+def configs(kit: Kit, dice: random.Random) -> None:
+    folder = (
+        kit.place
+        / "official"
+        / dice.choice(("acestep-v15-turbo", "vae", "Qwen3-Embedding-0.6B", planner_of(kit)))
+    )
+    with kit.spoilt(folder / "config.json", mutations.json_of, dice):
+        kit.core.checkpoints.kinds.kind_of_folder(folder)
+        if "lm" in folder.name:
+            kit.core.checkpoints.planner_files.open_planner(folder)
+        else:
+            opened(kit, kit.place / "official" / "acestep-v15-turbo")
+
+
+def planner_of(kit: Kit) -> str:
+    """The planner's folder."""
+    return next(path.name for path in (kit.place / "official").iterdir() if "lm" in path.name)
+
+
+def opened(kit: Kit, path: Path) -> Any:
+    """A checkpoint of which every part was asked for."""
+    checkpoint = kit.core.checkpoints.layouts.open_checkpoint(path)
+    return checkpoint.model_files(), checkpoint.text_files(), checkpoint.vae_files(), checkpoint
+
+
+def weights(kit: Kit, dice: random.Random) -> None:
+    load, finite = kit.core.checkpoints.load, kit.core.finite
+    files = sorted((kit.place / "comfy").glob("*/*.safetensors"))
+    path = dice.choice([file for file in files if file.parent.name != "checkpoints"])
+    with kit.spoilt(path, mutations.safetensors_of, dice):
+        if path.parent.name == "diffusion_models":
+            *_, checkpoint = opened_split(kit, path)
+            network = dice.choice((load.load_transformer, load.load_condition_encoder, load.load_codec))(
+                checkpoint
+            )
+        elif path.parent.name == "vae":
+            network = load.load_vae(opened_split(kit, vae=path)[-1])
+        elif path.name == kit.core.checkpoints.planner_files.PLANNER_FILE:
+            planner_files = kit.core.checkpoints.planner_files
+            network = planner_files.load_planner(planner_files.open_planner(path), load.PLAIN)
+        else:
+            network = load.load_text_encoder(opened_split(kit, text=path)[-1])
+        finite.refuse_broken(network.named_parameters(), "The network")  # as at its first use
+
+
+def opened_split(
+    kit: Kit, model: Path | None = None, text: Path | None = None, vae: Path | None = None
+) -> Any:
+    """A checkpoint out of single files."""
+    comfy = kit.place / "comfy"
+    model = model or next((comfy / "diffusion_models").iterdir())
+    text = text or comfy / "text_encoders" / "qwen_0.6b_ace15.safetensors"
+    vae = vae or comfy / "vae" / "ace_1.5_vae.safetensors"
+    checkpoint = kit.core.checkpoints.layouts.open_checkpoint(model, "turbo", text, vae)
+    return (checkpoint.model_files(), checkpoint)
+
+
+def tokenizers(kit: Kit, dice: random.Random) -> None:
+    folder = kit.place / "official" / "Qwen3-Embedding-0.6B"
+    with kit.spoilt(folder / "tokenizer.json", mutations.json_of, dice):
+        kit.core.text.tokenizer.TextTokenizer.from_folder(folder).ids("la la")
+
+
+def silences(kit: Kit, dice: random.Random) -> None:
+    path = kit.place / "official" / "acestep-v15-turbo" / "silence_latent.pt"
+    if dice.random() < 0.5:
+        content = mutations.turned(path.read_bytes(), dice)
+    else:
+        stored = io.BytesIO()
+        torch.save(mutations.tensor(dice), stored)
+        content = stored.getvalue()
+    with Spoilt(path, content):
+        found = kit.core.checkpoints.stored_silence.read_silence(path, 64)
+    assert found.isfinite().all(), "NaN was accepted"
+
+
+def codes(kit: Kit, dice: random.Random) -> None:
+    text = kit.core.text.code_text
+    songs = [
+        [dice.randrange(64_000) for _ in range(dice.randrange(1, 9))] for _ in range(dice.randrange(1, 4))
+    ]
+    if dice.random() < 0.5:
+        text.codes_from_json(mutations.json_of(text.codes_to_json(songs).encode(), dice), "codes.json")
+    else:
+        text.parse_songs(mutations.turned(text.format_songs(songs).encode(), dice).decode("utf-8", "replace"))
+
+
+def sounds(kit: Kit, dice: random.Random) -> None:
+    ending, content = dice.choice(kit.sounds)
+    path = kit.place / f"sound.{ending}"
+    path.write_bytes(mutations.turned(content, dice))
+    if dice.random() < 0.5:
+        kit.core.sound.audio_file.to_model_rate(kit.core.sound.audio_file.read_audio(path))
+        return
+    try:
+        waveform, rate = kit.stage.module("comfy_extras.nodes_audio").load(str(path))
+    except Exception:  # noqa: BLE001  (ComfyUI's Load Audio says what it likes)
+        return
+    audio = {"waveform": waveform.unsqueeze(0), "sample_rate": rate}
+    values = kit.stage.pack.nodes.host.tensor_values.audio("audio", audio)
+    found, _ = kit.stage.pack.nodes.wires.tensors.sound_of_audio(values)
+    assert found.isfinite().all(), "NaN was accepted"
+
+
+def words(kit: Kit, dice: random.Random) -> None:
+    core, text = kit.core, mutations.text(dice)
+    match dice.randrange(4):
+        case 0:
+            brief = core.text.prompts.Brief(text, mutations.text(dice), dice.choice(("en", "xx", text)))
+            core.text.prompts.caption_prompt("Fill the audio.", brief)
+            core.text.prompts.lyrics_prompt(brief)
+        case 1:
+            core.planner.chain_of_thought.read(text)
+        case 2:
+            core.adapters.scales.layers_of(text)
+        case 3:
+            kit.stage.pack.nodes.host.output_files.inside(text)
+
+
+def wires(kit: Kit, dice: random.Random) -> None:
+    node = dice.choice(kit.stage.pack.nodes.NODES)
+    inputs = kit.stage.pack.nodes.host.node.inputs_of(node)
+    name = dice.choice(list(inputs))
+    hostile = {
+        "LATENT": lambda: {
+            "samples": mutations.tensor(dice),
+            "batch_index": dice.choice((None, [0], "0", [-1], [2**70])),
+        },
+        "AUDIO": lambda: {
+            "waveform": mutations.tensor(dice),
+            "sample_rate": dice.choice((48_000, 44_100, *mutations.VALUES)),
+        },
+        "MASK": lambda: mutations.tensor(dice),
+        "SIGMAS": lambda: mutations.tensor(dice),
+    }.get(inputs[name].io_type, lambda: dice.choice((*mutations.VALUES, 1, 2.0)))
+    taken = kit.stage.pack.nodes.host.values.checked(inputs, {name: hostile()}).get(name)
+    found = taken.get("samples", taken.get("waveform")) if isinstance(taken, dict) else taken
+    if isinstance(found, torch.Tensor) and inputs[name].io_type != "SIGMAS":
+        assert found.isfinite().all(), "NaN was accepted"
+
+
+def times_and_masks(kit: Kit, dice: random.Random) -> None:
+    tensors, values = kit.stage.pack.nodes.wires.tensors, kit.stage.pack.nodes.host.tensor_values
+    if dice.random() < 0.5:
+        times = values.sigmas("sigmas", mutations.tensor(dice))
+        kit.core.sampling.settings.Settings(times=tuple(times.tolist())).resolved(turbo=True)
+        return
+    mask = values.mask("mask", mutations.tensor(dice))
+    found = dice.choice((tensors.mask_of_wire, kit.core.sampling.masks.drawn_mask))(mask, 150)
+    assert found.isfinite().all(), "NaN was accepted"
+
+
+class Reader(NamedTuple):
+    """A reader's name, a case of it, and its share of all cases."""
+
+    name: str
+    case: Case
+    share: float
+
+
+READERS = (
+    Reader("configs and folders", configs, 0.06),
+    Reader("weights", weights, 0.04),
+    Reader("tokenizers", tokenizers, 0.06),
+    Reader("silences", silences, 0.1),
+    Reader("codes", codes, 0.16),
+    Reader("sounds", sounds, 0.06),
+    Reader("words", words, 0.16),
+    Reader("wires", wires, 0.24),
+    Reader("times and masks", times_and_masks, 0.12),
+)
