@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -163,8 +164,16 @@ class Editor:
         with self._opening(nodes):
             self.page.get_by_role("button", name="Templates").first.click()
             card = self.page.get_by_test_id(f"template-workflow-{name}")
+            until(lambda: bool(card.count()) or self._more_templates(), f"the template {name} is listed")
             card.scroll_into_view_if_needed()
             card.click()
+
+    def _more_templates(self) -> bool:
+        """Newer frontends list more templates only where one scrolls to the last ones."""
+        listed = self.page.get_by_test_id(re.compile("^template-workflow-"))
+        if listed.count():
+            listed.last.scroll_into_view_if_needed()
+        return False
 
     @contextmanager
     def _opening(self, nodes: int) -> Iterator[None]:
