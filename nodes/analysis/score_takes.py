@@ -189,7 +189,7 @@ def refuse_halves(*pairs: dict[str, object]) -> None:
         if len(there) == 1:
             (missing,) = set(pair) - set(there)
             raise InvalidInputError(
-                f"The {there[0]} is connected and the {missing} is not.", f"Connect the {missing} as well."
+                f"Only {there[0]} is connected, and {missing} belongs to it.", f"Connect {missing} as well."
             )
     if all(wired is None for pair in pairs for wired in pair.values()):
         raise InvalidInputError(

@@ -104,9 +104,9 @@ def test_a_song_of_codes_stands_for_every_take(graph, run_graph):
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        ({"codes": None}, "planner is connected and the codes is not"),
-        ({"planner": None}, "codes is connected and the planner is not"),
-        ({"latent": None}, "model is connected and the latent is not"),
+        ({"codes": None}, "Only planner is connected, and codes"),
+        ({"planner": None}, "Only codes is connected, and planner"),
+        ({"latent": None}, "Only model is connected, and latent"),
         (dict.fromkeys(("planner", "codes", "model", "latent")), "nothing to judge"),
     ],
 )
