@@ -95,9 +95,9 @@ class Attention(nn.Module):
 
     def probabilities(self, x: Tensor, context: KeyValue, heads: Sequence[int]) -> Tensor:
         """Where some query heads look in cross-attention, in fp32. x: [B, N, W] -> [B, heads, N, M]."""
-        wanted = list(heads)
-        q = rearrange(self._heads(self.q_proj(x))[:, :, wanted], "b n h d -> b h n d")
-        key = context.key[:, [head // self.queries_per_key for head in wanted]]
+        asked, keys = self._heads(self.q_proj(x)).unbind(2), context.key.unbind(1)
+        q = torch.stack([asked[head] for head in heads], 1)
+        key = torch.stack([keys[head // self.queries_per_key] for head in heads], 1)
         scores = self.q_norm(q).float() @ rearrange(key, "b h m d -> b h d m").float()
         scores = scores * self.head_dim**-0.5
         return (scores if context.bias is None else scores + context.bias.float()).softmax(-1)

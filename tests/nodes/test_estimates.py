@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from support.comfyui import models as comfy_models
 from support.comfyui.fake_gpu import replaced
 from support.comfyui.giant_nodes import RATE, giant_cards
+from support.comfyui.handles import core
 from support.comfyui.live_memory import LiveMemory, fused_attention
 
 MB = 1024 * 1024
@@ -81,6 +82,17 @@ def test_editing(card, weights, songs, guidance, draws):
     given = {"seed": 0, "steps": 2, "what_changes": "whole", "start": 0.0, "end": 1.0}
     model, node = card.giant.model, card.nodes.edit.EditSong
     run = lambda: node.execute(model, *sides, source, guidance=guidance, draws=draws, **given)  # noqa: E731
+    assert_sane(*measured(card, model.transformer, run))
+
+
+@pytest.mark.parametrize(("size", "weights", "seconds"), [("2B", "bf16", 30.0), ("XL", "bf16", 240.0)])
+def test_listening(card, pack, size, weights, seconds):
+    card = card(size, weights=weights)
+    conditions, source = card.conditions(lyrics="la la\n" * 300), card.silence(1, seconds)
+    model, runs = card.giant.model, card.nodes.runs.listening
+    songs = runs.played_songs(model, conditions, source, None, None)
+    heads = core(pack, "analysis.heads").lyric_heads(model.config)
+    run = lambda: runs.listen(model, songs, heads, [0.125])  # noqa: E731
     assert_sane(*measured(card, model.transformer, run))
 
 

@@ -6,7 +6,7 @@ from tools.mutations.core import Mutation
 ANALYSIS_MUTATIONS = [
     # -------------------------------------------------------------------------------------------- attention of the heads
     Mutation("a head is asked about the keys of another", "networks/attention.py", "attention singing",
-             "[head // self.queries_per_key for head in wanted]", "[head % context.key.shape[1] for head in wanted]"),
+             "keys[head // self.queries_per_key]", "keys[head % len(keys)]"),
     Mutation("padding takes its share of the attention", "networks/attention.py", "attention singing",
              "scores if context.bias is None else scores + context.bias.float()", "scores"),
     Mutation("attention is not scaled", "networks/attention.py", "attention singing", "scores * self.head_dim**-0.5",

@@ -52,3 +52,10 @@ def test_a_score_stays_between_nothing_and_one():
     assert LyricScore(1.0, 1.0, 1.0).score == 1.0
     assert LyricScore(0.5, 1.0, 1.0).score == 0.25
     assert LyricScore(1.0, 0.5, 1.0).score == 0.25
+
+
+def test_faint_attention_moves_no_centre():
+    energy = torch.zeros(2, 400)
+    energy[0, 50], energy[1, 60] = 1.0, 1.0
+    energy[0, 100:] = 0.009
+    assert in_order(energy, torch.ones(2, dtype=torch.bool)) == 1.0
