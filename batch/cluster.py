@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import logging
 import os
 import socket
 import sys
@@ -12,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "0" if sys.stderr.isatty() else "1")
 
 import pyarrow
 import ray
@@ -20,7 +20,6 @@ import ray.data
 import torch
 from ray.data import ActorPoolStrategy, DataContext, Datasource, ReadTask
 from ray.data.block import BlockMetadata
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from acestep_core.errors import InvalidInputError
 
@@ -31,7 +30,7 @@ from .run import TRIES, Outcome
 
 LOOPBACK = "127.0.0.1"
 STORE = 512 << 20  # bytes of Ray's shared memory on one machine: some songs on their way to the folder
-READER_CPU = 0.01  # of the task that reads rows; whatever it asks for is not left for workers
+READER_CPU = 0  # of the task that reads rows: every processor is left to workers
 START_SECONDS = 600  # within which the workers have to be there
 
 
@@ -111,7 +110,7 @@ def joined(pool: Pool) -> Iterator[None]:
     if pool.address is None:
         ray.init(
             address="local",
-            num_cpus=pool.workers * pool.cpus + 1,
+            num_cpus=pool.workers * pool.cpus,
             object_store_memory=STORE,
             include_dashboard=False,
             log_to_driver=False,
@@ -151,11 +150,14 @@ def outcomes(plan: Plan, recipe: Recipe, version: str, pool: Pool) -> Iterator[O
     )  # a block for each row: it is what is run again
     context.max_errored_blocks = -1  # a row whose workers died every time takes no other with it
     context.wait_for_min_actors_s = START_SECONDS
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    context.enable_progress_bars = sys.stderr.isatty()
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # it tells of every worker that dies, at length
+    here = {"ray.io/node-id": ray.get_runtime_context().get_node_id()}  # whose disk the rows lie on
     rows = ray.data.read_datasource(
         Waiting(plan.songs),
         override_num_blocks=1,
-        ray_remote_args={"scheduling_strategy": here, "num_cpus": READER_CPU},
+        label_selector=here,
+        num_cpus=READER_CPU,
     )
     played = rows.map_batches(
         Worker,
@@ -167,8 +169,7 @@ def outcomes(plan: Plan, recipe: Recipe, version: str, pool: Pool) -> Iterator[O
         ),  # none waits behind a deadly row
         num_cpus=pool.cpus,
         num_gpus=pool.gpus,
-        max_restarts=-1,
-        max_task_retries=TRIES - 1,
+        ray_remote_args_fn=lambda: {"max_restarts": -1, "max_task_retries": TRIES - 1},
     )
     for block in played.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
         for number in range(block.num_rows):

@@ -8,7 +8,7 @@ import secrets
 import shutil
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from acestep_core.errors import FileError
 from acestep_core.files import PART, Content, naming, part_of, write_whole
@@ -40,7 +40,8 @@ def publish(folder: Path, name: str, key: str, files: Sequence[File], own: Colle
         )
     made = [target.name] if len(files) == 1 else [f"{name}/{name}{file.suffix}" for file in files]
     with naming(target), part(folder, name, files) as written:
-        write_whole(folder / JOURNAL, json.dumps({"name": name, "key": key, "target": target.name}).encode())
+        note = {"name": name, "key": key, "target": target.name, "old": sorted(own)}
+        write_whole(folder / JOURNAL, json.dumps(note).encode())
         if target.is_dir() and not target.is_symlink():
             aside = folder / f".{secrets.token_hex(8)}.part"
             target.rename(aside)
@@ -94,7 +95,9 @@ def settled(folder: Path, old: Collection[str], new: Collection[str]) -> None:
 def recover(folder: Path, is_recorded: Callable[[str, str], bool]) -> None:
     """Mend what a killed run left: files of which the manifest does not know, for it was to be written after them."""
     journal = read_journal(folder)
-    if journal and not is_recorded(journal["name"], journal["key"]):
+    if journal and is_recorded(journal["name"], journal["key"]):
+        settled(folder, journal["old"], [journal["target"]])
+    elif journal:
         remove(folder / journal["target"])
     (folder / JOURNAL).unlink(missing_ok=True)
     with os.scandir(folder) as entries:
@@ -103,14 +106,14 @@ def recover(folder: Path, is_recorded: Callable[[str, str], bool]) -> None:
                 remove(Path(entry.path))
 
 
-def read_journal(folder: Path) -> dict[str, str] | None:
+def read_journal(folder: Path) -> dict[str, Any] | None:
     """What was being put into the folder; None if nothing was."""
     try:
         found = json.loads((folder / JOURNAL).read_bytes())
-        wanted = {field: str(found[field]) for field in ("name", "key", "target")}
+        names = [found["name"], found["key"], found["target"], *found["old"]]
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return wanted if is_plain(wanted["target"]) else None
+    return found if all(isinstance(name, str) and is_plain(name) for name in names[2:]) else None
 
 
 def is_plain(name: str) -> bool:
