@@ -114,7 +114,7 @@ def run(asked: argparse.Namespace) -> int:
     if asked.columns:
         print("\n".join(described(graph_asked(asked, version))))
         return DONE
-    if asked.table is None or asked.out is None:
+    if asked.table is None or (asked.out is None and not asked.dry_run):
         raise InvalidInputError(
             "A run needs a table, and a folder with --out.", "See python -m batch --help."
         )

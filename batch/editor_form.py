@@ -33,7 +33,7 @@ class Level:
 
     nodes: dict[int, Json]
     links: dict[int, tuple[int, int]]  # id -> node and slot where it starts
-    outputs: dict[int, int | None]  # of a subgraph: slot -> link that ends there
+    outputs: dict[int, int]  # of a subgraph: slot -> link that ends there
     prefix: str  # of ids
     place: Place | None  # of the nodes in the file; None where two subgraphs share it
     parent: "Level | None" = None

@@ -64,12 +64,15 @@ class Graph:
     @classmethod
     def restored(cls, stored: Mapping[str, Any]) -> "Graph":
         """The inverse of `stored`."""
-        tuples = ("labels", "options", "place")
         widgets = (
-            Widget(**{k: tuple(v) if k in tuples and v is not None else v for k, v in entry.items()})
-            for entry in stored["widgets"]
+            Widget(**{name: as_tuple(value) for name, value in entry.items()}) for entry in stored["widgets"]
         )
         return cls(stored["prompt"], tuple(widgets), stored["workflow"])
+
+
+def as_tuple(value: Any) -> Any:
+    """A list as it was before it became JSON; other values as they are."""
+    return tuple(value) if isinstance(value, list) else value
 
 
 def changed(prompt: Prompt, changes: Iterable[Change]) -> Prompt:

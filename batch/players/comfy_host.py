@@ -12,7 +12,7 @@ import uuid
 import warnings
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,11 @@ class Installation:
     comfyui: Path
     base: Path | None = None  # --base-directory
     cpu: bool = False
+
+    def on_this_machine(self) -> "Installation":
+        """Where this folder is not there, what COMFYUI_DIR names here."""
+        own = os.environ.get("COMFYUI_DIR")
+        return replace(self, comfyui=Path(own)) if own and not self.comfyui.is_dir() else self
 
 
 class RowError(AceStepError):

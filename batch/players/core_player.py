@@ -117,7 +117,15 @@ class CorePlayer:
 
 def brief_of(asked: Mapping[str, Any]) -> Brief:
     """What is wanted of a song."""
-    named = {field: None if asked[field] == AUTO else asked[field] for field in ("key", "time_signature")}
+    key, signature = (None if asked[field] == AUTO else asked[field] for field in ("key", "time_signature"))
     lyrics = INSTRUMENTAL if asked["instrumental"] else asked["lyrics"]
     bpm = asked["bpm"] or None
-    return Brief(asked["caption"], lyrics, asked["language"], bpm=bpm, duration=asked["duration"], **named)
+    return Brief(
+        asked["caption"],
+        lyrics,
+        asked["language"],
+        bpm=bpm,
+        duration=asked["duration"],
+        key=key,
+        time_signature=signature,
+    )

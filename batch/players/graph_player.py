@@ -22,7 +22,7 @@ class GraphRecipe:
 
     def player(self, version: str) -> "GraphPlayer":
         """ComfyUI, started."""
-        host = ComfyUI(self.where)
+        host = ComfyUI(self.where.on_this_machine())
         if (found := host.pack_version()) != version:
             raise InvalidInputError(
                 f"This worker's ComfyUI has version {found} of the pack, and the run was started with {version}.",

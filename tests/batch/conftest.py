@@ -1,6 +1,8 @@
 """What tests of many songs get: Ray's packages, which lie in a folder of their own."""
 
+import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,3 +18,18 @@ def ray_packages() -> Path:
     if str(RAY) not in sys.path:
         sys.path.append(str(RAY))
     return RAY
+
+
+@pytest.fixture(scope="session")
+def ray_environment(ray_packages: Path) -> Iterator[None]:
+    """What every process of Ray gets: the packages, no reports to anybody, and no judgement on a busy machine's memory."""
+    words = {
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(ray_packages), os.environ.get("PYTHONPATH")])),
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_memory_monitor_refresh_ms": "0",
+        "RAY_raylet_start_wait_time_s": "120",
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in words.items():
+            patch.setenv(name, value)
+        yield

@@ -8,7 +8,10 @@ from batch.graphs import Change, Graph, Widget, api_graph, changed
 
 PROMPT = {
     "1": {"class_type": "Encode", "inputs": {"caption": "c", "seed": 4}, "_meta": {"title": "Words"}},
-    "2": {"class_type": "Play", "inputs": {"seed": 5, "steps": 8, "strength": 0.5, "on": True, "from": ["1", 0]}},
+    "2": {
+        "class_type": "Play",
+        "inputs": {"seed": 5, "steps": 8, "strength": 0.5, "on": True, "from": ["1", 0]},
+    },
     "3": {"class_type": "Play", "inputs": {"seed": 6, "steps": 8}, "_meta": {"title": "Words"}},
 }
 
@@ -35,7 +38,12 @@ def test_a_row_changes_what_it_names_and_the_graph_stays_as_it_was(columns):
     before = {key: {**node, "inputs": dict(node["inputs"])} for key, node in PROMPT.items()}
     made = changed(PROMPT, columns.changes([("name", "x"), ("2.steps", 9), ("Words.caption", None)]))
     assert before == PROMPT
-    assert {(key, name) for key in made for name in made[key]["inputs"] if made[key]["inputs"][name] != PROMPT[key]["inputs"][name]} == {("2", "steps")}
+    assert {
+        (key, name)
+        for key in made
+        for name in made[key]["inputs"]
+        if made[key]["inputs"][name] != PROMPT[key]["inputs"][name]
+    } == {("2", "steps")}
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,25 @@ import json
 import pytest
 
 from acestep_core.errors import InvalidInputError
-from batch.graphs import ROOT, Change, Graph, api_graph, changed_workflow, digest, find_graph, is_editor_form, read_graph
+from batch.graphs import (
+    ROOT,
+    Change,
+    Graph,
+    api_graph,
+    changed_workflow,
+    digest,
+    find_graph,
+    is_editor_form,
+    read_graph,
+)
 
-PROMPT = {"7": {"class_type": "Play", "inputs": {"seed": 2**63, "x": 0.5, "wired": ["8", 0]}, "_meta": {"title": "T"}}}
+PROMPT = {
+    "7": {
+        "class_type": "Play",
+        "inputs": {"seed": 2**63, "x": 0.5, "wired": ["8", 0]},
+        "_meta": {"title": "T"},
+    }
+}
 
 
 def test_templates_go_by_their_names(tmp_path):
@@ -36,7 +52,9 @@ def test_what_is_no_prompt_is_refused(prompt):
 
 
 def test_values_of_a_prompt_tell_their_kinds():
-    found = {widget.name: (widget.kind, widget.labels, widget.is_seed) for widget in api_graph(PROMPT).widgets}
+    found = {
+        widget.name: (widget.kind, widget.labels, widget.is_seed) for widget in api_graph(PROMPT).widgets
+    }
     assert found == {
         "seed": ("INT", ("T.seed", "Play.seed", "7.seed"), True),
         "x": ("NUMBER", ("T.x", "Play.x", "7.x"), False),

@@ -161,7 +161,10 @@ def test_wherever_a_run_dies_the_next_one_finds_whole_rows_and_ends_the_same(tmp
 
 def assert_whole(folder: Path, files, before) -> None:
     """Every visible file is one that was meant, and a group of files is complete."""
-    sets = [{f"a/a{file.suffix}" if len(group) > 1 else f"a{file.suffix}": file.content for file in group} for group in (files, before or [])]
+    sets = [
+        {f"a/a{file.suffix}" if len(group) > 1 else f"a{file.suffix}": file.content for file in group}
+        for group in (files, before or [])
+    ]
     seen = {name: data for name, data in content(folder).items() if not name.startswith("other")}
     known = {**sets[1], **sets[0]}
     assert all(data == known[name] for name, data in seen.items())
@@ -235,7 +238,12 @@ def test_two_runs_cannot_write_to_one_folder(tmp_path):
 def test_two_rows_cannot_have_one_name(tmp_path):
     with Manifest(tmp_path) as manifest:
         manifest.keep(record("Old"), ONE)
-        assert [manifest.claim(*one) for one in (("a", 1), ("b", 2), ("A", 3), ("old", 4))] == [None, None, 1, None]
+        assert [manifest.claim(*one) for one in (("a", 1), ("b", 2), ("A", 3), ("old", 4))] == [
+            None,
+            None,
+            1,
+            None,
+        ]
 
 
 def test_a_folder_that_cannot_be_written_to_is_refused(tmp_path):

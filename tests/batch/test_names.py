@@ -17,7 +17,23 @@ def test_plain_names_are_kept(cell):
 
 @pytest.mark.parametrize(
     "cell",
-    ["", "  ", "..", ".hidden", "a/b", "a\\b", "../a", "C:a", "a.", "con", "NUL.x", "manifest", "a\nb", "a" * 121, "\ud800"],
+    [
+        "",
+        "  ",
+        "..",
+        ".hidden",
+        "a/b",
+        "a\\b",
+        "../a",
+        "C:a",
+        "a.",
+        "con",
+        "NUL.x",
+        "manifest",
+        "a\nb",
+        "a" * 121,
+        "\ud800",
+    ],
 )
 def test_others_are_refused(cell):
     with pytest.raises(InvalidInputError, match="cannot be the name"):

@@ -29,7 +29,9 @@ def played(folder: Path, rows, failing=(), **more) -> list[str]:
         for song in plan.waiting():
             state = FAILED if song.name in failing else DONE
             files = [] if song.name in failing else [File(".txt", song.line().encode())]
-            manifest.keep(Record(song.name, song.row, song.key, state, song.seed, (), (), 0, "", "", ""), files)
+            manifest.keep(
+                Record(song.name, song.row, song.key, state, song.seed, (), (), 0, "", "", ""), files
+            )
     return [song.name for song in plan.waiting()]
 
 
@@ -46,7 +48,9 @@ def test_a_changed_row_graph_or_version_is_played_anew(tmp_path):
     assert played(out, [{**ROWS[0], "1.caption": "other"}, *ROWS[1:]]) == ["a"]
     assert played(out, ROWS) == ["a"]
     assert played(out, [{**row, "seed": 4} for row in ROWS]) == ["a", "b", "c"]
-    assert played(out, ROWS, prompt={"1": {"class_type": "Words", "inputs": {"caption": "c", "seed": 4}}}) == []
+    assert (
+        played(out, ROWS, prompt={"1": {"class_type": "Words", "inputs": {"caption": "c", "seed": 4}}}) == []
+    )
     assert played(out, ROWS, version="0.2.0") == ["a", "b", "c"]
     assert len(list(records(out))) == 3
 

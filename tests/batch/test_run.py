@@ -40,7 +40,9 @@ def run(plan, outcomes, manifest):
 
 def test_rows_may_come_in_any_order_and_twice(plan, manifest):
     a, b, c, d = plan.waiting()
-    progress = run(plan, [made(d), made(a), made(a, content="again"), made(b, "No."), made(b), made(c)], manifest)
+    progress = run(
+        plan, [made(d), made(a), made(a, content="again"), made(b, "No."), made(b), made(c)], manifest
+    )
     assert ended(manifest) == {"a": DONE, "b": FAILED, "c": DONE, "d": DONE}
     assert (progress.done, progress.failed) == (3, 1)
     assert (manifest.folder / "a.txt").read_text() == "a"
@@ -53,8 +55,18 @@ def test_the_record_tells_everything(plan, manifest):
     (record,) = (one for one in records(manifest.folder) if one["name"] == "c")
     sha256_of_c = "2e7d2c03a9507ae265ecf5b5356885a53393a2029d241394997265a1a25aefc6"
     assert record == {
-        **{"name": "c", "row": 3, "key": song.key, "state": DONE, "seed": 2, "files": ["c.txt"]},
-        **{"sha256": [sha256_of_c], "seconds": 1.25, "worker": "w:1", "error": "", "version": "0.1.0", "outdated": []},
+        "name": "c",
+        "row": 3,
+        "key": song.key,
+        "state": DONE,
+        "seed": 2,
+        "files": ["c.txt"],
+        "sha256": [sha256_of_c],
+        "seconds": 1.25,
+        "worker": "w:1",
+        "error": "",
+        "version": "0.1.0",
+        "outdated": [],
     }
 
 
@@ -82,7 +94,7 @@ def test_a_worker_that_can_play_nothing_stops_the_run(plan, manifest):
 
 def test_a_name_that_is_taken_fails_its_row_and_a_full_disk_stops_the_run(plan, manifest, monkeypatch):
     (manifest.folder / "b.txt").write_text("mine")
-    a, b, c, d = plan.waiting()
+    a, b, c, _ = plan.waiting()
 
     def outcomes():
         yield from (made(a), made(b))
