@@ -27,6 +27,7 @@ from .players.player import Recipe
 from .run import UnfitWorkerError, collect
 from .tables import rows_of
 
+LOOPBACK_ALONE = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # 0: Ray listens on 127.0.0.1 only, whatever the system
 DONE, SOME_FAILED, REFUSED, STOPPED = 0, 1, 2, 130  # exit codes
 
 
@@ -92,11 +93,13 @@ def recipe_of(asked: argparse.Namespace, graph: Graph, gpus: float) -> Recipe:
 
 def played(asked: argparse.Namespace, graph: Graph, plan: Plan, manifest: Manifest, version: str) -> int:
     """Play what is left. Ray is imported here, for a run that has nothing to do does not need it."""
+    if asked.address is None:
+        os.environ.setdefault(LOOPBACK_ALONE, "0")
     try:
         from . import cluster
     except ImportError as error:
         raise InvalidInputError(
-            f"Ray is missing ({error}).", 'Install it: pip install "ray[data]>=2.60"'
+            f"Ray is missing ({error}).", 'Install it: pip install "ray[data]>=2.60,<2.64"'
         ) from error
     pool = cluster.Pool(asked.workers, asked.gpus_per_worker or 0.0, asked.cpus_per_worker, asked.address)
     with cluster.joined(pool):

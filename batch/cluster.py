@@ -7,6 +7,7 @@ import os
 import socket
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,18 +18,19 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 import pyarrow
 import ray
 import ray.data
+import ray.exceptions
 import torch
 from ray.data import ActorPoolStrategy, DataContext, Datasource, ReadTask
 from ray.data.block import BlockMetadata
+from ray.util.annotations import RayDeprecationWarning
 
 from acestep_core.errors import InvalidInputError
 
 from .plan import Plan, Song, sentence_of
 from .players.player import Player, Recipe
 from .publish import File
-from .run import TRIES, Outcome
+from .run import TRIES, Outcome, UnfitWorkerError
 
-LOOPBACK = "127.0.0.1"
 STORE = 512 << 20  # bytes of Ray's shared memory on one machine: some songs on their way to the folder
 READER_CPU = 0  # of the task that reads rows: every processor is left to workers
 START_SECONDS = 600  # within which the workers have to be there
@@ -115,7 +117,6 @@ def joined(pool: Pool) -> Iterator[None]:
             include_dashboard=False,
             log_to_driver=False,
             logging_level="ERROR",
-            _node_ip_address=LOOPBACK,
         )
     elif not ray.is_initialized():
         ray.init(address=pool.address, log_to_driver=False, logging_level="ERROR")
@@ -159,21 +160,37 @@ def outcomes(plan: Plan, recipe: Recipe, version: str, pool: Pool) -> Iterator[O
         label_selector=here,
         num_cpus=READER_CPU,
     )
-    played = rows.map_batches(
-        Worker,
-        fn_constructor_kwargs={"recipe": recipe, "version": version, "threads": pool.cpus},
-        batch_size=1,
-        batch_format="pyarrow",
-        compute=ActorPoolStrategy(
-            size=pool.workers, max_tasks_in_flight_per_actor=1
-        ),  # none waits behind a deadly row
-        num_cpus=pool.cpus,
-        num_gpus=pool.gpus,
-        ray_remote_args_fn=lambda: {"max_restarts": -1, "max_task_retries": TRIES - 1},
-    )
-    for block in played.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
-        for number in range(block.num_rows):
-            yield outcome_of(block["told"][number].as_py(), block["contents"][number])
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore", RayDeprecationWarning
+        )  # of max_restarts, for which 2.60 has no other name
+        played = rows.map_batches(
+            Worker,
+            fn_constructor_kwargs={"recipe": recipe, "version": version, "threads": pool.cpus},
+            batch_size=1,
+            batch_format="pyarrow",
+            compute=ActorPoolStrategy(
+                size=pool.workers, max_tasks_in_flight_per_actor=1
+            ),  # none waits behind a deadly row
+            num_cpus=pool.cpus,
+            num_gpus=pool.gpus,
+            max_restarts=-1,
+            max_task_retries=TRIES - 1,
+        )
+    yield from received(played)
+
+
+def received(played: ray.data.Dataset) -> Iterator[Outcome]:
+    """What comes back, in whatever order; when nothing can come any more, Ray's last words on it."""
+    try:
+        for block in played.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+            for number in range(block.num_rows):
+                yield outcome_of(block["told"][number].as_py(), block["contents"][number])
+    except ray.exceptions.RayError as fault:
+        words = [line.strip() for line in str(fault).splitlines() if line.strip()]
+        raise UnfitWorkerError(
+            f"Ray has lost its workers: {words[-1] if words else type(fault).__name__}"
+        ) from fault
 
 
 def outcome_of(told: str, contents: Any) -> Outcome:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).resolve().parents[2]
 RAY = Path(sys.prefix) / "ray"
 
 
@@ -24,10 +25,13 @@ def ray_packages() -> Path:
 def ray_environment(ray_packages: Path) -> Iterator[None]:
     """What every process of Ray gets: the packages, no reports to anybody, and no judgement on a busy machine's memory."""
     words = {
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(ray_packages), os.environ.get("PYTHONPATH")])),
+        "PYTHONPATH": os.pathsep.join(
+            filter(None, [str(ray_packages), str(ROOT), str(ROOT / "tests"), os.environ.get("PYTHONPATH")])
+        ),
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_memory_monitor_refresh_ms": "0",
         "RAY_raylet_start_wait_time_s": "120",
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # elsewhere too it means: 127.0.0.1 and nothing else
     }
     with pytest.MonkeyPatch.context() as patch:
         for name, value in words.items():

@@ -38,7 +38,7 @@ def cluster(ray_environment: None) -> Iterator[str]:
     import ray
     from ray.cluster_utils import Cluster
 
-    size = {"num_cpus": 1, "object_store_memory": STORE, "node_ip_address": "127.0.0.1"}
+    size = {"num_cpus": 1, "object_store_memory": STORE}
     nodes = Cluster(initialize_head=True, connect=False, head_node_args={**size, "include_dashboard": False})
     try:
         for _ in range(NODES - 1):
