@@ -83,6 +83,11 @@ class Worker:
         except Exception as fault:  # noqa: BLE001  (it is told to whoever started the run)
             self._unfit = f"Worker {self._name}: {sentence_of(fault)}"
 
+    def __del__(self) -> None:
+        """Ray calls this when the run ends; a worker that is killed leaves its folder to the next one."""
+        if self._player is not None:
+            self._player.close()
+
     def __call__(self, rows: pyarrow.Table) -> pyarrow.Table:
         """Play a row: what became of it, and its files."""
         line = rows["song"][0].as_py()

@@ -140,5 +140,5 @@ class Planner:
 def sentence_of(fault: BaseException) -> str:
     """What went wrong, on one line."""
     if isinstance(fault, AceStepError):
-        return f"{fault.problem} {fault.remedy}"
+        return f"{fault.problem} {fault.remedy}".strip()
     return " ".join(f"{type(fault).__name__}: {fault}".split())

@@ -112,6 +112,10 @@ class ComfyUI:
                         "Copy it there, or share the input folder among the workers.",
                     )
 
+    def close(self) -> None:
+        """Remove the folder of results."""
+        shutil.rmtree(self.scratch, ignore_errors=True)
+
     def path_of(self, entry: Mapping[str, Any]) -> Path:
         """Where a file lies that an output node lists."""
         return (

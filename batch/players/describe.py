@@ -79,11 +79,15 @@ def main() -> None:
     """Tell the schemas."""
     comfyui, base = sys.argv[1:]
     wanted = json.load(sys.stdin)
+    host = None
     try:
         host = ComfyUI(Installation(Path(comfyui), None if base == "-" else Path(base), cpu=True))
         told: dict[str, Any] = {"schemas": {name: host.info(name) for name in wanted}}
     except AceStepError as fault:
         told = {"problem": fault.problem, "remedy": fault.remedy}
+    finally:
+        if host is not None:
+            host.close()
     print(MARK + json.dumps(told, default=str), flush=True)
 
 

@@ -1,6 +1,5 @@
 """Rows laid over a graph, which a ComfyUI in this process runs."""
 
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from acestep_core.errors import InvalidInputError
 from batch.graphs import Change, Graph, changed, changed_workflow
 from batch.publish import File
 
-from .comfy_host import PREFIX, ComfyUI, Installation
+from .comfy_host import ComfyUI, Installation
 
 
 @dataclass(frozen=True)
@@ -66,8 +65,7 @@ class GraphPlayer:
 
     def close(self) -> None:
         """Remove the worker's own folder."""
-        if self._host.scratch.name.startswith(PREFIX):
-            shutil.rmtree(self._host.scratch, ignore_errors=True)
+        self._host.close()
 
 
 def listed(shown: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
