@@ -77,7 +77,6 @@ class Manifest:
             self._index.execute(TABLE)
             self._read()
             publish.recover(folder, self.is_recorded)
-            self._compact()
             self._file = self._path.open("ab", buffering=0)
 
     def __enter__(self) -> "Manifest":

@@ -51,6 +51,8 @@ def test_a_changed_row_graph_or_version_is_played_anew(tmp_path):
     assert (
         played(out, ROWS, prompt={"1": {"class_type": "Words", "inputs": {"caption": "c", "seed": 4}}}) == []
     )
+    assert played(out, ROWS) == ["a", "b", "c"]
+    assert played(out, ROWS) == []
     assert played(out, ROWS, version="0.2.0") == ["a", "b", "c"]
     assert len(list(records(out))) == 3
 
