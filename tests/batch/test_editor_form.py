@@ -103,6 +103,17 @@ def test_what_is_bypassed_hands_on_its_first_input_of_the_type(chain):
     assert graph_of(nodes, links).prompt["3"]["inputs"] == {}
 
 
+def test_what_is_bypassed_hands_on_the_input_in_the_outputs_place(chain):
+    nodes, links = chain
+    nodes[1] = node(
+        2, "Play", ("text", "STRING", None), ("x", "X", 1), ("y", "X", 3), mode=4, outputs=("X", "X", "X")
+    )
+    more = [node(5, "Make")]
+    for slot, origin in ((0, "1"), (1, "1"), (2, "5")):
+        wires = [*links[:1], [2, 2, slot, 3, 0, "X"], [3, 5, 0, 2, 2, "X"]]
+        assert graph_of([*nodes, *more], wires).prompt["3"]["inputs"] == {"x": [origin, 0]}
+
+
 def test_what_is_muted_is_not_there(chain):
     nodes, links = chain
     nodes[1]["mode"] = 2
