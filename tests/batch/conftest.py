@@ -21,7 +21,7 @@ def ray_packages() -> Path:
     return RAY
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # other tests of this process start others without it
 def ray_environment(ray_packages: Path) -> Iterator[None]:
     """What every process of Ray gets: the packages, no reports to anybody, and no judgement on a busy machine's memory."""
     words = {
