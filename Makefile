@@ -19,6 +19,7 @@ TRANSFORMERS4 := $(VENV)/transformers4
 OFFICIAL := $(VENV)/official
 ADAPTERS := $(VENV)/adapter_oracles
 REGISTRY := $(VENV)/registry
+RAY := $(VENV)/ray
 TEXT_TESTS := tests/core/networks/test_text_encoder.py tests/core/text/test_tokenizer.py tests/core/text/test_conditions.py
 
 # A ComfyUI that COMFYUI_DIR names is read and nothing else.
@@ -39,7 +40,7 @@ fix: $(READY)
 
 # Worksteal gives each worker a run of neighbours, which share what they build, and levels out only what is left over.
 # Browsers stall where others take the processor: a test of the editor that fails is run once more, with one of them.
-test: lint host $(TRANSFORMERS4)/.ready $(OFFICIAL)/.ready $(ADAPTERS)/.ready
+test: lint host $(TRANSFORMERS4)/.ready $(OFFICIAL)/.ready $(ADAPTERS)/.ready $(RAY)/.ready
 	$(BIN)/pytest -n logical --dist worksteal --cov --cov-report=term --ignore=tests/browser
 	@$(BIN)/python tests/support/comfyui/fetch.py --env --browser
 	$(BIN)/pytest -n 2 --dist loadfile tests/browser || $(BIN)/pytest --last-failed tests/browser
@@ -57,7 +58,7 @@ style: $(READY)
 types: $(READY)
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
-fast: $(READY) $(OFFICIAL)/.ready $(ADAPTERS)/.ready
+fast: $(READY) $(OFFICIAL)/.ready $(ADAPTERS)/.ready $(RAY)/.ready
 	$(BIN)/pytest -q -n logical --dist worksteal -m "not slow" --ignore=tests/nodes --ignore=tests/browser
 
 generate: browser
@@ -71,7 +72,7 @@ generate: browser
 train: $(READY)
 	PYTHONPATH=. $(BIN)/python -m training .host/training training/tiny --steps $(or $(STEPS),6000)
 
-bench: $(READY)
+bench: $(READY) $(RAY)/.ready
 	$(BIN)/python benchmarks/run.py $(BENCH)
 
 host: $(READY)
@@ -99,6 +100,11 @@ $(OFFICIAL)/.ready: tests/planner_oracle.txt $(READY)
 $(ADAPTERS)/.ready: tests/adapter_oracles.txt $(READY)
 	rm -rf $(ADAPTERS)
 	$(PIP) install --no-deps --target $(ADAPTERS) -r tests/adapter_oracles.txt || $(NO_PACKAGES)
+	touch $@
+
+$(RAY)/.ready: tests/ray.txt $(READY)
+	rm -rf $(RAY)
+	$(PIP) install --no-deps --target $(RAY) -r tests/ray.txt || $(NO_PACKAGES)
 	touch $@
 
 $(TRANSFORMERS4)/.ready: tests/transformers4.txt $(READY)

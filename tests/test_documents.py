@@ -12,7 +12,7 @@ import pytest
 from tools.words import tables
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/README.md")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "batch/README.md", "benchmarks/README.md")
 LONGEST_README = 180
 FILE_NAME = re.compile(
     r"(?<![\w./{<*-])((?:[\w.-]+/)*[\w-][\w.-]*\.(?:py|md|js|toml|txt|jinja|jpg))(?![\w{(])"
@@ -28,7 +28,7 @@ FOREIGN = {
 USERS = ("models/", "python_embeded", "image/", "audio/")  # folders of a user's ComfyUI
 LINK = re.compile(r"\]\(([^)#]+?)(?:#[\w-]*)?\)")
 ANCHOR = re.compile(r"\]\(#([\w-]+)\)")
-PROGRAM = re.compile(r"python -m ((?:tools|benchmarks|support)[\w.]*)")
+PROGRAM = re.compile(r"python -m ((?:tools|batch|benchmarks|support)[\w.]*)")
 TARGET = re.compile(r"`(?:\w+=\S+ )?make ([a-z]+)")
 
 

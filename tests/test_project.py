@@ -21,7 +21,9 @@ ROOT = Path(__file__).resolve().parents[1]
 CORE = sorted((ROOT / "acestep_core").rglob("*.py"))
 NODES = sorted((ROOT / "nodes").rglob("*.py"))
 SHIPPED = [ROOT / "__init__.py", *CORE, *NODES]
-PROGRAMS = [path for folder in ("tools", "benchmarks") for path in sorted((ROOT / folder).rglob("*.py"))]
+PROGRAMS = [
+    path for folder in ("tools", "batch", "benchmarks") for path in sorted((ROOT / folder).rglob("*.py"))
+]
 LISTS = {"tools/mutations/core.py", "tools/mutations/planner.py"}  # rows, as long as there are any
 DEPENDENCIES = {"einops", "numpy", "safetensors", "soundfile", "transformers", "PyYAML"}
 CORE_PACKAGES = {
@@ -37,6 +39,7 @@ CORE_PACKAGES = {
 NEVER_SHIPPED = {
     *("diffusers", "vector_quantize_pytorch", "accelerate", "acestep"),
     *("torchaudio", "torchvision", "mutagen"),
+    *("batch", "ray", "pyarrow"),
 }
 FORBIDDEN_TEXT = {  # registry and host scanners search for most of these
     "a device chosen by hand": r"\.cuda\(|\.to\([\"']cuda|torch\.cuda",
@@ -137,6 +140,13 @@ def test_shipped_sources_import_no_oracle():
 def test_the_core_imports_only_its_packages():
     known = CORE_PACKAGES | sys.stdlib_module_names
     assert not {path.name: found for path in CORE if (found := set(imported(path)) - known)}
+
+
+def test_many_songs_stand_on_the_core_alone_and_one_module_knows_ray():
+    allowed = {"acestep_core", "batch", *sys.stdlib_module_names}
+    more = {"cluster.py": {"ray", "pyarrow", "torch"}, "tables.py": {"pyarrow"}, "core_player.py": {"torch"}}
+    for path in sorted((ROOT / "batch").rglob("*.py")):
+        assert set(imported(path)) <= allowed | more.get(path.name, set()), named(path)
 
 
 def test_pickles_are_never_executed():

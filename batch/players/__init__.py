@@ -1,0 +1,1 @@
+"""Who plays a row: ComfyUI with a graph, or the core with a checkpoint."""

@@ -1,0 +1,1 @@
+"""Players for tests of many songs."""
