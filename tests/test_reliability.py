@@ -144,6 +144,7 @@ def test_the_quick_form_holds(comfyui_dir: Path, tmp_path: Path):
     assert done.returncode == 0, done.stdout + done.stderr[-2_000:]
     for name in (
         "Fuzz",
+        "Saves of eight processes",
         "Failing disks",
         "kill -9 while saving",
         "Out of memory",

@@ -30,6 +30,7 @@ from tools.hostile.verdict import Verdict  # noqa: E402
 
 INSIDE = (
     "fuzz",
+    "saves",
     "disks",
     "kills",
     "memory",
@@ -49,6 +50,7 @@ def inside(plan: Plan, wanted: set[str]) -> Iterator[Verdict]:
 
     parts: dict[str, Callable[[Stage, Plan], Verdict]] = {
         "fuzz": fuzz.fuzz,
+        "saves": saving.together,
         "disks": saving.failing_disks,
         "kills": saving.kills,
         "memory": moments.allocations,
