@@ -139,6 +139,7 @@ def failing_disks(stage: Stage, plan: Plan) -> Verdict:
                 (act, at, lambda: shutil.rmtree(folder), f"{form}, request {at}: the folder vanishes")
             )
     dice.shuffle(cases)
+    verdict.begin()
     for act, at, strike, name in cases:
         if verdict.may_go_on():
             fail(stage, act, Disk(at, strike), name, verdict)
