@@ -94,7 +94,9 @@ def tests(name: str, chosen: list[str]) -> Verdict:
     verdict.seen.append(last)
     verdict.expect(done.returncode == 0, last)
     verdict.cases = sum(
-        int(word) for word, then in zip(last.split(), last.split()[1:], strict=False) if then == "passed"
+        int(word)
+        for word, then in zip(last.split(), last.split()[1:], strict=False)
+        if then.rstrip(",") == "passed"
     )
     return verdict.ended()
 
