@@ -144,6 +144,7 @@ def test_the_quick_form_holds(comfyui_dir: Path, tmp_path: Path):
     assert done.returncode == 0, done.stdout + done.stderr[-2_000:]
     for name in (
         "Fuzz",
+        "Saves of eight processes",
         "Failing disks",
         "kill -9 while saving",
         "Out of memory",
@@ -153,3 +154,14 @@ def test_the_quick_form_holds(comfyui_dir: Path, tmp_path: Path):
         (line,) = (line for line in done.stdout.splitlines() if line.startswith(f"{name}: "))
         assert int(line.split(": ")[1].split()[0]) > 0, line
     assert not list(tmp_path.iterdir())
+
+
+def test_tests_that_are_run_along_are_counted_and_their_failure_is_a_fault(tmp_path):
+    (tmp_path / "test_it.py").write_text(
+        "def test_one(): pass\n\ndef test_two(): assert 0\n\ndef test_three(): pass\n"
+    )
+    good = reliability.tests("It", [str(tmp_path / "test_it.py"), "-k", "one or three"])
+    assert (good.cases, good.faults) == (2, [])
+    bad = reliability.tests("It", [str(tmp_path / "test_it.py")])
+    assert bad.cases == 2
+    assert "1 failed" in bad.faults[0]

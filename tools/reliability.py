@@ -30,6 +30,7 @@ from tools.hostile.verdict import Verdict  # noqa: E402
 
 INSIDE = (
     "fuzz",
+    "saves",
     "disks",
     "kills",
     "memory",
@@ -49,6 +50,7 @@ def inside(plan: Plan, wanted: set[str]) -> Iterator[Verdict]:
 
     parts: dict[str, Callable[[Stage, Plan], Verdict]] = {
         "fuzz": fuzz.fuzz,
+        "saves": saving.together,
         "disks": saving.failing_disks,
         "kills": saving.kills,
         "memory": moments.allocations,
@@ -92,7 +94,9 @@ def tests(name: str, chosen: list[str]) -> Verdict:
     verdict.seen.append(last)
     verdict.expect(done.returncode == 0, last)
     verdict.cases = sum(
-        int(word) for word, then in zip(last.split(), last.split()[1:], strict=False) if then == "passed"
+        int(word)
+        for word, then in zip(last.split(), last.split()[1:], strict=False)
+        if then.rstrip(",") == "passed"
     )
     return verdict.ended()
 

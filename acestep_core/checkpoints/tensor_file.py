@@ -69,7 +69,8 @@ class TensorFile:
             return safe_open(str(self.path), framework="pt")
         except SafetensorError as fault:
             raise UnsupportedCheckpointError(
-                f"{self.path.name} {self.verdict() or f'is cut off or damaged ({fault})'}.", DOWNLOAD_AGAIN
+                f"{self.path.name} {self.verdict() or f'is cut off or damaged ({fault!s:.200})'}.",
+                DOWNLOAD_AGAIN,
             ) from fault
 
     def verdict(self) -> str | None:

@@ -23,6 +23,7 @@ from .resample import resample
 BLOCK_FRAMES = 2**16  # handed to the encoder at a time; some versions of libsndfile overflow on a whole song
 MISSING_SECONDS = 0.1  # the length in an MP3's header may be off by a few frames; more is a cut file
 STREAMED_BYTES = 0x7FFFF000  # declared sizes from here on mean that the writer did not know the length
+BLOCK = 1 << 20  # frames that are read at a time
 DECLARED_BYTES = r"(?m)^\s*(?:data|SSND)\s*:\s*(\d+) \(should be (\d+)\)"
 OGG_CUT = "lacks an end-of-stream bit"
 OPUS_PACKET, OPUS_DELAY = 960, 312  # samples at 48 kHz
@@ -122,9 +123,11 @@ def read_audio(path: Path | str) -> Sound:
 
 
 def read_samples(file: soundfile.SoundFile) -> Tensor:
-    """[C, S] of an open file."""
-    frames = file.read(dtype="float32", always_2d=True)
-    return torch.from_numpy(np.ascontiguousarray(frames.T))
+    """[C, S] of an open file, block by block: a header may declare more than any memory holds."""
+    blocks = [np.zeros((0, file.channels), np.float32)]
+    while len(block := file.read(BLOCK, dtype="float32", always_2d=True)):
+        blocks.append(block)
+    return torch.from_numpy(np.ascontiguousarray(np.concatenate(blocks).T))
 
 
 def is_cut(file: soundfile.SoundFile, frames_read: int) -> bool:

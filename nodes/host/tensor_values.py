@@ -17,7 +17,7 @@ from ...acestep_core.timebase import MAX_SECONDS, frames_of, seconds_of
 MOST_TIMES = 1001  # of a schedule
 MOST_SOUNDS = 1024  # of an audio batch that is only stored
 MOST_SAMPLES = 1 << 30  # of all sounds and channels together: three hours of stereo
-MOST_PIXELS = 1 << 27  # of all masks together: a picture of 8,192 x 8,192, twice
+MOST_PIXELS = 1 << 25  # of all masks together: a picture of 8,192 x 4,096
 PLACES = 1 << 62  # of a song in a larger batch
 LONGEST_SHOWN = 40
 ANEW = "Make it anew; what made it has failed."

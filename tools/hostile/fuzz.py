@@ -18,7 +18,8 @@ from tools.hostile.verdict import Verdict
 
 SLOWEST = 10.0  # seconds
 MOST_MEMORY = 2 << 30  # bytes
-BATCH = 200  # cases of a child
+BATCH = 500  # most cases of a child
+TURNS = 20  # of every reader at least
 ACCEPTED, REFUSED, BARE = range(3)
 FRAME = struct.Struct(
     "<qq"
@@ -36,7 +37,7 @@ def fuzz(stage: Stage, plan: Plan) -> Verdict:
         while any(left.values()) and verdict.may_go_on():
             for reader in READERS:
                 begun = round(plan.fuzz * reader.share) - left[reader]
-                size = min(left[reader], max(1, round(BATCH * reader.share * len(READERS))))
+                size = min(left[reader], BATCH, max(1, round(plan.fuzz * reader.share / TURNS)))
                 if size and verdict.may_go_on():
                     most = max(
                         most, batch(kit, reader, range(begun, begun + size), plan.seed, counts, verdict)

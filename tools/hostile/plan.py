@@ -11,6 +11,7 @@ class Plan:
     prompts: int  # on a server
     stops: int
     allocations: int  # of all nodes together; where they have more, they are drawn
+    saves: int  # of each of eight processes at once
     kills: int  # of a process that saves
     server_kills: int  # of a whole server that saves
     fuzz: int  # cases of all readers together
@@ -19,9 +20,20 @@ class Plan:
 
 def quick(seed: int) -> Plan:
     """In under three minutes on two busy cores."""
-    return Plan(seed, prompts=30, stops=40, allocations=100, kills=24, server_kills=1, fuzz=3_000, limit=12)
+    return Plan(
+        seed, prompts=12, stops=40, allocations=100, saves=10, kills=24, server_kills=1, fuzz=3_000, limit=12
+    )
 
 
 def full(seed: int) -> Plan:
     """Hours."""
-    return Plan(seed, prompts=1_000, stops=500, allocations=10**6, kills=200, server_kills=200, fuzz=100_000)
+    return Plan(
+        seed,
+        prompts=1_000,
+        stops=500,
+        allocations=10**6,
+        saves=200,
+        kills=200,
+        server_kills=200,
+        fuzz=100_000,
+    )

@@ -23,6 +23,7 @@ from tools.hostile.verdict import Verdict
 
 SECONDS, RATE, SONGS = 1.5, 48_000, 2
 FOLDER = "hostile"
+PROCESSES = 8
 REFUSALS = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EIO)
 LONG_AGO = 2 * 3600
 PATIENCE = 30.0  # seconds, for a child that saves
@@ -138,6 +139,7 @@ def failing_disks(stage: Stage, plan: Plan) -> Verdict:
                 (act, at, lambda: shutil.rmtree(folder), f"{form}, request {at}: the folder vanishes")
             )
     dice.shuffle(cases)
+    verdict.begin()
     for act, at, strike, name in cases:
         if verdict.may_go_on():
             fail(stage, act, Disk(at, strike), name, verdict)
@@ -161,6 +163,40 @@ def fail(stage: Stage, act: Act, disk: Disk, name: str, verdict: Verdict) -> Non
     verdict.expect(len(set(folder.rglob("*")) - before) >= SONGS, f"{name}: the next run saved nothing")
     verdict.expect(not half_files(folder), f"{name}: half files {half_files(folder)}")
     shutil.rmtree(folder)
+
+
+def together(stage: Stage, plan: Plan) -> Verdict:
+    """Eight processes save under one prefix at once: as many files as saves, each whole and of its own process."""
+    verdict = Verdict("Saves of eight processes")
+    children = [os.fork() or save_many(stage, process, plan.saves) for process in range(PROCESSES)]
+    ended = [os.waitpid(child, 0)[1] for child in children]
+    verdict.expect(not any(ended), f"processes ended with {ended}")
+    folder, saves = stage.host.base / "output" / FOLDER, PROCESSES * plan.saves
+    found = {tuple(json.loads(path.read_bytes())) for path in folder.iterdir() if not is_part(path)}
+    files = len(list(folder.iterdir()))
+    every = {(process, number) for process in range(PROCESSES) for number in range(plan.saves)}
+    verdict.expect(
+        found == every and files == saves, f"{files} files of {saves} saves, {len(every - found)} lost"
+    )
+    verdict.seen.append(
+        f"{PROCESSES} processes x {plan.saves} saves: {files} files, {len(every - found)} lost"
+    )
+    shutil.rmtree(folder)
+    verdict.cases = saves
+    return verdict.ended()
+
+
+def save_many(stage: Stage, process: int, saves: int) -> int:
+    """What a child does; it never comes back."""
+    how = 1
+    with contextlib.suppress(BaseException):
+        for number in range(saves):
+            names = stage.pack.nodes.host.output_files.FreeNames(
+                f"{FOLDER}/many"
+            )  # one for each run of a node
+            names.write(0, {".json": json.dumps([process, number]).encode()})
+        how = 0
+    os._exit(how)
 
 
 def kills(stage: Stage, plan: Plan) -> Verdict:

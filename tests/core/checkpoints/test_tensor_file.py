@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import save, save_file
 from torch import Tensor
 
+from acestep_core.checkpoints.tensor_file import TensorFile
 from acestep_core.checkpoints.weights import Weights
 from acestep_core.errors import UnsupportedCheckpointError
 
@@ -146,3 +147,12 @@ def test_a_number_format_that_torch_cannot_multiply_is_refused(tmp_path):
 
     with pytest.raises(UnsupportedCheckpointError, match=r"stores a.scale as F8_E8M0"):
         Weights.open(tmp_path / "some.safetensors")
+
+
+def test_a_header_is_quoted_in_short(tmp_path):
+    path = tmp_path / "a.safetensors"
+    header = b'{"a": "' + b"9" * 5_000 + b'"}'
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    with pytest.raises(UnsupportedCheckpointError, match="cut off or damaged") as refused:
+        TensorFile(path).open()
+    assert len(str(refused.value)) < 500

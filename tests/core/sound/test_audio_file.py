@@ -464,3 +464,14 @@ def test_format_names_and_extensions_are_those_of_the_menu():
 def test_the_table_cannot_be_changed():
     with pytest.raises(TypeError):
         FORMATS["Wax"] = WAV16
+
+
+def test_a_header_that_declares_more_than_any_memory_holds_is_a_file_that_breaks_off(tmp_path):
+    path = tmp_path / "endless.flac"
+    soundfile.write(path, np.full((4_800, 2), 0.1), 48_000)
+    content = bytearray(path.read_bytes())
+    content[21] |= 0x0F  # the last 36 bits of a count of samples
+    content[22:26] = b"\xff\xff\xff\xff"
+    path.write_bytes(content)
+    with pytest.raises(InvalidAudioError, match=r"endless.flac (breaks off|is not a whole sound file)"):
+        read_audio(path)
