@@ -118,6 +118,20 @@ def test_the_musical_model_stands_in_until_a_real_file_comes(base):
     assert (own / "config.json").is_file()
 
 
+def test_the_adapter_of_the_musical_model_stands_in_for_those_of_the_templates(base):
+    for name, part in demo_base.ADAPTERS.items():
+        assert (base / "models" / name).read_bytes() == (demo_base.MARCH / part).read_bytes()
+    (name, part), *_ = demo_base.ADAPTERS.items()
+    own = base / "models" / name
+    own.unlink()
+    own.write_bytes(b"a real adapter")
+    demo_base.furnished(base)
+    assert own.read_bytes() == b"a real adapter"
+    own.unlink()
+    demo_base.furnished(base)
+    assert own.samefile(demo_base.MARCH / part)
+
+
 def everything(folder):
     """What files hold, and where links point to."""
     return {
