@@ -1,6 +1,6 @@
 """Teaches the finished tiny model a style that it does not know, by a LoRA, as one would teach the real model.
 
-python -m training.adapter [OUT] [--style march] [--steps 200] [--rank 4]
+python -m training.adapter [OUT] [--style march] [--steps 150] [--rank 4]
 
 OUT/adapter_config.json, adapter_model.safetensors   PEFT's pair; Load LoRA takes the folder, and the file alone
 
@@ -22,13 +22,13 @@ from torch import Tensor, nn
 from . import export
 from .composer import FOREIGN
 from .examples import batch
-from .generator import SONGS, levels
+from .generator import levels
 from .network import TinyModel, flow_loss
 from .playing import CHECKPOINT
 
 MARCH = CHECKPOINT.parent / "march"  # the adapter that comes with the model
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-RATE, FRAMES, SEED = 5e-3, 128, 11
+RATE, SONGS, FRAMES, SEED = 0.003, 8, 128, 11
 CONFIG: dict[str, Any] = {
     "peft_type": "LORA",
     "task_type": None,
@@ -75,13 +75,13 @@ def adapt(model: TinyModel, rank: int, alpha: float) -> dict[str, Adapted]:
 def teach(model: TinyModel, adapted: dict[str, Adapted], style: str, steps: int) -> list[float]:
     """Learn from songs of one style; the losses."""
     factors = [factor for one in adapted.values() for factor in (one.down, one.up)]
-    optimiser = torch.optim.Adam(factors, lr=RATE, betas=(0.9, 0.98))
+    optimiser = torch.optim.Adam(factors, betas=(0.9, 0.98))
     rng, losses, start = np.random.default_rng(SEED), [], time.monotonic()
     for step in range(steps):
-        optimiser.param_groups[0]["lr"] = RATE * min(1.0, step / 10) * (1 - step / steps)
         lessons = batch(rng, SONGS, FRAMES, style=style)
         noise = torch.randn_like(lessons.clean)
         loss = flow_loss(model, lessons.clean, lessons.weight, levels(SONGS), noise, lessons.shown)
+        optimiser.param_groups[0]["lr"] = RATE * min(1.0, (step + 1) / 10) * (1 - step / steps)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -113,7 +113,7 @@ def main() -> None:
     parser.add_argument("out", type=Path, nargs="?", default=MARCH)
     parser.add_argument("--model", type=Path, default=CHECKPOINT)
     parser.add_argument("--style", choices=sorted(FOREIGN), default="march")
-    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--steps", type=int, default=150)
     parser.add_argument("--rank", type=int, default=4)
     parser.add_argument("--threads", type=int, default=2)
     given = parser.parse_args()

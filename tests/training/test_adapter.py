@@ -36,7 +36,7 @@ def taught(looks):
         before = flow_loss(model, *looks)
         adapted = adapter.adapt(model, RANK, ALPHA)
         assert torch.equal(flow_loss(model, *looks), before)
-    adapter.teach(model, adapted, "march", 12)
+    adapter.teach(model, adapted, "march", 20)
     with torch.no_grad():
         after = flow_loss(model, *looks)
     return model, adapted, (before, after), weights
@@ -44,7 +44,7 @@ def taught(looks):
 
 def test_a_few_steps_teach_something_and_leave_the_model_as_it_was(taught):
     model, adapted, (before, after), weights = taught
-    assert after < 0.95 * before  # measured: 0.42 and 0.38
+    assert after < 0.95 * before  # measured: 0.47 and 0.42
     assert len(adapted) == 4 * 11
     for name, weight in model.named_parameters():
         if not name.endswith((".down", ".up")):
