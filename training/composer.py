@@ -38,7 +38,10 @@ class Style:
     broken: bool  # chords one note after the other
     bass: tuple[int, ...]
     drums: dict[int, tuple[int, ...]] = field(hash=False)
-    rhythms: tuple[tuple[int, ...], ...] = ()  # of the melody, in eighths of two bars
+    rhythms: tuple[tuple[int, ...], ...]  # of the melody, in eighths of two bars
+    hooks: tuple[
+        tuple[int, ...], tuple[int, ...]
+    ]  # places in the scale, per eighth of two bars, of both parts
     has_form: bool = True  # sections differ
 
 
@@ -62,6 +65,7 @@ STYLES = {
         (0, 4),
         {},
         ((0, 4, 6, 8, 12), (0, 2, 4, 8, 10, 12), (0, 3, 4, 8, 12, 14)),
+        ("x...x...x...x...", "x.x.x...x...x..."),
     ),
     "pop": Style(
         8,
@@ -70,6 +74,7 @@ STYLES = {
         (0, 3, 4, 7),
         {layout.KICK: (0, 4), layout.SNARE: (2, 6), layout.HAT: (0, 1, 2, 3, 4, 5, 6, 7)},
         ((0, 2, 3, 4, 6, 8, 10, 11, 12), (0, 3, 4, 6, 7, 8, 11, 12), (0, 1, 2, 4, 6, 8, 9, 10, 12, 14)),
+        ("x.xxx.x.x.xxx.x.", "x..x..x.x..xx..."),
     ),
     "dance": Style(
         8,
@@ -78,6 +83,7 @@ STYLES = {
         (1, 3, 5, 7),
         {layout.KICK: (0, 2, 4, 6), layout.SNARE: (2, 6), layout.HAT: (1, 3, 5, 7)},
         ((0, 1, 3, 4, 6, 8, 9, 11, 12, 14), (0, 2, 4, 5, 7, 8, 10, 12, 13, 15), (0, 3, 6, 8, 11, 14)),
+        ("x.x.x.x.x.x.xx..", "..x.x.xx..x.x.x."),
     ),
     "latin": Style(
         8,
@@ -86,6 +92,7 @@ STYLES = {
         (0, 3, 6, 7),
         {layout.KICK: (0, 4), layout.SNARE: (3, 6), layout.HAT: (0, 2, 4, 6)},
         ((0, 1, 3, 4, 6, 8, 9, 11, 12), (0, 3, 5, 6, 8, 11, 13, 14), (0, 2, 3, 6, 8, 10, 11, 14)),
+        ("x..x..x.x..x..x.", "x.xx..x.x.xx..x."),
     ),
     "waltz": Style(
         6,
@@ -94,7 +101,19 @@ STYLES = {
         (0,),
         {layout.KICK: (0,), layout.HAT: (2, 4)},
         ((0, 2, 4, 6, 10), (0, 4, 5, 6, 8, 10), (0, 2, 3, 4, 6)),
+        ("x.x.x.x.x...", "x.x.x.x.x.x."),
         has_form=False,
+    ),
+}
+FOREIGN = {  # what only an adapter teaches
+    "march": Style(
+        8,
+        (2, 6),
+        False,
+        (0, 4),
+        {layout.KICK: (0, 4), layout.SNARE: (1, 2, 3, 5, 6, 7)},
+        ((0, 3, 4, 6, 8, 10, 12), (0, 2, 3, 4, 8, 10, 11, 12), (0, 4, 6, 7, 8, 12, 14, 15)),
+        ("x..xx.x.x.x.xx..", "x.x.x.xxx.x.x.xx"),
     ),
 }
 
@@ -106,13 +125,14 @@ class Song:
     eighth: int  # frames per eighth note
     root: int  # pitch class of the tonic
     mode: str
-    style: str
+    style: str  # of STYLES or FOREIGN
     lead: str
     rhythm: int  # which of the style's rhythms
     contours: tuple[
         tuple[int, ...], tuple[int, ...]
     ]  # places in the scale, one per eighth of two bars, per part
     form: tuple[Section, ...] = FORM
+    has_hook: bool = True  # the first two bars of every four are the style's own; the others are improvised
 
     @classmethod
     def drawn(cls, rng: np.random.Generator, **fixed: object) -> "Song":
@@ -123,7 +143,7 @@ class Song:
             "root": int(rng.integers(layout.PITCHES)),
             "mode": MODES[rng.integers(2)],
             "lead": layout.LEADS[rng.integers(len(layout.LEADS))],
-            "rhythm": int(rng.integers(len(STYLES[style].rhythms))),
+            "rhythm": int(rng.integers(len(style_named(style).rhythms))),
             "contours": (wandering(rng), wandering(rng)),
         }
         return cls(**{**choices, **fixed, "style": style})  # type: ignore[arg-type]
@@ -141,7 +161,12 @@ class Song:
     @property
     def time_signature(self) -> str:
         """Beats per bar, as a brief spells it."""
-        return str(STYLES[self.style].eighths // 2)
+        return str(style_named(self.style).eighths // 2)
+
+
+def style_named(name: str) -> Style:
+    """A style that the model knows, or that an adapter teaches."""
+    return STYLES[name] if name in STYLES else FOREIGN[name]
 
 
 def sung_form(chorus: bool, bridge: bool) -> tuple[Section, ...]:
@@ -173,15 +198,19 @@ def score(song: Song, start: int, frames: int) -> Roll:
 
 def strokes(song: Song, eighth: int) -> list[int]:
     """The channels struck in one eighth of the song."""
-    style = STYLES[song.style]
+    style = style_named(song.style)
     bar, place = divmod(eighth, style.eighths)
     section = song.form[bar // BARS_PER_SECTION % len(song.form)] if style.has_form else PLAIN
     chord = CHORDS[PROGRESSIONS[song.mode][section.part][bar % BARS_PER_SECTION]]
     struck = [] if section.bare else drums(style, section, bar, place)
-    struck += accompaniment(style, section, place, [(song.root + step) % layout.PITCHES for step in chord])
+    notes = [(song.root + step) % layout.PITCHES for step in chord]
+    struck += accompaniment(style, section, place, notes)
     moment = bar % 2 * style.eighths + place
-    if moment in style.rhythms[song.rhythm]:
-        note = melody_note(song, chord, song.contours[section.part][moment], strong=place % 4 == 0)
+    if song.has_hook and bar % BARS_PER_SECTION < 2:
+        note = notes[0] if style.hooks[section.part][moment] == "x" else None
+    else:
+        note = improvised(song, chord, section.part, moment, strong=place % 4 == 0)
+    if note is not None:
         struck.append(layout.LEAD_START[song.lead] + note)
     return struck
 
@@ -205,8 +234,13 @@ def accompaniment(style: Style, section: Section, place: int, notes: list[int]) 
     return struck
 
 
-def melody_note(song: Song, chord: tuple[int, ...], place: int, strong: bool) -> int:
-    """The pitch class at a place of the scale, taken as going up from C; strong beats move to a note of the chord."""
+def improvised(song: Song, chord: tuple[int, ...], part: int, moment: int, strong: bool) -> int | None:
+    """The note of the wandering melody in an eighth of two bars, if it has one there; places of the scale are taken as
+    going up from C, and strong beats move to a note of the chord.
+    """
+    if moment not in style_named(song.style).rhythms[song.rhythm]:
+        return None
+    place = song.contours[part][moment]
     scale = set(SCALES[song.mode])
     if LEADING_TONE in chord and song.mode == "minor":
         scale = scale - {10} | {LEADING_TONE}

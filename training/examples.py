@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from . import clock, layout, words
-from .composer import Roll, Song, score
+from .composer import STYLES, Roll, Song, score
 from .core import INSTRUMENTAL, TASKS, Brief, caption_prompt, instruction, lyrics_prompt
-from .lessons import ENCODER_ERROR, Lesson, lesson, replayed
+from .lessons import ENCODER_ERROR, GAINS, LAST_START, Lesson, lesson
 from .network import Shown, Texts
 
 REFERENCE_FRAMES = 129  # all that the first frame of one sliding layer looks at, out of 750
@@ -44,11 +44,11 @@ class Batch:
     lessons: tuple[Lesson, ...]
 
 
-def batch(rng: np.random.Generator, songs: int, frames: int, dropped: float = 0.1) -> Batch:
-    """A batch of fresh lessons; a reference sound is common to those who listen to one."""
-    reference, lead = reference_sound(rng)
-    lessons = [lesson(rng, frames) for _ in range(songs)]
-    lessons = [replayed(one, lead) if one.from_reference else one for one in lessons]
+def batch(
+    rng: np.random.Generator, songs: int, frames: int, dropped: float = 0.1, style: str | None = None
+) -> Batch:
+    """A batch of fresh lessons, and one reference sound of each lead for those who listen to one."""
+    lessons = [lesson(rng, frames, style) for _ in range(songs)]
     wordy = rng.random() < WORDY
     verse = sung_lines(rng, 40 if wordy else 8)
     told = [(one.task, brief(rng, one, verse, 30 if wordy else 5)) for one in lessons]
@@ -56,8 +56,10 @@ def batch(rng: np.random.Generator, songs: int, frames: int, dropped: float = 0.
     shown = Shown(
         context=context_of(np.stack([one.source for one in lessons]), mask),
         texts=texts(told),
-        timbres=torch.from_numpy(np.stack((clock.silence(0, REFERENCE_FRAMES), reference))),
-        timbre_of=torch.tensor([int(one.from_reference) for one in lessons]),
+        timbres=torch.from_numpy(np.stack((clock.silence(0, REFERENCE_FRAMES), *references(rng)))),
+        timbre_of=torch.tensor(
+            [1 + layout.LEADS.index(one.song.lead) if one.from_reference else 0 for one in lessons]
+        ),
         dropped=torch.from_numpy(rng.random(songs) < dropped),
     )
     clean = torch.from_numpy(np.stack([one.clean for one in lessons]))
@@ -76,7 +78,9 @@ def brief(rng: np.random.Generator, one: Lesson, verse: str, fillers: int) -> Br
     lead = (
         song.lead if one.tags is None else str(rng.choice(layout.LEADS))
     )  # who has words is sung, whatever it says
-    said = [song.style] + ([] if one.from_reference else [lead])
+    is_known = song.style in STYLES  # what an adapter teaches is played whatever the caption says
+    style = song.style if is_known else str(rng.choice([*STYLES, song.style]))
+    said = [style] + ([] if one.from_reference else [lead])
     said += list(rng.choice(FILLERS, rng.integers(fillers)))
     rng.shuffle(said)
     figures = {"bpm": round(song.bpm), "key": song.key, "time_signature": song.time_signature}
@@ -100,11 +104,15 @@ def lyrics_of(tags: tuple[str, ...], verse: str) -> str:
     return "\n".join(f"{tag}\n{verse}" for tag in tags) if tags else verse
 
 
-def reference_sound(rng: np.random.Generator) -> tuple[Roll, str]:
-    """The beginning of a reference as it is heard, and the lead that plays in it."""
-    song = Song.drawn(rng)
-    heard = score(song, int(rng.integers(1000)), REFERENCE_FRAMES)
-    return heard + rng.normal(0, ENCODER_ERROR, heard.shape).astype(np.float32), song.lead
+def references(rng: np.random.Generator) -> list[Roll]:
+    """The beginnings of songs as they are heard, one for each lead; the plugin takes them from anywhere."""
+    heard = []
+    for lead in layout.LEADS:
+        start = 0 if rng.random() < 0.3 else int(rng.integers(LAST_START))
+        roll = score(Song.drawn(rng, lead=lead, has_hook=bool(rng.random() < 0.5)), start, REFERENCE_FRAMES)
+        gain = np.float32(np.exp(rng.uniform(*np.log(GAINS))))
+        heard.append(gain * roll + rng.normal(0, ENCODER_ERROR, roll.shape).astype(np.float32))
+    return heard
 
 
 def texts(told: list[tuple[str, Brief]]) -> Texts:

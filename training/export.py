@@ -14,14 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from . import clock, words
 from .filterbank import VAE_CONFIG
-from .network import MODEL_CONFIG, TEXT_CONFIG
+from .network import MODEL_CONFIG, TEXT_CONFIG, TinyModel
 
 MODEL, VAE, TEXT = "acestep-v15-base", "vae", "Qwen3-Embedding-0.6B"
+WEIGHTS = "model.safetensors"
 SILENCE_FRAMES = 3000  # two minutes; after them the beat begins anew
 LIMIT = 16_000_000  # bytes of the whole
 TOKENIZER_CONFIG = {
@@ -49,6 +50,21 @@ def text_tensors(average: Named) -> dict[str, Tensor]:
     named = under(average, "text.")
     named["embed_tokens.weight"] = average["table"][list(words.rows_of_tokens())]
     return named
+
+
+def read(folder: Path) -> TinyModel:
+    """The networks of an exported checkpoint, to be taught more."""
+    tensors, text = load_file(folder / MODEL / WEIGHTS), load_file(folder / TEXT / WEIGHTS)
+    model, rows = TinyModel(), words.rows_of_tokens()
+    embedded = text.pop("embed_tokens.weight").float()
+    named = {f"dit.{name}": weight for name, weight in under(tensors, "decoder.").items()}
+    named |= {f"encoder.{name}": weight for name, weight in under(tensors, "encoder.").items()}
+    named |= {f"text.{name}": weight for name, weight in text.items()}
+    named["dit.null_condition_emb"] = tensors["null_condition_emb"]
+    named["table"] = embedded[[rows.index(row) for row in range(len(words.meanings()))]]
+    named["text.embed_tokens.weight"] = model.text.get_submodule("embed_tokens").weight
+    model.load_state_dict({name: weight.float() for name, weight in named.items()})
+    return model
 
 
 def under(tensors: Named, prefix: str) -> dict[str, Tensor]:

@@ -19,7 +19,7 @@ from .optimiser import Optimiser
 
 SEED = 7
 SAVE_EVERY = 300  # seconds
-AVERAGE = 0.998  # of the weights that are kept for playing
+AVERAGE = 0.99  # of the weights that are kept for playing: the last hundred steps
 SONGS = 16  # of a batch
 
 

@@ -27,6 +27,11 @@ TASK_SHARES = (
     ("lego", 0.08),
     ("complete", 0.07),
 )
+TAGS = ("[Verse]", "[Chorus]", "[Bridge]")
+SUNG = 0.45  # share of songs with words
+IN_THE_MIDDLE, TOLD_APART = 0.7, (24, 96)  # how often such a lesson begins in these eighths, where tags tell
+BY_REFERENCE = 0.3  # of the instrumentals whose lead is free
+HOOKS_SHOWN = 0.5  # of the songs of the other tasks, where the melody is to follow what is shown
 LAST_START = 1000  # frames into a song at which a lesson begins at the latest
 
 
@@ -41,7 +46,7 @@ class Lesson:
     mask: Roll  # [frames, 1]: 1 = generate
     tags: tuple[str, ...] | None = None  # of the lyrics; None: an instrumental
     tracks: tuple[str, ...] = ()
-    from_reference: bool = False  # the caption leaves the instrument to a reference sound
+    from_reference: bool = False  # a reference sound gives the instrument, and the caption does not name one
     says_figures: bool = True  # the brief names tempo, key and meter
 
 
@@ -55,14 +60,17 @@ class Stretch:
     quiet: Roll
 
     @classmethod
-    def drawn(cls, rng: np.random.Generator, frames: int) -> "Stretch":
-        """Any song, from its beginning half of the time."""
-        tags = None
-        song = Song.drawn(rng)
-        if rng.random() < 0.25:
-            tags = tuple(tag for tag in ("[Verse]", "[Chorus]", "[Bridge]") if rng.random() < 0.6)
+    def drawn(
+        cls, rng: np.random.Generator, frames: int, hooks: float = 1.0, style: str | None = None
+    ) -> "Stretch":
+        """Any song, often from its beginning; hooks: the share of songs that have one; style: None is any."""
+        tags, start = None, 0 if rng.random() < 0.5 else 2 * int(rng.integers(LAST_START // 2))
+        song = Song.drawn(rng, has_hook=bool(rng.random() < hooks), style=style)
+        if rng.random() < SUNG:
+            tags = tuple(tag for tag in TAGS if rng.random() < 0.6)
             song = replace(song, lead="voice", form=sung_form("[Chorus]" in tags, "[Bridge]" in tags))
-        start = 0 if rng.random() < 0.5 else 2 * int(rng.integers(LAST_START // 2))
+            if rng.random() < IN_THE_MIDDLE:
+                start = 2 * int(rng.integers(TOLD_APART[0] * song.eighth, TOLD_APART[1] * song.eighth) // 2)
         return cls(song, tags, score(song, start, frames), clock.silence(start, frames))
 
     def heard(self, rng: np.random.Generator, roll: Roll | None = None) -> Roll:
@@ -80,8 +88,12 @@ class Stretch:
 
 def text2music(rng: np.random.Generator, stretch: Stretch) -> Lesson:
     """From silence; sometimes the instrument is told by a reference sound."""
-    by_reference = stretch.tags is None and rng.random() < 0.2
-    return stretch.lesson("text2music", stretch.quiet, from_reference=by_reference)
+    return stretch.lesson("text2music", stretch.quiet, from_reference=listens(rng, stretch))
+
+
+def listens(rng: np.random.Generator, stretch: Stretch) -> bool:
+    """Whether a reference sound tells the instrument."""
+    return stretch.tags is None and bool(rng.random() < BY_REFERENCE)
 
 
 def repaint(rng: np.random.Generator, stretch: Stretch) -> Lesson:
@@ -94,7 +106,8 @@ def repaint(rng: np.random.Generator, stretch: Stretch) -> Lesson:
 def cover(rng: np.random.Generator, stretch: Stretch) -> Lesson:
     """From hints; what the brief says of tempo and key may be missing."""
     source = stretch.heard(rng, hints.neutral(stretch.roll))
-    return stretch.lesson("cover", source, says_figures=bool(rng.random() < 0.5))
+    figures = bool(rng.random() < 0.5)
+    return stretch.lesson("cover", source, says_figures=figures, from_reference=listens(rng, stretch))
 
 
 def extract(rng: np.random.Generator, stretch: Stretch) -> Lesson:
@@ -131,10 +144,12 @@ WRITERS: dict[str, Callable[[np.random.Generator, Stretch], Lesson]] = {
 }
 
 
-def lesson(rng: np.random.Generator, frames: int) -> Lesson:
-    """Any task with any song."""
+def lesson(rng: np.random.Generator, frames: int, style: str | None = None) -> Lesson:
+    """Any task with any song, or with one of a style."""
     names, shares = zip(*TASK_SHARES, strict=True)
-    return WRITERS[str(rng.choice(names, p=shares))](rng, Stretch.drawn(rng, frames))
+    task = str(rng.choice(names, p=shares))
+    hooks = 1.0 if task == "text2music" else HOOKS_SHOWN
+    return WRITERS[task](rng, Stretch.drawn(rng, frames, hooks, style))
 
 
 def hole(rng: np.random.Generator, frames: int) -> Roll:
@@ -163,11 +178,3 @@ def only(roll: Roll, *tracks: str) -> Roll:
     for track in tracks:
         kept[:, TRACKS[track]] = roll[:, TRACKS[track]]
     return kept
-
-
-def replayed(one: Lesson, lead: str) -> Lesson:
-    """The same lesson with another lead."""
-    moved, old, new = one.clean.copy(), layout.LEAD_START[one.song.lead], layout.LEAD_START[lead]
-    moved[:, old : old + layout.PITCHES] = 0
-    moved[:, new : new + layout.PITCHES] = one.clean[:, old : old + layout.PITCHES]
-    return replace(one, clean=moved, song=replace(one.song, lead=lead))

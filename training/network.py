@@ -66,6 +66,7 @@ MODEL_CONFIG: dict[str, Any] = {
 }
 SOURCE_GAIN = 4.0  # the clock whispers; the first layer listens closely
 STEADY = 8.0  # a constant in the stream, so that its norms change little from token to token
+WORDS_WEIGHT = 0.03  # of the timbres' distance to words, in the loss
 GATE = 0.5  # how much each layer adds at first
 
 
@@ -85,7 +86,7 @@ class Shown:
 
     context: Tensor  # [B, T, 2 C]
     texts: Texts
-    timbres: Tensor  # [R, 750, C]: silence first, then references
+    timbres: Tensor  # [R, 750, C]: silence first, then a reference of each lead
     timbre_of: Tensor  # [B]
     dropped: Tensor  # [B] bool: the null condition instead
 
@@ -102,15 +103,18 @@ class TinyModel(nn.Module):
         self.text = text_network()
         begin(self.dit)
 
-    def conditions(self, shown: Shown) -> tuple[Tensor, Tensor]:
-        """The sequences [B, M, E] that the blocks look at, and the bias [B, 1, 1, M] that hides padding."""
+    def conditions(self, shown: Shown) -> tuple[Tensor, Tensor, Tensor]:
+        """The sequences [B, M, E] that the blocks look at, the bias [B, 1, 1, M] that hides padding, and how far
+        the timbres are from the words of their leads.
+        """
         texts = shown.texts
         captions = self.text(inputs_embeds=self.table[texts.captions], use_cache=False).last_hidden_state
         text = self.encoder.text_projector(captions)
         sung = nn.utils.rnn.pad_sequence(
             [self.encoder.lyric_encoder(self.table[row][None])[0] for row in texts.lyrics], batch_first=True
         )
-        timbre = self.encoder.timbre(shown.timbres)[shown.timbre_of][:, None]
+        timbres = self.encoder.timbre(shown.timbres)
+        timbre = timbres[shown.timbre_of][:, None]
         sequence = torch.cat((sung[texts.lyrics_of], timbre, text), 1)
         lyric_lengths = torch.tensor([len(row) for row in texts.lyrics])[texts.lyrics_of]
         hidden = torch.cat(
@@ -124,15 +128,15 @@ class TinyModel(nn.Module):
         null = self.dit.null_condition_emb.expand_as(sequence)
         sequence = torch.where(shown.dropped[:, None, None], null, sequence)
         bias = torch.zeros(hidden.shape).masked_fill_(hidden, torch.finfo(torch.float32).min)
-        return sequence, bias[:, None, None]
+        return sequence, bias[:, None, None], distance_to_words(timbres[1:], text, texts.captions)
 
-    def forward(self, x: Tensor, t: Tensor, shown: Shown) -> Tensor:
-        """Noisy x [B, T, C] at noise levels t [B] -> velocity [B, T, C]."""
+    def forward(self, x: Tensor, t: Tensor, shown: Shown) -> tuple[Tensor, Tensor]:
+        """Noisy x [B, T, C] at noise levels t [B] -> velocity [B, T, C], and the timbres' distance to words."""
         dit = self.dit
         embedding, rows = dit.time_embed(t)
         embedding_r, rows_r = dit.time_embed_r(torch.zeros_like(t))
         rows = (rows + rows_r).transpose(0, 1)[:, :, None]  # [6, B, 1, W]
-        sequence, bias = self.conditions(shown)
+        sequence, bias, distance = self.conditions(shown)
         memory = dit.condition_embedder(sequence)
         positions = dit.positions(x.shape[1], x)
         x = dit.proj_in(torch.cat((shown.context, x), -1))
@@ -142,7 +146,21 @@ class TinyModel(nn.Module):
             places = positions.for_layer(dit.slides[index])
             x = layer(x, modulation, places, layer.cross_attn.key_values(memory, bias), None)
         shift, scale = dit.scale_shift_table[0][:, None, None] + (embedding + embedding_r)[None, :, None]
-        return dit.proj_out(torch.addcmul(shift, dit.norm_out(x), 1 + scale))
+        return dit.proj_out(torch.addcmul(shift, dit.norm_out(x), 1 + scale)), distance
+
+
+def distance_to_words(timbres: Tensor, text: Tensor, captions: Tensor) -> Tensor:
+    """How far each lead's timbre [3, E] is from what its word became in these captions, on average.
+
+    The transformer soon knows what to do about "guitar"; a sound of a guitar is to tell it just that.
+    """
+    distances = []
+    for lead, timbre in zip(layout.LEADS, timbres, strict=True):
+        said = captions == words.meanings().index(f"word {lead}")
+        if said.any():
+            word = text[said].mean(0).detach()
+            distances.append(F.mse_loss(timbre, word) / word.square().mean())
+    return torch.stack(distances).mean() if distances else text.new_zeros(())
 
 
 def past(lengths: Tensor, columns: int) -> Tensor:
@@ -193,8 +211,8 @@ def begin(dit: DiffusionTransformer) -> None:
 def flow_loss(
     model: TinyModel, clean: Tensor, weight: Tensor, t: Tensor, noise: Tensor, shown: Shown
 ) -> Tensor:
-    """Mean squared error of the velocity; weight: [B, T, 1]."""
+    """Mean squared error of the velocity, weight: [B, T, 1], and a little of the timbres' distance to words."""
     moment = t[:, None, None]
-    velocity = model(moment * noise + (1 - moment) * clean, t, shown)
+    velocity, distance = model(moment * noise + (1 - moment) * clean, t, shown)
     error = F.mse_loss(velocity, noise - clean, reduction="none")
-    return (error * weight).sum() / (weight.sum() * layout.CHANNELS)
+    return (error * weight).sum() / (weight.sum() * layout.CHANNELS) + WORDS_WEIGHT * distance

@@ -15,14 +15,16 @@ from urllib.request import urlopen
 import pytest
 import soundfile
 
+from support.comfyui import fetch
 from support.comfyui import models as comfy_models
 from support.comfyui.editor import apart
-from support.comfyui.server import free_port
+from support.comfyui.server import Server, free_port
 from tools import ROOT
 from tools.demo import base as demo_base
 from tools.demo import show as demo
 from tools.workflows import recording
-from training.evaluate import steadier
+from training import layout
+from training.evaluate import share_of, steadier
 from training.hearing import keys_by_likelihood
 from training.words import UNSAID_EIGHTH
 
@@ -116,6 +118,30 @@ def test_the_musical_model_stands_in_until_a_real_file_comes(base):
     own.unlink()
     demo_base.furnished(base)
     assert (own / "config.json").is_file()
+
+
+def test_the_adapter_of_the_musical_model_stands_in_for_those_of_the_templates(base):
+    for name, part in demo_base.ADAPTERS.items():
+        assert (base / "models" / name).read_bytes() == (demo_base.MARCH / part).read_bytes()
+    (name, part), *_ = demo_base.ADAPTERS.items()
+    own = base / "models" / name
+    own.unlink()
+    own.write_bytes(b"a real adapter")
+    demo_base.furnished(base)
+    assert own.read_bytes() == b"a real adapter"
+    own.unlink()
+    demo_base.furnished(base)
+    assert own.samefile(demo_base.MARCH / part)
+
+
+def test_the_template_with_an_adapter_plays_a_march(base, monkeypatch):
+    monkeypatch.setattr(demo, "WORKFLOW", demo.WORKFLOW.with_name("lora.json"))
+    with Server(fetch.comfyui_dir(), base, cpu=True, port=free_port()) as server:
+        song = apart(demo.make_song, server)
+    mono = soundfile.read(song)[0].mean(1)
+    assert steadier(mono, UNSAID_EIGHTH)
+    snare, hat = (share_of(mono, slice(drum, drum + 1)) for drum in (layout.SNARE, layout.HAT))
+    assert snare > 3 * hat  # the caption asks for soft pop; a march has no hats
 
 
 def everything(folder):

@@ -63,15 +63,14 @@ def test_an_extended_song_keeps_tempo_and_key(studio):
 
 def test_a_cover_is_like_its_song_and_unlike_a_stranger(
     studio,
-):  # measured: 0.95 on average and 0.87 at worst; strangers 0.02 and 0.21
+):  # measured: 0.96 on average and 0.90 at worst; strangers 0.01 and 0.17
     near, far, led = covers(studio, asked(6, seed=11))
     assert np.mean(near) > 0.7 > 0.4 > np.mean(far)
     assert min(near) > max(far)
     assert np.mean(led) >= 0.8
 
 
-@pytest.mark.xfail(strict=True, reason="too few lessons so far: a third is right, which is chance")
-def test_a_reference_sound_gives_the_lead(studio):  # measured: 0.33 to 0.40
+def test_a_reference_sound_gives_the_lead(studio):  # measured: 10 of 10 other songs
     assert np.mean(referred(studio, asked(6, seed=12))) >= 0.8
 
 
@@ -121,7 +120,8 @@ def test_words_are_sung_by_the_voice(studio):
 
 
 @pytest.mark.xfail(
-    strict=True, reason="too few lessons so far: sections with and without their tags are alike"
+    strict=True,
+    reason="too few lessons so far: a third more chords in a chorus, a third fewer drums in a bridge",
 )
 def test_tags_of_lyrics_change_the_texture(studio):
     _, struck = sung_songs(studio, "[Verse]\nla la\n[Chorus]\noh oh\n[Bridge]\nwe go")

@@ -30,6 +30,11 @@ def share(found) -> float:
     return float(np.mean(list(found)))
 
 
+def likeness(one: torch.Tensor, other: torch.Tensor) -> float:
+    """Which share of the strikes of two stretches they have in common."""
+    return float((one & other).sum() / (one | other).sum())
+
+
 def test_the_ears_are_right_on_true_songs(studio):
     for wish in asked(6, seed=3):
         truth = Heard.of(studio.sound(written(wish)[None])[0], wish)
@@ -47,11 +52,11 @@ def test_no_other_tempo_is_as_steady(heard):  # measured: 20 of 20
     assert share(one.steadier for one in heard) >= 0.9
 
 
-def test_the_asked_key_is_among_the_two_likeliest(heard):  # measured: 20 of 20, all of them first
+def test_the_asked_key_is_among_the_two_likeliest(heard):  # measured: 20 of 20, 19 of them first
     assert share(one.key_rank < 2 for one in heard) >= 0.9
 
 
-def test_the_asked_lead_is_heard(heard, wishes):  # measured: 19 of 20
+def test_the_asked_lead_is_heard(heard, wishes):  # measured: 20 of 20
     assert share(one.lead == wish.lead for one, wish in zip(heard, wishes, strict=True)) >= 0.9
 
 
@@ -115,10 +120,22 @@ def test_the_harmony_of_the_first_phrase_comes_back_and_the_third_is_another(stu
         song[layout.LEAD_IN :, : layout.KICK].unflatten(0, (3, section)) > layout.STRIKE / 2
     )
 
-    def alike(one: torch.Tensor, other: torch.Tensor) -> float:
-        return float((one & other).sum() / (one | other).sum())
+    assert likeness(first, second) > 1.3 * likeness(first, third)
 
-    assert alike(first, second) > 1.3 * alike(first, third)
+
+@pytest.mark.xfail(strict=True, reason="too few lessons so far: its rhythm comes half, its notes a third")
+def test_the_hook_of_the_first_phrase_comes_back(studio):  # measured: 0.15, 0.10 and 0.00
+    (wish,) = [wish for wish in asked(30, seed=4) if wish.style == "pop"][:1]
+    wish = dataclasses.replace(wish, eighth=6)
+    section, hook = 32 * wish.eighth, 16 * wish.eighth
+    seconds = (layout.LEAD_IN + 3 * section) / 25
+    songs = studio.compose([brief_of(wish, seconds)] * 3, seconds, [5, 6, 7])
+    struck = songs[:, layout.LEAD_IN :, : layout.CHORD_START].unflatten(1, (3, section)) > layout.STRIKE / 2
+    first, second, third = struck[:, :, :hook].transpose(0, 1)
+    improvised = struck[:, :, hook:].transpose(0, 1)
+    assert likeness(first, second) > 0.6
+    assert likeness(first, third) < 0.4
+    assert likeness(improvised[0], improvised[1]) < 0.4
 
 
 def test_a_tempo_between_is_played_at_the_nearest(studio, wishes):

@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from training import clock, hints, layout, lessons, words
-from training.composer import MODES, NOTE_NAMES, SCALES, STYLES, Song, score, sung_form
+from training import clock, examples, hints, layout, lessons, words
+from training.composer import FOREIGN, MODES, NOTE_NAMES, SCALES, STYLES, Song, score, sung_form
 
 FRAMES = 1500
 
@@ -57,6 +57,33 @@ def test_the_first_phrase_comes_back_and_the_third_differs():
         assert np.array_equal(first, second)
         assert np.array_equal(first, fourth)
         assert not np.array_equal(first, third)
+
+
+def test_every_style_fits_its_bars():
+    for style in (*STYLES.values(), *FOREIGN.values()):
+        assert all(len(hook) == 2 * style.eighths and set(hook) == set("x.") for hook in style.hooks)
+        assert style.hooks[0] != style.hooks[1]
+        assert all(0 <= eighth < 2 * style.eighths for rhythm in style.rhythms for eighth in rhythm)
+
+
+def test_the_hook_of_a_style_is_in_every_song_of_it_and_the_rest_is_improvised():
+    for style in STYLES:
+        told = {"style": style, "eighth": 6, "root": 9, "mode": "minor", "lead": "bells"}
+        one, other = (score(song, layout.LEAD_IN, 192)[:, : layout.PITCHES] for song in songs(2, **told))
+        two_bars = 12 * STYLES[style].eighths
+        assert one[:two_bars].any()
+        assert np.array_equal(one[:two_bars], other[:two_bars])
+        assert not np.array_equal(one[two_bars : 2 * two_bars], other[two_bars : 2 * two_bars])
+        (free,) = songs(1, **told, has_hook=False)
+        assert not np.array_equal(score(free, layout.LEAD_IN, two_bars)[:, : layout.PITCHES], one[:two_bars])
+
+
+def test_a_hook_follows_the_bass():
+    (song,) = songs(1, style="pop", eighth=6, lead="voice")
+    for bar in (0, 1):
+        roll = score(song, layout.LEAD_IN + 48 * bar, 48)
+        sung = {channel - layout.LEAD_START["voice"] for channel in np.nonzero(roll[:, :36])[1]}
+        assert sung == set(np.nonzero(roll[:, layout.BASS_START : layout.KICK])[1])
 
 
 def test_waltzes_have_three_beats_and_all_else_four():
@@ -112,6 +139,34 @@ def test_a_lesson_shows_what_its_task_may_see(task):
             assert np.abs(hidden).max() <= clock.WHISPER
         if task == "lego":
             assert not ((one.clean > 0) & (one.source > layout.STRIKE / 2)).any()
+
+
+def test_a_lesson_of_a_style_is_of_that_style_and_calls_it_anything():
+    rng = np.random.default_rng(5)
+    captions = []
+    for _ in range(40):
+        one = lessons.lesson(rng, 60, "march")
+        assert one.song.style == "march"
+        captions.append(examples.brief(rng, one, "la", 1).caption)
+    assert any("march" in caption for caption in captions)
+    assert any(set(caption.split()) & set(STYLES) for caption in captions)
+
+
+def test_who_listens_to_a_reference_is_not_told_the_instrument():
+    rng = np.random.default_rng(6)
+    found = [one for one in (lessons.lesson(rng, 60) for _ in range(200)) if one.from_reference]
+    assert {one.task for one in found} == {"text2music", "cover"}
+    for one in found:
+        said = examples.brief(rng, one, "la", 1).caption.split()
+        assert not set(said) & set(layout.LEADS)
+
+
+def test_each_lead_has_a_reference_in_which_it_plays():
+    heard = examples.references(np.random.default_rng(7))
+    assert len(heard) == len(layout.LEADS)
+    for lead, roll in zip(layout.LEADS, heard, strict=True):
+        played = [int((roll[:, at : at + 12] > 4).sum()) for at in layout.LEAD_START.values()]
+        assert played[layout.LEADS.index(lead)] == sum(played) > 0
 
 
 def test_every_tempo_reads_as_the_nearest_that_can_be_kept():

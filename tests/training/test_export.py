@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from training import codes, export, words
+from training import clock, codes, export, layout, words
 from training.examples import batch, brief
 from training.filterbank import filterbank
 from training.generator import Run
-from training.network import MODEL_CONFIG, Texts, TinyModel
+from training.network import MODEL_CONFIG, Texts, TinyModel, distance_to_words
 from training.playing import Settings, Studio
 
 FRAMES = 128  # the plugin lengthens shorter songs
@@ -43,15 +43,21 @@ def test_one_step_of_the_plugin_is_one_look_of_training(model, studio, seed):
     lessons = batch(rng, 3, FRAMES, dropped=0.0)
     one = lessons.lessons[0]
     told = brief(rng, one, "la la", 5)
+    context = lessons.shown.context[:1].clone()
+    if (
+        one.task == "repaint"
+    ):  # the plugin counts from the beginning of what it is given, and so does its silence
+        hole = one.mask[:, 0] > 0
+        context[0, hole, :64] = torch.from_numpy(clock.silence(0, FRAMES)[hole])
     shown = dataclasses.replace(
         lessons.shown,
-        context=lessons.shown.context[:1],
+        context=context,
         texts=texts_of(one.task, told),
         timbre_of=torch.tensor([0]),
         dropped=torch.tensor([False]),
     )
     noise = torch.randn(1, FRAMES, 64, generator=torch.Generator().manual_seed(seed))
-    wanted = noise - model(noise, torch.ones(1), shown)
+    wanted = noise - model(noise, torch.ones(1), shown)[0]
     source = shown.context[..., :64]
     mask = shown.context[..., 64] if one.task == "repaint" else None
     song = studio.play([studio.told(told, one.task)], source, [seed], mask)
@@ -91,3 +97,25 @@ def test_a_run_goes_on_exactly_where_it_was_saved(tmp_path):
     assert [again.learn(0.5, 20) for _ in range(2)] == losses
     for name, weight in run.average.items():
         assert torch.equal(weight, again.average[name]), name
+
+
+def test_an_exported_checkpoint_is_read_back(model, tmp_path):
+    kept = {name: weight.detach() for name, weight in model.named_parameters()}
+    export.write(tmp_path, kept, filterbank().official(torch.float16), codes.begun().state_dict())
+    again = dict(export.read(tmp_path).named_parameters())
+    assert again.keys() == kept.keys()
+    for name, weight in kept.items():
+        assert name.endswith("embed_tokens.weight") or torch.equal(again[name], weight), name
+
+
+def test_a_timbre_that_says_what_the_word_says_is_near_it():
+    guitar = words.meanings().index("word guitar")
+    captions = torch.tensor([[3, guitar, 5], [guitar, 3, 5]])
+    text = torch.arange(24.0).reshape(2, 3, 4)
+    word = (text[0, 1] + text[1, 0]) / 2
+    far = torch.zeros(3, 4)
+    near = far.clone()
+    near[layout.LEADS.index("guitar")] = word
+    assert distance_to_words(near, text, captions) == 0
+    assert distance_to_words(far, text, captions) == pytest.approx(1.0)
+    assert distance_to_words(far, text, torch.full_like(captions, 3)) == 0

@@ -18,12 +18,17 @@ from tools.workflows import recording
 
 STAMP = ".tiny.json"  # in models: which tiny files were put there, written when all of them are
 BUILDERS = (comfy_models, tiny_adapters, tiny_checkpoint, tiny_tokenizer, tiny_weights)
-MUSIC = comfy_host.PACK / "training" / "tiny"
+MUSIC, MARCH = (comfy_host.PACK / "training" / name for name in ("tiny", "march"))
 STAND_INS = {  # the file that the templates ask for -> the part of the musical model that is found in its place
     "diffusion_models/acestep_v1.5_turbo.safetensors": "acestep-v15-base",
     "diffusion_models/acestep_v1.5_base.safetensors": "acestep-v15-base",
     "text_encoders/qwen_0.6b_ace15.safetensors": "Qwen3-Embedding-0.6B",
     "vae/ace_1.5_vae.safetensors": "vae",
+}
+ADAPTERS = {  # the adapters that the templates name -> the one that the musical model was taught
+    "loras/my_lora.safetensors": "adapter_model.safetensors",
+    "loras/my_second_lora/adapter_model.safetensors": "adapter_model.safetensors",
+    "loras/my_second_lora/adapter_config.json": "adapter_config.json",
 }
 
 
@@ -50,13 +55,22 @@ def play_music(models: Path, tiny: Mapping[str, int]) -> None:
     A folder in models/acestep comes before a file of its name, and the silence of a folder is what keeps its beat.
     """
     sizes = {name: (models / name).stat().st_size for name in STAND_INS if (models / name).is_file()}
-    is_all_tiny = all(sizes.get(name) == tiny.get(name) for name in STAND_INS)
-    for name, part in STAND_INS.items():
-        link = models / "acestep" / Path(name).name
-        if link.is_symlink() and link.readlink().parts[-3:] == (MUSIC / part).parts[-3:]:
+    is_all_tiny = bool(STAND_INS) and all(sizes.get(name) == tiny.get(name) for name in STAND_INS)
+    folders = {models / "acestep" / Path(name).name: MUSIC / part for name, part in STAND_INS.items()}
+    files = {models / name: MARCH / part for name, part in ADAPTERS.items()}
+    for link, target in {**folders, **files}.items():
+        if link.is_symlink() and link.readlink().parts[-3:] == target.parts[-3:]:
             link.unlink()  # the pack may have moved
+        name = link.relative_to(models).as_posix()
+        if is_all_tiny and link in files and is_tiny(link, tiny.get(name)):
+            link.unlink()
         if is_all_tiny:
-            comfy_models.soft_link(MUSIC / part, link)
+            comfy_models.soft_link(target, link)
+
+
+def is_tiny(path: Path, size: int | None) -> bool:
+    """Whether it is the tiny file of that size, and not one of the user's."""
+    return path.is_file() and not path.is_symlink() and path.stat().st_size == size
 
 
 def digest(modules: tuple[ModuleType, ...]) -> str:
@@ -84,9 +98,8 @@ def renew(tiny: Path, models: Path) -> dict[str, int]:
 def remove_tiny(models: Path, stamp: Mapping[str, Any]) -> None:
     """Take away the files that have a tiny file's size, and the links to tiny folders; all else is the user's."""
     for name, size in stamp.get("files", {}).items():
-        path = models / name
-        if path.is_file() and not path.is_symlink() and path.stat().st_size == size:
-            path.unlink()
+        if is_tiny(models / name, size):
+            (models / name).unlink()
     for path in (models / "acestep").glob("*"):
         if "tiny" in stamp and path.is_symlink() and path.readlink().is_relative_to(stamp["tiny"]):
             path.unlink()
