@@ -171,8 +171,8 @@ def finish_inputs() -> list[Any]:
             options=list(LEVELS),
             default="peak -1 dBFS",
             tooltip="peak: the loudest sample of each song lands at -1 dBFS. none: as it is, made quieter only if it would clip. "
-            "ComfyUI: made quieter until five standard deviations fit, as ComfyUI's own decoder does. LUFS: each song as loud as that, "
-            "its peaks limited to -1 dBTP; -14 for streaming, -23 for broadcast.",
+            "ComfyUI: made quieter until five standard deviations fit, as the host's own decoder does. LUFS: as loud as that to the "
+            "ear, with the peaks limited; -14 for streaming, -23 for broadcast.",
         ),
         *(
             advanced(

@@ -94,7 +94,7 @@ class Attention(nn.Module):
         return self.o_proj(rearrange(out, "b h n d -> b n (h d)"))
 
     def probabilities(self, x: Tensor, context: KeyValue, heads: Sequence[int]) -> Tensor:
-        """Where some query heads look in cross-attention, in fp32. x: [B, N, W] -> [B, heads, N, M]."""
+        """Where some of the query heads look, in fp32: x [B, N, W] -> [B, heads, N, M]."""
         asked, keys = self._heads(self.q_proj(x)).unbind(2), context.key.unbind(1)
         q = torch.stack([asked[head] for head in heads], 1)
         key = torch.stack([keys[head // self.queries_per_key] for head in heads], 1)

@@ -124,7 +124,7 @@ def read_audio(path: Path | str) -> Sound:
 
 def read_samples(file: soundfile.SoundFile) -> Tensor:
     """[C, S] of an open file, block by block: a header may declare more than any memory holds."""
-    blocks = [np.zeros((0, file.channels), np.float32)]
+    blocks: list[Any] = [np.zeros((0, file.channels), np.float32)]
     while len(block := file.read(BLOCK, dtype="float32", always_2d=True)):
         blocks.append(block)
     return torch.from_numpy(np.ascontiguousarray(np.concatenate(blocks).T))

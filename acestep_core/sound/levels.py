@@ -39,7 +39,7 @@ class Level(Protocol):
         ...
 
     def leveled(self, samples: Tensor, rate: int = SAMPLE_RATE, ceiling: float = CEILING, /) -> Leveled:
-        """samples: [B, C, S] -> the same shape, every item by its own rule. ceiling: for peaks, in dBTP."""
+        """Every item of [B, C, S] by its own rule; the ceiling is for the peaks, in dBTP."""
         ...
 
 
