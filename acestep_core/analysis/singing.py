@@ -36,7 +36,7 @@ class Played:
 def is_sung(condition: Condition) -> bool:
     """Whether there is a word to sing."""
     tokens = condition.lyrics
-    return not condition.brief.instrumental and tokens is not None and bool(sung(tokens.pieces).any())
+    return tokens is not None and bool(sung(tokens.pieces).any())
 
 
 def refuse_wordless(condition: Condition) -> None:
