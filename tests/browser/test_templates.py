@@ -7,6 +7,7 @@ import pytest
 
 from support.comfyui import api_form
 from support.comfyui import host as comfy_host
+from tools.templates.names import file_of
 from tools.workflows import build as example_workflows
 
 FOLDER = comfy_host.PACK / "example_workflows"
@@ -14,7 +15,7 @@ NAMES = [page.__name__ for page in example_workflows.PAGES]
 
 
 def workflow(name):
-    return json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    return json.loads((FOLDER / f"{file_of(name)}.json").read_text(encoding="utf-8"))
 
 
 def clean(prompt):
@@ -29,7 +30,7 @@ def clean(prompt):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_template_opens_without_a_word_and_nothing_overlaps(styled, name):
     found = workflow(name)
-    styled.open_template(name, len(found["nodes"]))
+    styled.open_template(file_of(name), len(found["nodes"]))
     assert (styled.toasts(), styled.dialogs(), styled.errors) == ([], [], [])
     placed = styled.nodes()
     assert set(placed) == {node["id"] for node in found["nodes"]}
