@@ -6,6 +6,7 @@ import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 import pytest
 
@@ -117,7 +118,7 @@ def test_every_make_target_that_is_named_exists(name):
 def test_links_lead_somewhere(name):
     text = text_of(name)
     local = [target for target in LINK.findall(text) if not target.startswith("http")]
-    assert not [target for target in local if not (ROOT / name).parent.joinpath(target).is_file()]
+    assert not [target for target in local if not (ROOT / name).parent.joinpath(unquote(target)).is_file()]
     headings = {
         re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
         for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE)
@@ -128,8 +129,8 @@ def test_links_lead_somewhere(name):
 def test_every_workflow_is_shown_and_told_of():
     readme = text_of("README.md")
     for workflow in (ROOT / "example_workflows").glob("*.json"):
-        assert f"**{workflow.stem}**" in readme
-        assert f"(example_workflows/{workflow.stem}.jpg)" in readme
+        assert f"**{workflow.stem[3:]}**" in readme
+        assert f"(example_workflows/{quote(workflow.stem)}.jpg)" in readme
 
 
 def test_every_node_has_a_row():

@@ -11,6 +11,7 @@ const COLOURS = {
   ACEGRAPH_CODES: "#228bf5",
   ACEGRAPH_NOISE: "#7f7206",
   ACEGRAPH_EXTRAS: "#a9d96c",
+  ACEGRAPH_TIMES: "#9faa18",
 };
 
 function paint() {

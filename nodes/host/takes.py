@@ -1,7 +1,7 @@
 """The workflow of one song of a batch: its own seed and a batch of one, so that a file that is dropped opens as what it is."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 SAMPLER = "AceGraphSampler"
@@ -62,21 +62,51 @@ def changes_for(prompt: Prompt, seeds: Sequence[int], item: int) -> Sequence[Cha
 
 def write(workflow: Any, change: Change) -> None:
     """Change a node of a workflow as the editor stores it; one that is not as expected is left alone."""
-    node = found(workflow, change.node)
-    values = node.get("widgets_values") if node else None
-    if not isinstance(values, list) or len(values) <= change.place:
+    above, _, name = change.node.rpartition(":")
+    host, node = found(workflow, above), found(workflow, change.node)
+    if node is None:
         return
-    values[change.place] = change.value
-    if change.widget == "seed" and values[1:2] != ["fixed"] and len(values) > 1:
-        values[1] = "fixed"  # or Run would draw another
+    replace(node, change.place, change.value)
+    if change.widget == "seed":
+        replace(node, change.place + 1, "fixed")  # or Run would draw another
+    if host is not None:  # the newest editor keeps the values of a box at the box
+        shown = places_on(host, graph_of(workflow, host), name, change.widget)
+        for place in shown:
+            replace(host, place, change.value)
+
+
+def replace(node: dict[str, Any], place: int, value: Any) -> None:
+    """A value of a widget, if there is one at this place."""
+    values = node.get("widgets_values")
+    if isinstance(values, list) and len(values) > place:
+        values[place] = value
+
+
+def places_on(host: Mapping[str, Any], graph: Any, name: str, widget: str) -> Iterator[int]:
+    """Where the values of a box hold that of a node in it."""
+    links = {link["id"]: link for link in graph.get("links", ()) if isinstance(link, dict)} if graph else {}
+    nodes = {node.get("id"): node for node in graph.get("nodes", ())} if graph else {}
+    held = [slot.get("name") for slot in host.get("inputs", ()) if slot.get("widget")]
+    for entry in graph.get("inputs", ()) if graph else ():
+        for link in (links[key] for key in entry.get("linkIds") or () if key in links):
+            slots = nodes.get(link["target_id"], {}).get("inputs", ())
+            slot = slots[link["target_slot"]] if len(slots) > link["target_slot"] else {}
+            is_it = str(link["target_id"]) == name and (slot.get("widget") or {}).get("name") == widget
+            if is_it and entry.get("name") in held:
+                yield held.index(entry["name"])
+
+
+def graph_of(workflow: Any, node: Mapping[str, Any] | None) -> Any:
+    """The subgraph that a node stands for."""
+    inner = workflow.get("definitions", {}).get("subgraphs", ()) if isinstance(workflow, dict) else ()
+    return next((entry for entry in inner if node and entry.get("id") == node.get("type")), None)
 
 
 def found(workflow: Any, key: str) -> dict[str, Any] | None:
-    """A node by its name in a prompt."""
+    """A node by its name in a prompt; none for an empty name."""
     graph, node = workflow, None
-    for part in key.split(":"):
+    for part in key.split(":") if key else ():
         nodes = graph.get("nodes", ()) if isinstance(graph, dict) else ()
         node = next((entry for entry in nodes if str(entry.get("id")) == part), None)
-        inner = workflow.get("definitions", {}).get("subgraphs", ()) if isinstance(workflow, dict) else ()
-        graph = next((entry for entry in inner if node and entry.get("id") == node.get("type")), None)
+        graph = graph_of(workflow, node)
     return node

@@ -267,6 +267,18 @@ def comfy_sampler(sketch: Sketch) -> None:
     sketch.wave(196, 378, MID, 150, YELLOW, 33)
 
 
+def karaoke(sketch: Sketch) -> None:
+    sketch.wave(30, 376, 66, 84, OLD, 34)
+    sketch.words(30, 370, 130, 4, lambda share: ORANGE if share < 0.5 else INK)
+    sketch.bar(206, 20, 209, 112, ORANGE)
+
+
+def best_of_four(sketch: Sketch) -> None:
+    for place in range(4):
+        sketch.wave(70, 376, 38 + 50 * place, 42, YELLOW if place == 1 else OLD, place + 35)
+    sketch.arrow(38, 88)
+
+
 def other(sketch: Sketch) -> None:
     """A page that nobody has drawn yet."""
     sketch.wave(24, 380, MID, 150, lambda share: COLOURS[min(int(share * 5), 4)], 40)
@@ -286,7 +298,7 @@ DRAWN = (
         lora,
         two_loras,
     ),
-    *(with_and_without, text2music, codes, custom_schedule, ksampler, comfy_sampler),
+    *(with_and_without, text2music, karaoke, best_of_four, codes, custom_schedule, ksampler, comfy_sampler),
 )
 SKETCHES = {draw.__name__: draw for draw in DRAWN}
 

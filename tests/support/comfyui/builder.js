@@ -78,6 +78,7 @@
 
   // What a note needs to show all of its text.
   heightOf(element, width) {
+    if (!element?.parentElement) return 0;
     const copy = element.cloneNode(true);
     copy.style.cssText = `position: absolute; visibility: hidden; height: auto; width: ${width - 20}px;`;
     element.parentElement.append(copy);
