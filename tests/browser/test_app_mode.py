@@ -78,7 +78,7 @@ def test_from_the_form_to_a_take_that_plays(app):
     opened(app, "song")
     app.js(SET, ["AceGraphSilenceLatent", "seconds", SHORT])
     before = set(app.server.get("/history"))
-    app.page.get_by_test_id("linear-run-button").first.click()
+    app.page.get_by_test_id("linear-run-button").get_by_role("button", name="Run").first.click()
     (key,) = until(lambda: set(app.server.get("/history")) - before, "the run has ended", 360)
     done = app.server.get("/history")[key]
     assert done["status"]["status_str"] == "success", done["status"]
