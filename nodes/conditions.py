@@ -173,6 +173,7 @@ class EncodeConditions(Node):
             brief_of(caption, lyrics, instrumental, language, bpm, key, time_signature, seconds),
             stem=StemControl(global_caption, explicit_mask=False) if global_caption.strip() else None,
         )
+        instructed(task, tracks)  # refuses what cannot be before any work
         wanted, found, lines = task_named(task), [], []
         for named in shared_out(wanted, tracks_named(tracks)):
             told = replace(brief, tracks=named)
