@@ -6,7 +6,6 @@ import json
 import pytest
 
 from support.comfyui.task_graphs import BASE, encode, finished, heard, opened, silence
-from support.comfyui.trial import Trial
 
 
 def tags_in(path):
@@ -17,15 +16,13 @@ def tags_in(path):
 
 
 @pytest.fixture(scope="module")
-def batch(host, pack):
+def batch(host, trial):
     """The tags of four songs of one batch."""
-    trial = Trial(host)
     graph = host.graph()
     load = opened(graph)
     song = finished(graph, load, encode(graph, load), silence(graph, load, 4, 1.0), seed=7)
     done = trial.plays(graph)
-    yield [tags_in(path) for path in done.files(song.save)]
-    trial.close()
+    return [tags_in(path) for path in done.files(song.save)]
 
 
 def test_a_take_knows_its_seed_its_place_its_checkpoint_its_steps_and_its_length(batch):
@@ -36,15 +33,13 @@ def test_a_take_knows_its_seed_its_place_its_checkpoint_its_steps_and_its_length
     }
 
 
-def test_a_take_carries_the_prompt_that_plays_it_alone(host, batch, run_graph):
+def test_a_take_carries_the_prompt_that_plays_it_alone(batch, run_graph):
     prompt = json.loads(batch[2]["prompt"])
     kinds = {node["class_type"]: node["inputs"] for node in prompt.values()}
     assert kinds["AceGraphSampler"]["seed"] == 9
     assert kinds["AceGraphSilenceLatent"]["batch_size"] == 1
     done = run_graph(prompt)
     assert done.success, done.error
-    (save,) = (key for key, node in prompt.items() if node["class_type"] == "AceGraphSaveAudio")
-    assert [entry["filename"] for entry in done.outputs[save]["audio"]]
 
 
 def own_workflow(pack, *given):
@@ -114,14 +109,11 @@ def test_what_cannot_be_told_apart_is_left_as_it_is(pack, seeds, change):
 
 
 # --------------------------------------------------------------------------------------------- several tracks
-def test_several_tracks_to_extract_are_a_song_each(host, pack):
-    trial = Trial(host)
-    graph = host.graph()
+def test_several_tracks_to_extract_are_a_song_each(graph, trial):
     load = opened(graph, BASE)
     _, latent = heard(graph, load)
     song = finished(graph, load, encode(graph, load, "extract", tracks="vocals, drums, bass"), latent, seed=2)
     done = trial.plays(graph)
     found = [tags_in(path) for path in done.files(song.save)]
-    trial.close()
     assert [tags["tracks"] for tags in found] == ["vocals", "drums", "bass"]
     assert [tags["seed"] for tags in found] == ["2", "3", "4"]
