@@ -94,7 +94,7 @@ def test_the_older_frontend_opens_the_same_file_as_a_graph(studio, name):
     editor = studio.tab(FRONTENDS[0], new_style=False)
     editor.errors.clear()
     found = workflow(name)
-    editor.load(found)
+    editor.load(found, form=True)
     assert (editor.toasts(), editor.dialogs(), editor.errors) == ([], [], [])
     assert len(editor.nodes()) == len(found["nodes"])
     assert editor.js("() => document.querySelectorAll('#graph-canvas').length") == 1

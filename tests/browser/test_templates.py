@@ -35,13 +35,14 @@ def test_a_template_opens_without_a_word_and_nothing_overlaps(styled, name):
     placed = styled.nodes()
     assert set(placed) == {node["id"] for node in found["nodes"]}
     assert not [pair for pair in combinations(placed, 2) if placed[pair[0]].overlaps(placed[pair[1]])]
-    assert styled.outside() == []
+    assert not found["groups"] or styled.outside() == []
     made = styled.prompt()
     info = styled.server.object_info().__getitem__
     assert clean(made["output"]) == clean(api_form.prompt_of(found, info))
+    boxes = {graph["id"] for graph in found.get("definitions", {}).get("subgraphs", ())}
     for before, after in zip(found["nodes"], made["workflow"]["nodes"], strict=True):
         assert after["type"] == before["type"]
-        assert values_of(after) == values_of(before)
+        assert before["type"] in boxes or values_of(after) == values_of(before)
 
 
 def values_of(node):
