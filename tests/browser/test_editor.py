@@ -70,8 +70,7 @@ def test_every_song_of_a_batch_is_played(styled):
     assert done["status"]["status_str"] == "success", done["status"]
     players = until(lambda: loaded(styled), "the songs can be played")
     styled.fit()
-    (single,) = (player for player in players if player["rows"] == "none")
-    assert single["seconds"] == pytest.approx(SHORT, abs=0.1)
+    assert len(players) == 1
     songs = []
     for place in (2, 3, 4, 1):
         songs.append(walk_to(styled, "Next song", f"{place} / 4"))
@@ -104,13 +103,13 @@ def test_the_player_speaks_the_language_of_the_settings(styled):
     styled.open_template(file_of("retake"), len(workflow("retake")["nodes"]))
     styled.fit()
     with styled.speaking("fr"):
-        until(lambda: players_say(styled, titles("fr")), "both players speak French")
-    until(lambda: players_say(styled, titles("en")), "both players speak English")
+        until(lambda: players_say(styled, titles("fr")), "the player speaks French")
+    until(lambda: players_say(styled, titles("en")), "the player speaks English")
     assert styled.errors == []
 
 
 def players_say(editor, words):
-    return editor.js(BUTTONS) == words * 2
+    return editor.js(BUTTONS) == words
 
 
 def titles(language):

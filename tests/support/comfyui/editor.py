@@ -211,11 +211,19 @@ class Editor:
         return json.loads(self.js("async () => JSON.stringify(await app.graphToPrompt())"))
 
     def set(self, kind: str, **values: Any) -> None:
-        """Type values into every node of a kind."""
+        """Type values into every node of a kind, those inside of boxes included, and into what the boxes show of them."""
         self.js(
             """([kind, values]) => {
-              for (const node of app.graph.nodes.filter((n) => n.type === kind))
-                for (const [name, value] of Object.entries(values)) node.widgets.find((w) => w.name === name).value = value;
+              const set = (graph) => {
+                const own = graph.nodes.filter((n) => n.type === kind);
+                const boxes = graph.nodes.filter((n) => n.subgraph && set(n.subgraph));
+                for (const [name, value] of Object.entries(values)) {
+                  for (const node of own) node.widgets.find((w) => w.name === name).value = value;
+                  for (const w of boxes.flatMap((box) => box.widgets ?? [])) if (w.name === name) w.value = value;
+                }
+                return own.length + boxes.length > 0;
+              };
+              set(app.graph);
             }""",
             [kind, values],
         )
