@@ -7,11 +7,11 @@ import pytest
 
 from support.comfyui import host as comfy_host
 from support.comfyui.editor import until
+from tools.templates.names import file_of
 
 SCRIPT = "<img src=x onerror=window.hit=1><script>window.hit=2</script>"
 PREFIX = "audio/<img src=x onerror=window.hit=1>"
 SHORT = 6.0
-from tools.templates.names import file_of
 
 
 def workflow(name):
