@@ -78,9 +78,10 @@ function nameBox(node) {
     const slot = inner?.inputs?.[link.target_slot];
     const source = inner?.widgets?.find((w) => w.name === slot?.widget?.name);
     const shown = node.widgets?.find((w) => w.name === (node.inputs[place]?.widget?.name ?? input.name));
-    const isOurs = inner?.comfyClass?.startsWith(PREFIX);
-    if (!isOurs || !source?.label || !shown || (shown.label ?? shown.name) !== shown.name) continue;
-    shown.label = source.label;
+    const isValue = inner?.comfyClass?.startsWith("Primitive"); // which is called after its node
+    const label = isValue ? inner.title : inner?.comfyClass?.startsWith(PREFIX) && source?.label;
+    if (!label || !shown || (shown.label ?? shown.name) !== shown.name) continue;
+    shown.label = label;
   }
 }
 
