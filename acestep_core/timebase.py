@@ -63,13 +63,14 @@ class FrameSpan:
     @classmethod
     def from_seconds(cls, start: float, end: float, frames: int) -> "FrameSpan":
         """The frames from `start` to `end` (negative: the song's end) of a song of `frames`; never empty."""
+        require_span(start, end)
         length = seconds_of(frames)
         stop = frames if end < 0 else min(frame_at(end), frames)
         first = frame_at(start)
-        if not 0 <= first < stop:
+        if first >= stop:
             raise InvalidInputError(
-                f"The span {start:g} to {length if end < 0 else end:g} s holds no latent frame of a {length:g} s song.",
-                f"Choose a start from 0 up to below the end, at least {1 / FRAMES_PER_SECOND} s apart, inside the song.",
+                f"The part begins at {start:g} s, and the song ends at {length:g} s.",
+                f"Choose a start below {length:g} s.",
             )
         return cls(first, stop)
 
@@ -77,6 +78,16 @@ class FrameSpan:
         """[frames] float: 1 inside the span, 0 outside."""
         index = torch.arange(frames)
         return ((index >= self.start) & (index < self.stop)).float()
+
+
+def require_span(start: float, end: float) -> None:
+    """Refuse a part that is empty in a song of any length. end: negative for the song's end."""
+    if frame_at(start) < 0 or (end >= 0 and frame_at(end) <= frame_at(start)):
+        raise InvalidInputError(
+            f"The part from {start:g} to {end:g} s is empty.",
+            f"Let it begin at 0 s or later, and end {1 / FRAMES_PER_SECOND} s or more after its start; "
+            "an end of -1 is the song's end.",
+        )
 
 
 def require_seconds(seconds: float, subject: str) -> None:

@@ -12,7 +12,7 @@ from ..acestep_core.sampling.context import fitted
 from ..acestep_core.text.code_text import MAX_FILE_BYTES, codes_to_json, format_songs, parse_songs, read_codes
 from ..acestep_core.timebase import FRAMES_PER_CODE, seconds_of
 from .host.folders import files_to_load, input_file
-from .host.node import Node
+from .host.node import Node, verdict
 from .host.output_files import FreeNames
 from .host.runtime import Bar, Managed, rest_device
 from .wires.schema import of_files, report_output, schema
@@ -138,6 +138,10 @@ class CodesFromText(Node):
                 report_output(),
             ],
         )
+
+    @classmethod
+    def validate_inputs(cls, text: str | None = None) -> bool | str:
+        return verdict(cls, parse_songs, text=text)
 
     @classmethod
     def execute(cls, text: str) -> io.NodeOutput:

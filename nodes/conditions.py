@@ -1,5 +1,6 @@
 """Words, metadata and sounds become conditions."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from comfy_api.latest import io
@@ -16,10 +17,11 @@ from ..acestep_core.text.prompts import (
     TRACKS,
     Brief,
     StemControl,
+    require_tempo,
 )
-from ..acestep_core.text.tasks import TASKS, Task, task_named
+from ..acestep_core.text.tasks import TASKS, Task, instruction, require_learnt, task_named
 from ..acestep_core.timebase import MAX_SECONDS, TIMBRE_FRAMES, seconds_of, seconds_of_codes
-from .host.node import Node
+from .host.node import Node, verdict
 from .host.runtime import rest_device
 from .wires.schema import FRAME, advanced, report_output, schema
 from .wires.sockets import CodeList, Codes, ConditionList, Conditions, TextEncoder, TextHandle
@@ -39,7 +41,17 @@ class EncodeConditions(Node):
             node_id="AceGraphEncodeConditions",
             display_name="Encode Conditions (ACE-Step)",
             description="Turns caption, lyrics, metadata and a timbre into the conditions that steer the Sampler.",
-            search_aliases=["prompt", "lyrics", "text encode", "tags"],
+            search_aliases=[
+                "prompt",
+                "lyrics",
+                "text encode",
+                "tags",
+                "acestep",
+                "song",
+                "stem",
+                "track",
+                "extract",
+            ],
             inputs=[
                 TextEncoder.Input("text_encoder", tooltip="From Load ACE-Step."),
                 io.Latent.Input(
@@ -85,7 +97,7 @@ class EncodeConditions(Node):
                     "tracks",
                     default="",
                     placeholder="drums, bass",
-                    tooltip=f"For extract and lego one, for complete several of: {', '.join(TRACKS)}.",
+                    tooltip=f"For complete what joins in, for extract and lego a song for each of: {', '.join(TRACKS)}.",
                 ),
                 io.Combo.Input(
                     "language", options=list(LANGUAGES), default="en", tooltip="Language of the lyrics."
@@ -131,6 +143,13 @@ class EncodeConditions(Node):
         )
 
     @classmethod
+    def validate_inputs(
+        cls, task: str | None = None, tracks: str | None = None, bpm: int | None = None
+    ) -> bool | str:
+        wrong = verdict(cls, instructed, task=task, tracks=tracks)
+        return verdict(cls, require_tempo, bpm=bpm) if wrong is True else wrong
+
+    @classmethod
     def execute(  # noqa: PLR0913  (one argument per widget)
         cls,
         text_encoder: TextHandle,
@@ -152,14 +171,16 @@ class EncodeConditions(Node):
         seconds = duration or implied_seconds(source, codes)
         brief = replace(
             brief_of(caption, lyrics, instrumental, language, bpm, key, time_signature, seconds),
-            tracks=tracks_named(tracks),
             stem=StemControl(global_caption, explicit_mask=False) if global_caption.strip() else None,
         )
-        condition, lines = encode(text_encoder, brief, task_named(task), timbre, codes is not None)
-        unsung = (
-            ("instrumental is on, so the lyrics are not sung.",) if instrumental and lyrics.strip() else ()
-        )
-        return io.NodeOutput((condition,), "\n".join((*lines, *unsung)))
+        instructed(task, tracks)  # refuses what cannot be before any work
+        wanted, found, lines = task_named(task), [], []
+        for named in shared_out(wanted, tracks_named(tracks)):
+            told = replace(brief, tracks=named)
+            condition, report = encode(text_encoder, told, wanted, timbre, codes is not None)
+            found.append(condition)
+            lines += [f"{', '.join(named)}: {line}" if named else line for line in report]
+        return io.NodeOutput(tuple(found), "\n".join((*lines, *remarks(caption, lyrics, instrumental))))
 
 
 class BatchConditions(Node):
@@ -195,10 +216,24 @@ class BatchConditions(Node):
         return io.NodeOutput((*first, *(second or ()), *(third or ()), *(fourth or ())))
 
 
+def shared_out(task: Task, tracks: Sequence[str]) -> list[Sequence[str]]:
+    """The tracks of each song: a task for one track at a time plays a song for each of several."""
+    return [(track,) for track in tracks] if task.tracks == "one" and len(tracks) > 1 else [tracks]
+
+
+def instructed(task: str, tracks: str) -> list[str]:
+    """What the model will be told to do, for each song."""
+    named, wanted = tracks_named(tracks), task_named(task)
+    if len(set(named)) < len(named):
+        raise InvalidInputError(f"A track is named twice in {', '.join(named)}.", "Name each track once.")
+    return [instruction(wanted, each) for each in shared_out(wanted, named)]
+
+
 def encode(
     handle: TextHandle, brief: Brief, task: Task, timbre: Latent | None, has_codes: bool
 ) -> tuple[Condition, tuple[str, ...]]:
     """The condition of one song, encoded on the text encoder's device but waiting elsewhere, and the report on it."""
+    require_learnt(task, handle.is_turbo)
     references = (
         None if timbre is None else frames_of_latent(timbre, "timbre", handle.conditioner.silence.channels)
     )
@@ -209,6 +244,16 @@ def encode(
             brief, task, references, has_codes, device=encoders.device, dtype=encoders.dtype
         )
     return replace(condition, enc=condition.enc.to(rest_device())), report
+
+
+def remarks(caption: str, lyrics: str, instrumental: bool) -> Iterator[str]:
+    """What somebody who filled the fields in may not have meant."""
+    if instrumental and lyrics.strip():
+        yield "instrumental is on, so the lyrics are not sung."
+    if not caption.strip():
+        yield "The caption is empty, so the model chooses the style."
+    if not (lyrics.strip() or instrumental):
+        yield "The lyrics are empty, so the model may hum or sing what it likes; instrumental keeps it silent."
 
 
 def implied_seconds(source: Latent | None, codes: CodeList | None) -> float:

@@ -1,11 +1,13 @@
 """Other words or another style for a finished song."""
 
+from functools import partial
+
 from comfy_api.latest import io
 from torch import Tensor
 
 from ..acestep_core.sampling.edit_job import MOST_DRAWS, WINDOWS, EditJob, EditPlan, EditWindow
 from ..acestep_core.sampling.settings import Settings
-from .host.node import Node
+from .host.node import Node, verdict
 from .runs.editing import edit_report, sample_edit
 from .runs.sampling import job_of, wired_mask
 from .wires.limits import MOST_GUIDANCE, MOST_SHIFT, MOST_STEPS, refuse_foreign
@@ -35,6 +37,12 @@ class EditSong(Node):
                 report_output(),
             ],
         )
+
+    @classmethod
+    def validate_inputs(
+        cls, what_changes: str | None = None, start: float | None = None, end: float | None = None
+    ) -> bool | str:
+        return verdict(cls, partial(window_of, draws=1), what_changes=what_changes, start=start, end=end)
 
     @classmethod
     def execute(  # noqa: PLR0913  (one argument per widget)

@@ -3,12 +3,12 @@
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..acestep_core.sampling.context import extended
+from ..acestep_core.sampling.context import extended, require_room
 from ..acestep_core.sampling.masks import chunk_mask, drawn_mask
 from ..acestep_core.sampling.noise import NoisePlan
 from ..acestep_core.text.code_text import MAX_SONGS
-from ..acestep_core.timebase import MAX_SECONDS, FrameSpan, frames_of
-from .host.node import Node
+from ..acestep_core.timebase import MAX_SECONDS, FrameSpan, frames_of, require_span
+from .host.node import Node, verdict
 from .host.tensor_values import refuse_too_long
 from .wires.limits import batch_indices
 from .wires.schema import FRAME, SEED_MAX, schema
@@ -30,7 +30,7 @@ class SilenceLatent(Node):
             display_name="Silence Latent (ACE-Step)",
             description="Silence of a length that you choose: the source for text to music. It sets how long the song will be "
             "and how many songs are made at once.",
-            search_aliases=["empty latent audio", "duration", "length"],
+            search_aliases=["empty latent audio", "duration", "length", "song", "acestep"],
             inputs=[
                 Model.Input(
                     "model", tooltip="From Load ACE-Step; its silence is used, which is not all zeros."
@@ -73,7 +73,7 @@ class ChunkMask(Node):
             display_name="Chunk Mask (ACE-Step)",
             description="Marks the seconds to generate; everything else is kept. For repaint, and for lego in a region. "
             "ComfyUI's Invert Mask and Mask Composite work on the result.",
-            search_aliases=["repaint", "inpaint", "region", "time mask"],
+            search_aliases=["repaint", "inpaint", "region", "time mask", "part of a song"],
             inputs=[
                 io.Latent.Input("latent", tooltip="Latent of the song; it sets the length of the mask."),
                 io.Mask.Input(
@@ -118,6 +118,10 @@ class ChunkMask(Node):
                 )
             ],
         )
+
+    @classmethod
+    def validate_inputs(cls, start: float | None = None, end: float | None = None) -> bool | str:
+        return verdict(cls, require_span, start=start, end=end)
 
     @classmethod
     def execute(
@@ -178,9 +182,13 @@ class Extend(Node):
         )
 
     @classmethod
+    def validate_inputs(cls, before: float | None = None, after: float | None = None) -> bool | str:
+        return verdict(cls, added_frames, before=before, after=after)
+
+    @classmethod
     def execute(cls, model: ModelHandle, latent: Latent, before: float, after: float) -> io.NodeOutput:
         frames = source_of_latent(latent, "latent", model.silence)
-        left, right = frames_of(before), frames_of(after)
+        left, right = added_frames(before, after)
         refuse_too_long(left + frames.shape[1] + right, "extended song")
         longer, mask = extended(frames, left, right, model.silence)
         return io.NodeOutput({**latent_of(longer), **batch_indices(latent)}, mask_to_wire(mask[:1]))
@@ -265,3 +273,10 @@ class Retake(Node):
         seeds = tuple(seed + number if each_song else seed for number in numbers)
         retakes = tuple(retake_seed + number for number in numbers)
         return io.NodeOutput(NoiseChoice(NoisePlan(seeds, retakes, variation)))
+
+
+def added_frames(before: float, after: float) -> tuple[int, int]:
+    """Frames to add at either end; refused when there are none."""
+    left, right = frames_of(before), frames_of(after)
+    require_room(left, right)
+    return left, right

@@ -70,7 +70,7 @@ class Load(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         folders.register_folder()
-        models = [*folders.folders_in(Kind.MODEL), *folders.files_in(*MODEL_KEYS)]
+        models = sorted([*folders.folders_in(Kind.MODEL), *folders.files_in(*MODEL_KEYS)], key=unlikely)
         texts = [AUTO, *folders.folders_in(Kind.TEXT_ENCODER), *folders.files_in("text_encoders")]
         vaes = [AUTO, *folders.folders_in(Kind.VAE), *folders.files_in("vae")]
         return schema(
@@ -79,7 +79,7 @@ class Load(Node):
             display_name="Load ACE-Step",
             description="Opens an ACE-Step 1.5 checkpoint: a folder in models/acestep, an all-in-one file in "
             "models/checkpoints, or split files in models/diffusion_models, text_encoders and vae.",
-            search_aliases=["ace step", "music model", "checkpoint loader"],
+            search_aliases=["acestep", "ace step", "music model", "song", "music", "checkpoint loader"],
             inputs=[
                 of_files(
                     io.Combo.Input(
@@ -150,6 +150,11 @@ class Load(Node):
         report = opening_report(checkpoint, music, text, sound)
         remark = fp16_remark(wanted, music.transformer.dtype)
         return io.NodeOutput(music, text, sound, "\n".join([report, *remark]))
+
+
+def unlikely(name: str) -> bool:
+    """Sorts turbo models, which are the quickest, before all others; a new node chooses the first."""
+    return "turbo" not in name.lower()
 
 
 def open_selection(selection: Selection) -> Checkpoint:
@@ -231,7 +236,7 @@ def text_handle(checkpoint: Checkpoint, silence: Silence, wanted: torch.dtype | 
     conditioner = Conditioner(
         tokenizer, encoders.text, encoders.condition_encoder, silence, files.knows_stems
     )
-    return TextHandle(managed, conditioner)
+    return TextHandle(managed, conditioner, files.variant.is_turbo)
 
 
 def vae_handle(oobleck: Oobleck) -> VaeHandle:

@@ -13,7 +13,7 @@ from ..acestep_core.adapters.scales import AdapterScales, layers_of
 from ..acestep_core.adapters.training_settings import PEFT_JSON
 from ..acestep_core.errors import InvalidInputError
 from .host import folders
-from .host.node import Node
+from .host.node import Node, verdict
 from .host.runtime import Managed
 from .wires.adapter_report import report
 from .wires.schema import advanced, of_files, report_output, schema
@@ -156,6 +156,10 @@ class LoadAdapter(Node):
         weights = folders.adapter_of(adapter)
         files = (file for file in (weights, weights.with_name(PEFT_JSON)) if file.is_file())
         return " ".join(f"{file} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files)
+
+    @classmethod
+    def validate_inputs(cls, layers: str | None = None) -> bool | str:
+        return verdict(cls, layers_of, layers=layers)
 
     @classmethod
     def execute(  # noqa: PLR0913  (one argument per widget)

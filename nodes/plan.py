@@ -14,7 +14,7 @@ from ..acestep_core.planner.generation import Options
 from ..acestep_core.planner.requests import UNDERSTANDING
 from ..acestep_core.planner.token_sampling import SamplingParams
 from ..acestep_core.text.code_text import MAX_SONGS
-from .host.node import Node
+from .host.node import Node, verdict
 from .runs.planning import meter_of, options_of
 from .wires.planner_inputs import DEFAULTS, guidance_inputs, planner_input, sampling_inputs, seed_input
 from .wires.schema import schema
@@ -176,6 +176,10 @@ class Inspire(Node):
         )
 
     @classmethod
+    def validate_inputs(cls, wish: str | None = None) -> bool | str:
+        return verdict(cls, planning.require_wish, wish=wish)
+
+    @classmethod
     def execute(  # noqa: PLR0913  (one argument per widget)
         cls,
         planner: PlannerHandle,
@@ -226,6 +230,10 @@ class Format(Node):
             ],
             outputs=brief_outputs(),
         )
+
+    @classmethod
+    def validate_inputs(cls, caption: str | None = None, lyrics: str | None = None) -> bool | str:
+        return verdict(cls, planning.require_words, caption=caption, lyrics=lyrics)
 
     @classmethod
     def execute(  # noqa: PLR0913  (one argument per widget)

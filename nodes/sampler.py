@@ -1,6 +1,7 @@
 """The Sampler."""
 
 from dataclasses import replace
+from functools import partial
 
 from comfy_api.latest import io
 from torch import Tensor
@@ -8,10 +9,11 @@ from torch import Tensor
 from ..acestep_core.errors import InvalidInputError
 from ..acestep_core.interface import AUTO
 from ..acestep_core.sampling.guidance import GUIDANCE
+from ..acestep_core.sampling.job import require_second
 from ..acestep_core.sampling.repaint import RepaintStrength
 from ..acestep_core.sampling.settings import SOLVERS, Settings
 from ..acestep_core.timebase import seconds_of
-from .host.node import Node
+from .host.node import Node, verdict
 from .runs.sampling import job_of, report, sample, wired_mask
 from .wires.limits import MOST_GUIDANCE, MOST_SHIFT, MOST_STEPS, refuse_foreign
 from .wires.schema import SEED_MAX, advanced, report_output, schema
@@ -26,7 +28,7 @@ from .wires.sockets import (
     Noise,
     NoiseChoice,
 )
-from .wires.tensors import Latent, latent_of, noted, source_of_latent
+from .wires.tensors import Latent, latent_of, noted, noted_takes, source_of_latent
 
 
 class Sampler(Node):
@@ -40,7 +42,7 @@ class Sampler(Node):
             display_name="Sampler APG (ACE-Step)",
             description="Turns noise into music along conditions and source. The same node plays every task; the conditions "
             "say which. 0 and auto follow the checkpoint: turbo 8 steps without guidance, base and sft 50 with APG 7.",
-            search_aliases=["ksampler", "generate music", "apg"],
+            search_aliases=["ksampler", "generate music", "apg", "acestep", "song", "music"],
             inputs=[
                 Model.Input("model", tooltip="From Load ACE-Step."),
                 Conditions.Input(
@@ -167,6 +169,22 @@ class Sampler(Node):
         )
 
     @classmethod
+    def validate_inputs(
+        cls,
+        cover_strength: float | None = None,
+        guidance_start: float | None = None,
+        guidance_end: float | None = None,
+        second_conditions: object = False,
+    ) -> bool | str:
+        """second_conditions: False where nothing is wired, None where something is."""
+        shares = {
+            "cover_strength": cover_strength,
+            "guidance_start": guidance_start,
+            "guidance_end": guidance_end,
+        }
+        return verdict(cls, partial(checked_shares, second_conditions is None), **shares)
+
+    @classmethod
     def execute(  # noqa: PLR0913  (one argument per widget)
         cls,
         model: ModelHandle,
@@ -216,8 +234,12 @@ class Sampler(Node):
         refuse_foreign(model, (*job.conditions, *job.second))
         resolved = settings.resolved(model.variant.is_turbo)
         latents = sample(model, job, resolved)
-        kept = {"batch_index": source["batch_index"]} if "batch_index" in source else {}
-        played = noted(model.played_with, len(latents))
+        same = "batch_index" in source and len(source["samples"]) == len(latents)
+        kept = {"batch_index": source["batch_index"]} if same else {}
+        played = {
+            **noted(model.played_with, len(latents)),
+            **noted_takes(job.noise.seeds, model.name, resolved.steps),
+        }
         return io.NodeOutput({**latent_of(latents), **kept, **played}, report(model, job, resolved))
 
 
@@ -230,3 +252,9 @@ def started(start_from: Latent, model: ModelHandle, frames: int) -> Tensor:
             "Connect the encoded audio that the source was made from.",
         )
     return start
+
+
+def checked_shares(second: bool, cover_strength: float, guidance_start: float, guidance_end: float) -> None:
+    """Refuse what cannot be, whatever is wired. second: whether there are second conditions."""
+    Settings(interval=(guidance_start, guidance_end))
+    require_second(cover_strength, second)

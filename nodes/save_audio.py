@@ -2,13 +2,11 @@
 
 import math
 import secrets
-from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from comfy_api.latest import io, ui
 from torch import Tensor
 
-from ..acestep_core.errors import InvalidInputError
 from ..acestep_core.sound.audio_file import FORMATS, AudioFormat, encode_audio
 from ..acestep_core.sound.levels import (
     CEILING,
@@ -21,15 +19,15 @@ from ..acestep_core.sound.levels import (
 )
 from ..acestep_core.sound.loudness import integrated_lufs
 from ..acestep_core.sound.resample import resample
-from ..acestep_core.text.lrc import to_lrc
 from ..acestep_core.timebase import MAX_SECONDS, SAMPLE_RATE
-from .host.audio_tags import adapter_tags, brief_tags, has_room, tagged, workflow_tags
+from .host.audio_tags import has_room, tagged, take_tags
 from .host.node import Node
 from .host.output_files import FreeNames, may_hold_metadata
 from .host.runtime import Bar
+from .runs.tagging import lyrics_of, one_each, workflow_of
 from .wires.schema import advanced, report_output, schema
 from .wires.sockets import ConditionList, Conditions, Times, TimesList
-from .wires.tensors import Audio, adapters_of, raw_sound
+from .wires.tensors import Audio, adapters_of, raw_sound, takes_of
 
 PREVIEW_FORMATS = ("FLAC 16-bit", "FLAC 24-bit")
 SIDE_FILE, LYRICS_FILE = ".json", ".lrc"
@@ -58,7 +56,17 @@ class SaveAudio(Node):
             display_name="Save Audio (ACE-Step)",
             description="Saves every song of a batch into the output folder and plays it here. Drop a saved file on the canvas to get "
             "its workflow back; beside a WAV lies a .json file for that.",
-            search_aliases=["export audio", "wav", "flac", "mp3", "opus"],
+            search_aliases=[
+                "export audio",
+                "wav",
+                "flac",
+                "mp3",
+                "opus",
+                "acestep",
+                "song",
+                "listen",
+                "player",
+            ],
             is_output_node=True,
             hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
             inputs=[
@@ -114,7 +122,7 @@ class PreviewAudio(Node):
             node_id="AceGraphPreviewAudio",
             display_name="Preview Audio (ACE-Step)",
             description="Plays every song of a batch in the node. The files lie in the temp folder, which ComfyUI empties.",
-            search_aliases=["play", "listen", "player"],
+            search_aliases=["play", "listen", "player", "acestep", "song"],
             is_output_node=True,
             hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
             inputs=[
@@ -210,21 +218,23 @@ def stored(
 ) -> io.NodeOutput:
     """Store every song in a file of its own, list the files for the player, and hand the audio on."""
     songs, rate, report = finished(audio, form, finish)
-    lyrics, workflow = lyrics_of(times, len(songs)), workflow_of(node.hidden)
+    takes, lyrics = takes_of(audio, len(songs)), lyrics_of(times, len(songs))
     briefs = [
         {**brief, **({"lyrics": text} if text else {})}
         for brief, text in zip(one_each(conditions, adapters_of(audio, len(songs))), lyrics, strict=True)
     ]
-    if not may_hold_metadata():
-        briefs, workflow = [{}] * len(songs), {}
+    holds = may_hold_metadata()
+    if not holds:
         report.append("No tags and no workflow: ComfyUI was started with --disable-metadata.")
 
     bar, listed = Bar(len(songs)), []
     for item, (song, brief) in enumerate(zip(songs, briefs, strict=True)):
         bar.move(item, len(songs))
-        embeds = has_room(form.extension, {**workflow, **brief})
+        tags = {**brief, **take_tags(takes[item], item, len(songs), song.shape[-1] / rate)} if holds else {}
+        workflow = workflow_of(node.hidden, takes, item) if holds else {}
+        embeds = has_room(form.extension, {**workflow, **tags})
         content = encode_audio(song, rate, form)
-        files = {form.extension: tagged(content, form.extension, {**workflow, **brief} if embeds else brief)}
+        files = {form.extension: tagged(content, form.extension, {**workflow, **tags} if embeds else tags)}
         if workflow and not embeds:
             files[SIDE_FILE] = workflow.get("workflow", workflow.get("prompt", "{}")).encode()
         if lyrics[item]:
@@ -271,30 +281,3 @@ def loudness_of(song: Tensor, rate: int) -> str:
     if lufs is None:
         return "too short for a loudness"
     return "silent" if lufs == -math.inf else f"{lufs:.1f} LUFS"
-
-
-def one_each(conditions: ConditionList | None, adapters: Sequence[str]) -> list[dict[str, str]]:
-    """Tags of each song. adapters: in words, those that each was played with."""
-    songs, briefs = len(adapters), [brief_tags(condition) for condition in conditions or ()]
-    if len(briefs) not in (0, 1, songs):
-        raise InvalidInputError(
-            f"{songs} songs came with {len(briefs)} conditions.",
-            "Connect the conditions that the songs were made with.",
-        )
-    every = briefs if len(briefs) == songs else (briefs or [{}]) * songs
-    return [{**brief, **adapter_tags(words)} for brief, words in zip(every, adapters, strict=True)]
-
-
-def lyrics_of(times: TimesList, songs: int) -> list[str]:
-    """Timed lyrics of each song as LRC; empty where there are none."""
-    if len(times) not in (0, songs):
-        raise InvalidInputError(
-            f"{songs} songs came with the times of {len(times)}.",
-            "Connect the times of the latent that these songs were decoded from.",
-        )
-    return [to_lrc(song) if song.lines else "" for song in times] or [""] * songs
-
-
-def workflow_of(hidden: Any) -> Mapping[str, str]:
-    """The graph that is running, as ComfyUI hands it to output nodes."""
-    return workflow_tags(hidden.prompt, hidden.extra_pnginfo) if hidden else {}

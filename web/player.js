@@ -61,8 +61,10 @@ function addPlayer(node) {
 
   function choose(index) {
     const plays = !audio.paused && !audio.ended;
+    const moment = audio.ended ? 0 : audio.currentTime; // the same of every take, so that they can be compared
     current = (index + files.length) % files.length;
     audio.src = addressOf(files[current]);
+    if (moment) audio.addEventListener("loadedmetadata", () => (audio.currentTime = moment), { once: true });
     label.textContent = label.title = `${current + 1} / ${files.length}  ${files[current].filename}`;
     if (plays) audio.play();
   }
@@ -71,6 +73,8 @@ function addPlayer(node) {
     if (JSON.stringify(listed) === JSON.stringify(files)) return;
     files = listed;
     row.style.display = files.length > 1 ? "flex" : "none";
+    audio.removeAttribute("src"); // other songs begin at their beginning
+    audio.load();
     if (files.length) choose(0);
     const [width, tall] = node.computeSize();
     node.setSize([Math.max(node.size[0], width), Math.max(node.size[1], tall)]);

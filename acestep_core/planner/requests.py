@@ -172,6 +172,20 @@ def known_codes(planner: Planner, codes: Sequence[int]) -> tuple[int, ...]:
     return song
 
 
+def require_wish(wish: str) -> None:
+    """Refuse to make up a song out of nothing."""
+    if not wish.strip():
+        raise InvalidInputError("The wish is empty.", "Say in a few words what you would like to hear.")
+
+
+def require_words(caption: str, lyrics: str) -> None:
+    """Refuse to tidy up nothing."""
+    if not caption.strip() and not lyrics.strip():
+        raise InvalidInputError(
+            "Caption and lyrics are both empty.", "Write at least one of them, or use Inspire."
+        )
+
+
 def inspire(
     planner: Planner,
     wish: str,
@@ -181,8 +195,7 @@ def inspire(
     given: Thought | None = None,
 ) -> Answer:
     """A short wish becomes a whole song. language: what is sung in, unless the planner chooses it; given: fields that are fixed."""
-    if not wish.strip():
-        raise InvalidInputError("The wish is empty.", "Say in a few words what you would like to hear.")
+    require_wish(wish)
     if language is not None:
         check_choice("language", language, LANGUAGES)
     fixed = replace(given or Thought(), language=language)
@@ -198,10 +211,7 @@ def inspire(
 
 def format_brief(planner: Planner, brief: Brief, options: Options, choose_language: bool = True) -> Answer:
     """A rough brief in the form that the model likes. choose_language: whether the planner may do so."""
-    if not brief.caption.strip() and not brief.lyrics.strip():
-        raise InvalidInputError(
-            "Caption and lyrics are both empty.", "Write at least one of them, or use Inspire."
-        )
+    require_words(brief.caption, brief.lyrics)
     given = thought_of(brief, with_language=not choose_language)
     texts = {"caption": brief.caption, "lyrics": brief.lyrics}
     lyric_tokens = 0 if brief.instrumental else LYRIC_TOKENS

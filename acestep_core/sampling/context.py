@@ -42,17 +42,22 @@ class Context:
 
 def extended(latents: Tensor, left: int, right: int, silence: Silence) -> tuple[Tensor, Tensor]:
     """A song [B, T, C] with silent frames added on both sides, and the mask [B, T'] of what was added."""
-    if left < 0 or right < 0 or left + right == 0:
-        raise InvalidInputError(
-            f"The song would be extended by {seconds_of(left):g} s before and {seconds_of(right):g} s after.",
-            "Set at least one of the two to 0.04 s or more, and none below 0.",
-        )
+    require_room(left, right)
     batch, frames = latents.shape[:2]
     mask = torch.ones(batch, left + frames + right)
     mask[:, left : left + frames] = 0
     longer = silence.frames(mask.shape[1]).to(latents).repeat(batch, 1, 1)
     longer[:, left : left + frames] = latents
     return longer, mask
+
+
+def require_room(left: int, right: int) -> None:
+    """Refuse to extend a song by no frame at all, or by fewer."""
+    if left < 0 or right < 0 or left + right == 0:
+        raise InvalidInputError(
+            f"The song would be extended by {seconds_of(left):g} s before and {seconds_of(right):g} s after.",
+            "Set at least one of the two to 0.04 s or more, and none below 0.",
+        )
 
 
 def at_least(frames: int, latents: Tensor, silence: Silence) -> Tensor:

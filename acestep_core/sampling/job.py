@@ -9,6 +9,7 @@ from torch import Tensor
 from ..errors import InvalidInputError
 from ..silence import Silence
 from ..text.conditions import Condition
+from ..text.tasks import require_learnt
 from .context import at_least
 from .noise import NoisePlan
 from .settings import ResolvedSettings
@@ -62,15 +63,20 @@ def check(job: Job, settings: ResolvedSettings, channels: int) -> None:
     check_task(job, settings.turbo)
     require_seeds(job.noise, job.songs)
     asked = settings.asked
-    if asked.cover_strength < 1 and not job.second:
-        raise InvalidInputError(
-            f"A cover strength of {asked.cover_strength:g} hands over to second conditions, and there are none.",
-            "Connect conditions with the same fields and the task text2music, or set the cover strength to 1.",
-        )
+    require_second(asked.cover_strength, bool(job.second))
     if asked.times and asked.times[0] < 1 and job.start_from is None:
         raise InvalidInputError(
             f"The times begin at {asked.times[0]:g}, so the run begins with music, and none is given.",
             "Connect the latent to start from, or let the times begin at 1.",
+        )
+
+
+def require_second(cover_strength: float, given: bool) -> None:
+    """Refuse to hand over to second conditions that nobody gave."""
+    if cover_strength < 1 and not given:
+        raise InvalidInputError(
+            f"A cover strength of {cover_strength:g} hands over to second conditions, and there are none.",
+            "Connect conditions with the same fields and the task text2music, or set the cover strength to 1.",
         )
 
 
@@ -148,7 +154,4 @@ def check_task(job: Job, turbo: bool) -> None:
                 f"The mask for the task {task.name} marks nothing to generate.",
                 "Mark a span, or invert the mask.",
             )
-        if task.base_only and turbo:
-            raise InvalidInputError(
-                f"A turbo checkpoint has not learnt the task {task.name}.", "Load a base checkpoint for it."
-            )
+        require_learnt(task, turbo)

@@ -127,11 +127,7 @@ def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
 
 def check_metadata(brief: Brief) -> None:
     """Refuse tempo, key, time signature and duration that the model was never told."""
-    low, high = BPM_RANGE
-    if brief.bpm and not low <= brief.bpm <= high:
-        raise InvalidInputError(
-            f"A tempo of {brief.bpm} bpm is out of range.", f"Choose {low} to {high}, or 0 for auto."
-        )
+    require_tempo(brief.bpm or 0)
     if said(brief.key) not in (*KEYS, UNSAID):
         raise InvalidInputError(
             f"The key {said(brief.key)[:80]!r} is not known.",
@@ -146,6 +142,15 @@ def check_metadata(brief: Brief) -> None:
         raise InvalidInputError(
             f"A duration of {brief.duration:g} seconds is no length.",
             f"Choose {MIN_SECONDS:g} to {MAX_SECONDS:g} seconds, or leave it to the model.",
+        )
+
+
+def require_tempo(bpm: int) -> None:
+    """Refuse beats per minute that the model was never told. bpm: 0 for auto."""
+    low, high = BPM_RANGE
+    if bpm and not low <= bpm <= high:
+        raise InvalidInputError(
+            f"A tempo of {bpm} bpm is out of range.", f"Choose {low} to {high}, or 0 for auto."
         )
 
 

@@ -94,6 +94,14 @@ def task_named(name: str) -> Task:
     return TASKS[name]
 
 
+def require_learnt(task: Task, turbo: bool) -> None:
+    """Refuse a task that the checkpoint was never taught."""
+    if task.base_only and turbo:
+        raise InvalidInputError(
+            f"A turbo checkpoint has not learnt the task {task.name}.", "Load a base checkpoint for it."
+        )
+
+
 def instruction(task: Task, tracks: Sequence[str] = (), has_codes: bool = False) -> str:
     """The sentence that tells the model what to do; a task without tracks leaves `tracks` unread."""
     if has_codes:

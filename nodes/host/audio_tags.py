@@ -39,6 +39,12 @@ def adapter_tags(adapters: str) -> dict[str, str]:
     return {"adapters": adapters.replace("\0", "")[:LONGEST_TEXT]} if adapters else {}
 
 
+def take_tags(take: Mapping[str, str], item: int, songs: int, seconds: float) -> dict[str, str]:
+    """Which song it is. take: what the sampler noted of it; item: its place in the batch, from 0."""
+    noted = {name: text.replace("\0", "")[:LONGEST_TEXT] for name, text in take.items()}
+    return {**noted, "take": f"{item + 1}/{songs}", "length": f"{seconds:.2f} s"}
+
+
 def workflow_tags(prompt: Any, extra: Mapping[str, Any] | None) -> dict[str, str]:
     """Everything that ComfyUI hands to an output node, as JSON in ASCII, which the frontend expects."""
     given = {"workflow": None, "prompt": prompt, **(extra or {})}

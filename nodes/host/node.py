@@ -51,6 +51,21 @@ def guarded(execute: Callable[..., io.NodeOutput], node: type[io.ComfyNode]) -> 
     return executed
 
 
+def verdict(node: type[io.ComfyNode], check: Callable[..., object], **given: Any) -> bool | str:
+    """What `validate_inputs` answers: whether a check passes, or its two sentences, shown before anything runs.
+
+    A value that comes by wire is None then, and nothing is known of it yet. ComfyUI leaves the range of the others to us.
+    """
+    known = {name: value for name, value in given.items() if value is not None}
+    try:
+        values = checked(inputs_of(node), known)
+        if len(known) == len(given):
+            check(**values)
+    except AceStepError as fault:
+        return str(fault)
+    return True
+
+
 def renamed(fault: AceStepError) -> AceStepError:
     """The same error, of a kind that differs in nothing but the module that it tells; a copy is of the plain kind."""
     plain = type(fault)

@@ -26,6 +26,8 @@ def job_of(
     """What is played, from what noise."""
     frames = source_of_latent(source, "source", model.silence)
     index = batch_indices(source).get("batch_index")
+    if len(frames) == 1 < len(conditions):  # one song, many wishes: each is played on it
+        frames, index = frames.expand(len(conditions), -1, -1), None
     plan = noise.plan if noise else NoisePlan.counting(seed, len(frames), index)
     return Job(conditions, frames, plan)
 

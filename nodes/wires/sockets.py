@@ -73,6 +73,7 @@ class TextHandle:
 
     encoders: Managed
     conditioner: Conditioner
+    is_turbo: bool = False  # whether the checkpoint that its condition encoder comes from is distilled
     adapters: tuple[Applied, ...] = ()  # in the order in which they were loaded
 
     def __repr__(self) -> str:

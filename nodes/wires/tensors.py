@@ -1,6 +1,7 @@
 """Latents, audio and masks of ComfyUI to tensors of the core and back; the only module that knows both layouts."""
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -15,7 +16,9 @@ from ..host.runtime import rest_device
 
 log = logging.getLogger("acestep-graph")
 
-ADAPTERS = "acegraph_adapters"  # beside latents and audio: what each song was played with, in words
+# Beside latents and audio, for each song:
+ADAPTERS = "acegraph_adapters"  # what it was played with, in words
+TAKES = "acegraph_takes"  # tags that tell it from the others
 
 Latent = dict[str, Any]  # {"samples": [B, 64, T], "type": "audio", ...}
 Audio = dict[str, Any]  # {"waveform": [B, C, S], "sample_rate": int}
@@ -93,9 +96,22 @@ def adapters_of(wired: Latent | Audio, songs: int) -> list[str]:
     return known + [""] * (songs - len(known))
 
 
+def noted_takes(seeds: Sequence[int], checkpoint: str, steps: int) -> dict[str, list[dict[str, str]]]:
+    """What goes along with songs that a sampler has played: what it takes to play each again."""
+    same = {"checkpoint": checkpoint, "steps": str(steps)}
+    return {TAKES: [{"seed": str(seed), **same} for seed in seeds]}
+
+
+def takes_of(wired: Latent | Audio, songs: int) -> list[dict[str, str]]:
+    """What is known of each song; nothing of those that other nodes have joined on."""
+    listed = wired.get(TAKES)
+    known = [dict(take) for take in listed[:songs]] if isinstance(listed, list) else []
+    return known + [{} for _ in range(songs - len(known))]
+
+
 def carried(wired: Latent | Audio) -> dict[str, Any]:
     """What goes along when songs become something else."""
-    return {ADAPTERS: wired[ADAPTERS]} if ADAPTERS in wired else {}
+    return {key: wired[key] for key in (ADAPTERS, TAKES) if key in wired}
 
 
 def audio_of(samples: Tensor, sample_rate: int = SAMPLE_RATE) -> Audio:

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from support.comfyui.editor import FRONTENDS, until
+from tools.templates.names import file_of
 from tools.workflows import blueprints
 from tools.workflows.parts import TEXT_FILE, TURBO_FILE, VAE_FILE, model
 from tools.workflows.plans import PLANNER_FILE
@@ -13,8 +14,8 @@ NAMES = [make().name for make in blueprints.BLUEPRINTS]
 TEMPLATES = blueprints.FOLDER.parent / "example_workflows"
 WITH_FILES = [
     *(blueprints.FOLDER / f"{name}.json" for name in NAMES),
-    TEMPLATES / "text2music.json",
-    TEMPLATES / "plan.json",
+    TEMPLATES / f"{file_of('song')}.json",
+    TEMPLATES / f"{file_of('plan')}.json",
 ]
 TAKERS = """(recording) => {
   const node = app.graph.nodes[0];

@@ -7,6 +7,7 @@ import pytest
 
 from support.comfyui import host as comfy_host
 from support.comfyui.editor import until
+from tools.templates.names import file_of
 
 SCRIPT = "<img src=x onerror=window.hit=1><script>window.hit=2</script>"
 PREFIX = "audio/<img src=x onerror=window.hit=1>"
@@ -14,7 +15,9 @@ SHORT = 6.0
 
 
 def workflow(name):
-    return json.loads((comfy_host.PACK / "example_workflows" / f"{name}.json").read_text(encoding="utf-8"))
+    return json.loads(
+        (comfy_host.PACK / "example_workflows" / f"{file_of(name)}.json").read_text(encoding="utf-8")
+    )
 
 
 def test_the_policy_lets_nothing_in_from_elsewhere(styled):
@@ -26,7 +29,7 @@ def test_the_policy_lets_nothing_in_from_elsewhere(styled):
 
 @pytest.mark.parametrize("problem", [False, True])
 def test_hostile_words_are_shown_as_words(styled, problem):
-    styled.open_template("text2music", len(workflow("text2music")["nodes"]))
+    styled.open_template(file_of("text2music"), len(workflow("text2music")["nodes"]))
     styled.set("AceGraphSilenceLatent", seconds=SHORT, batch_size=2)
     styled.set("AceGraphEncodeConditions", caption=SCRIPT, lyrics=SCRIPT, tracks=SCRIPT if problem else "")
     styled.set("AceGraphSaveAudio", filename_prefix=PREFIX)

@@ -15,6 +15,7 @@ from acestep_core.timebase import (
     frame_at,
     frames_in,
     frames_of,
+    require_span,
     samples_of,
     seconds_of,
 )
@@ -80,9 +81,15 @@ def test_a_mask_is_one_inside_the_half_open_span():
     assert FrameSpan(1, 3).mask(5).dtype == torch.float32
 
 
-@pytest.mark.parametrize(("start", "end"), [(12, 20), (4, 4), (5, 3), (-1, 3), (3.99, 3.995)])
+@pytest.mark.parametrize(("start", "end"), [(4, 4), (5, 3), (-1, 3), (3.99, 3.995), (12, 11)])
 def test_an_empty_span_is_refused_with_both_times_in_the_sentence(start, end):
-    with pytest.raises(
-        InvalidInputError, match=f"The span {start:g} to {end:g} s holds no latent frame of a 10 s song"
-    ):
+    for refuse in (require_span, lambda start, end: FrameSpan.from_seconds(start, end, 250)):
+        with pytest.raises(InvalidInputError, match=f"The part from {start:g} to {end:g} s is empty"):
+            refuse(start, end)
+
+
+@pytest.mark.parametrize(("start", "end"), [(12, 20), (10, -1)])
+def test_a_span_behind_the_song_is_refused_with_the_songs_end(start, end):
+    require_span(start, end)
+    with pytest.raises(InvalidInputError, match=f"The part begins at {start} s, and the song ends at 10 s"):
         FrameSpan.from_seconds(start, end, 250)

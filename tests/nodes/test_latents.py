@@ -87,10 +87,10 @@ def test_masks_of_several_songs_stay_apart(latents):
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
-        ({"start": 4.0}, "holds no latent frame of a 4 s song"),
-        ({"start": 5.0, "end": 6.0}, "holds no latent frame"),
-        ({"start": 2.0, "end": 2.0}, "holds no latent frame"),
-        ({"start": 3.0, "end": 1.0}, "holds no latent frame"),
+        ({"start": 4.0}, "begins at 4 s, and the song ends at 4 s"),
+        ({"start": 5.0, "end": 6.0}, "begins at 5 s, and the song ends at 4 s"),
+        ({"start": 2.0, "end": 2.0}, "from 2 to 2 s is empty"),
+        ({"start": 3.0, "end": 1.0}, "from 3 to 1 s is empty"),
         ({"start": -1.0}, "start is -1 s"),
         ({"end": 700.0}, "end is 700 s"),
         ({"fade": NAN}, "fade is nan s"),
@@ -264,5 +264,5 @@ def test_a_span_outside_of_the_song_is_one_clear_sentence_in_the_node(graph, run
     span = graph.add("AceGraphChunkMask", latent=silence[0], start=9.0, end=12.0)
     graph.add("MaskPreview", mask=span[0])
     run = run_graph(graph)
-    assert run.error.startswith("The span 9 to 12 s holds no latent frame of a 8 s song.")
+    assert run.error.startswith("The part begins at 9 s, and the song ends at 8 s.")
     assert run.failure["node_id"] == span.id

@@ -25,7 +25,7 @@ from support.comfyui.server import RefusedError, Server, free_port
 from tools.demo.base import furnished
 
 BASE = Path(os.environ.get("ACEGRAPH_DEMO") or fetch.HOST / "demo").expanduser().resolve()
-WORKFLOW = comfy_host.PACK / "example_workflows" / "text2music.json"
+WORKFLOW = comfy_host.PACK / "example_workflows" / "01 Song.json"
 USUAL_PORT = 8188
 LONGEST = 3600  # seconds of waiting for the song; a real model on a slow processor takes its time
 FULL = "\033[1m{}\033[0m" if sys.stdout.isatty() else "{}"

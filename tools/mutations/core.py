@@ -214,7 +214,7 @@ MUTATIONS = [
              "on_step)[:, : job.frames]", "on_step)[:, -job.frames :]"),
     Mutation("what is added to a short repaint is kept instead of generated", "sampling/job.py", "run",
              "value=1.0)", "value=0.0)"),
-    Mutation("turbo is asked for base-only tasks", "sampling/job.py", "job", "task.base_only and turbo",
+    Mutation("turbo is asked for base-only tasks", "text/tasks.py", "job", "task.base_only and turbo",
              "task.base_only and not turbo"),
     Mutation("the injection mixes noise and source the wrong way round", "sampling/repaint.py", "repaint run",
              "t_next * self.noise + (1 - t_next) * self.clean", "t_next * self.clean + (1 - t_next) * self.noise"),

@@ -33,7 +33,7 @@ class Book:
     snapshot: Mapping[str, Any]  # what the nodes have: see tools/words/snapshot.py
     files: Mapping[str, str]  # language -> its nodeDefs.json as it stands on the disk
     player: Mapping[str, Mapping[str, str]]  # language -> what the player's buttons say
-    player_source: str  # web/player.js
+    player_source: str  # all of web/*.js
     pages: Mapping[tuple[str, str], str]  # node, language -> its help page
     fallbacks: Mapping[str, str]  # node -> its page for every other language
 
@@ -76,7 +76,7 @@ def read() -> Book:
         snapshot=kept,
         files={language: text_of(tables.file_of(language)) for language in LANGUAGES},
         player={language: player_words(language) for language in LANGUAGES},
-        player_source=text_of(ROOT / "web" / "player.js"),
+        player_source="\n".join(text_of(path) for path in sorted((ROOT / "web").glob("*.js"))),
         pages={(node, code): text_of(tables.page_of(node, code)) for node in kept for code in PAGES},
         fallbacks={node: text_of(tables.fallback_of(node)) for node in kept},
     )

@@ -7,14 +7,19 @@ Needs what `python tests/support/comfyui/fetch.py --env --browser` fetches. A fi
 
 import json
 import uuid
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 from support.comfyui import host as comfy_host
 from support.comfyui.editor import BUILDER, Editor
 from tools.workflows import recording
+from tools.workflows.boxes import tasks
+from tools.workflows.boxes.tasks import Task
 from tools.workflows.build import NAMESPACE, running_editor, version, written
-from tools.workflows.page import GREEN, Item, Page, places
-from tools.workflows.parts import CAPTION, LYRICS, loader
+from tools.workflows.layout import places
+from tools.workflows.page import GREEN, Item, Page, Wire
+from tools.workflows.parts import CAPTION, LYRICS
 
 FOLDER = comfy_host.PACK / "subgraphs"
 WIDTH = 380
@@ -33,118 +38,68 @@ class Blueprint(NamedTuple):
         return self.page.title
 
 
-def started(name: str, title: str, first: int, **words: Any) -> tuple[Page, Item, Item]:
-    """A page with loader and words.
+def blueprint(name: str, title: str, first: int, about: str, inside: Callable[[Page], Task]) -> Blueprint:
+    """A task as a node that runs alone: a preview inside is heard where nothing takes the song.
 
     first: id of the first node; blueprints share no ids, for the newest frontend loses promoted widgets of nodes whose ids
     are already taken by another blueprint of the graph.
     """
     page = Page(name, title, first)
     page.group("Inside", GREEN)
-    load = loader(page)
-    page.column()
-    conditions = page.add("AceGraphEncodeConditions", text_encoder=load["text_encoder"], **words)
-    page.column()
-    return page, load, conditions
-
-
-def heard(page: Page, load: Item) -> tuple[Item, Item]:
-    """The recording, which stays outside, and its latent."""
-    page.group("Before", GREEN, under="Inside")
-    audio = page.add("LoadAudio", audio=recording.NAME)
+    task = inside(page)
     page.resume("Inside")
-    return audio, page.add("AceGraphOobleckEncode", vae=load["vae"], audio=audio["AUDIO"])
-
-
-def finished(page: Page, conditions: Item, audio: Item, played: Item) -> None:
-    """What takes the outputs, outside."""
+    page.add("AceGraphPreviewAudio", audio=task.audio, conditions=task.conditions["conditions"])
     page.group("After", GREEN, under="Inside")
-    page.add("AceGraphSaveAudio", audio=audio["audio"], conditions=conditions["conditions"])
-    page.add("PreviewAny", source=played["report"])
+    page.add("AceGraphSaveAudio", audio=task.audio, conditions=task.conditions["conditions"])
+    page.add("PreviewAny", source=task.report)
+    return Blueprint(page, task.shown, about)
+
+
+def recorded(page: Page) -> Wire:
+    """The recording, which stays outside."""
+    page.group("Before", GREEN, under="Inside")
+    audio = page.add("LoadAudio", audio=recording.NAME)["AUDIO"]
+    page.resume("Inside")
+    return audio
 
 
 def text2music() -> Blueprint:
-    fields = {"caption": CAPTION, "lyrics": LYRICS}
-    page, load, conditions = started("text2music", "ACE-Step Text to Music", 1001, **fields)
-    silence = page.add("AceGraphSilenceLatent", model=load["model"], seconds=45.0)
-    conditions.wires["source"] = silence["latent"]
-    wires = {"conditions": conditions["conditions"], "source": silence["latent"]}
-    played = page.add("AceGraphSampler", model=load["model"], **wires)
-    decoded = page.add("AceGraphOobleckDecode", vae=load["vae"], latent=played["latent"])
-    finished(page, conditions, decoded, played)
-    promoted = [
-        *((load, "model"), (load, "text_encoder"), (load, "vae")),
-        *((conditions, "caption"), (conditions, "lyrics"), (conditions, "instrumental")),
-        *((silence, "seconds"), (silence, "batch_size"), (played, "seed")),
-    ]
-    return Blueprint(page, promoted, "A song from a description and lyrics (ACE-Step 1.5).")
+    about = "A song from a description and lyrics (ACE-Step 1.5)."
+    words = {"caption": CAPTION, "lyrics": LYRICS}
+    inside = partial(tasks.text_to_music, **words)
+    return blueprint("text2music", "ACE-Step Text to Music", 1001, about, inside)
 
 
 def cover() -> Blueprint:
-    fields = {"caption": "acoustic folk trio, warm room", "instrumental": True, "task": "cover"}
-    page, load, conditions = started("cover", "ACE-Step Cover", 2001, **fields)
-    _, latent = heard(page, load)
-    conditions.wires["source"] = latent["latent"]
-    codes = page.add("AceGraphAudioToCodes", model=load["model"], latent=latent["latent"])
-    hints = page.add("AceGraphCodesToLatent", model=load["model"], codes=codes["codes"])
-    wires = {
-        "source": hints["latent"],
-        "start_from": latent["latent"],
-        "conditions": conditions["conditions"],
-    }
-    played = page.add("AceGraphSampler", model=load["model"], **wires)
-    decoded = page.add("AceGraphOobleckDecode", vae=load["vae"], latent=played["latent"])
-    finished(page, conditions, decoded, played)
-    promoted = [
-        *((load, "model"), (load, "text_encoder"), (load, "vae")),
-        *((conditions, "caption"), (conditions, "lyrics"), (conditions, "instrumental")),
-        *((played, "noise_strength"), (played, "seed")),
-    ]
-    return Blueprint(page, promoted, "Melody and rhythm of a recording in another style (ACE-Step 1.5).")
+    about = "Melody and rhythm of a recording in another style (ACE-Step 1.5)."
+    words = {"caption": "acoustic folk trio, warm room", "instrumental": True}
+
+    def inside(page: Page) -> Task:
+        return tasks.cover(page, recorded(page), **words)
+
+    return blueprint("cover", "ACE-Step Cover", 2001, about, inside)
 
 
 def repaint() -> Blueprint:
-    fields = {"caption": "synth pop with a saxophone solo", "instrumental": True, "task": "repaint"}
-    page, load, conditions = started("repaint", "ACE-Step Repaint", 3001, **fields)
-    audio, latent = heard(page, load)
-    conditions.wires["source"] = latent["latent"]
-    mask = page.add("AceGraphChunkMask", latent=latent["latent"], start=6.0, end=10.0)
-    wires = {"source": latent["latent"], "mask": mask["mask"], "conditions": conditions["conditions"]}
-    played = page.add("AceGraphSampler", model=load["model"], **wires)
-    decoded = page.add("AceGraphOobleckDecode", vae=load["vae"], latent=played["latent"])
-    parts = {"new": decoded["audio"], "original": audio["AUDIO"], "mask": mask["mask"]}
-    splice = page.add("AceGraphSplice", **parts)
-    finished(page, conditions, splice, played)
-    promoted = [
-        *((load, "model"), (load, "text_encoder"), (load, "vae")),
-        *((conditions, "caption"), (conditions, "lyrics"), (conditions, "instrumental")),
-        *((mask, "start"), (mask, "end"), (played, "repaint_strength"), (played, "seed")),
-    ]
-    return Blueprint(page, promoted, "Some seconds of a recording anew, the rest bit for bit (ACE-Step 1.5).")
+    about = "Some seconds of a recording anew, the rest bit for bit (ACE-Step 1.5)."
+    words = {"caption": "synth pop with a saxophone solo", "instrumental": True}
+
+    def inside(page: Page) -> Task:
+        return tasks.repaint(page, recorded(page), 6.0, 10.0, **words)
+
+    return blueprint("repaint", "ACE-Step Repaint", 3001, about, inside)
 
 
 def edit() -> Blueprint:
-    fields = {"caption": "the recording as it is, in your words", "lyrics": "[Verse]\n..."}
-    page, load, was = started("edit", "ACE-Step Edit Song", 4001, **fields)
-    _, latent = heard(page, load)
-    was.wires["source"] = latent["latent"]
-    was.look["title"] = "As it is"
-    look = {"title": "As it shall be"}
-    shall = page.add("AceGraphEncodeConditions", look, text_encoder=load["text_encoder"], **fields)
-    shall.wires["source"] = latent["latent"]
-    sides = {"source_conditions": was["conditions"], "target_conditions": shall["conditions"]}
-    played = page.add("AceGraphEdit", model=load["model"], source=latent["latent"], **sides)
-    decoded = page.add("AceGraphOobleckDecode", vae=load["vae"], latent=played["latent"])
-    finished(page, shall, decoded, played)
-    promoted = [
-        *((load, "model"), (load, "text_encoder"), (load, "vae")),
-        *((was, "caption"), (was, "lyrics"), (shall, "caption"), (shall, "lyrics")),
-        *((played, "what_changes"), (played, "seed")),
-    ]
     about = (
         "Other words or another style for a recording: first as it is, then as it shall be (ACE-Step 1.5)."
     )
-    return Blueprint(page, promoted, about)
+    words = {"caption": "the recording as it is, in your words", "lyrics": "[Verse]\n..."}
+
+    def inside(page: Page) -> Task:
+        return tasks.edit(page, recorded(page), **words)
+
+    return blueprint("edit", "ACE-Step Edit Song", 4001, about, inside)
 
 
 BLUEPRINTS = (text2music, cover, repaint, edit)

@@ -6,7 +6,6 @@
 Needs what `python tests/support/comfyui/fetch.py --env --browser` fetches.
 """
 
-import io
 import json
 import sys
 import tempfile
@@ -17,13 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import tomllib
-from PIL import Image
 
 from support.comfyui import fetch
 from support.comfyui import host as comfy_host
 from support.comfyui import models as comfy_models
 from support.comfyui.editor import BUILDER, Editor, browser
 from support.comfyui.server import Server
+from tools.templates import thumbnails
+from tools.templates.names import file_of
 from tools.workflows import adapters as workflow_adapters
 from tools.workflows import changes as workflow_changes
 from tools.workflows import edits as workflow_edits
@@ -33,24 +33,23 @@ from tools.workflows import plans as workflow_plans
 from tools.workflows import recording
 from tools.workflows import songs as workflow_songs
 from tools.workflows import stems as workflow_stems
-from tools.workflows.page import Page, places, view_of
+from tools.workflows.layout import extra_of, places
+from tools.workflows.page import Page
 
 FOLDER = comfy_host.PACK / "example_workflows"
-PAGES = (
-    *(workflow_songs.text2music, workflow_songs.instrumental, workflow_songs.reference_timbre),
-    *(workflow_edits.cover, workflow_edits.cover_strengths, workflow_edits.codes),
-    *(workflow_edits.repaint, workflow_edits.extend),
-    *(workflow_changes.edit_words, workflow_changes.edit_style),
-    *(workflow_stems.extract, workflow_stems.lego, workflow_stems.complete, workflow_stems.stems),
-    *(workflow_songs.retake, workflow_songs.custom_schedule),
-    *(workflow_hosted.ksampler, workflow_hosted.comfy_sampler),
+PAGES = (  # in the order in which they are numbered
+    *(workflow_songs.song, workflow_songs.song_chinese, workflow_songs.instrumental, workflow_plans.inspire),
+    *(workflow_edits.cover, workflow_edits.repaint, workflow_edits.extend, workflow_stems.stems),
+    *(workflow_stems.lego, workflow_stems.complete, workflow_songs.retake, workflow_songs.reference_timbre),
+    *(workflow_changes.edit_words, workflow_changes.edit_style, workflow_edits.cover_strengths),
+    workflow_songs.two_styles,
+    *(workflow_plans.plan, workflow_plans.compose, workflow_plans.understand),
     *(workflow_adapters.lora, workflow_adapters.two_loras, workflow_adapters.with_and_without),
-    *(workflow_plans.plan, workflow_plans.compose, workflow_plans.four_songs),
-    *(workflow_plans.inspire, workflow_plans.understand),
     *(workflow_listening.karaoke, workflow_listening.best_of_four),
+    *(workflow_songs.text2music, workflow_edits.codes, workflow_songs.custom_schedule),
+    *(workflow_hosted.ksampler, workflow_hosted.comfy_sampler),
 )
 NAMESPACE = uuid.UUID("6f0f8a52-5f6e-4c5c-9a55-0ace57e90000")
-PICTURE_WIDTH, PICTURE_QUALITY = 960, 80
 ONLY_THE_GRAPH = """
   body * { visibility: hidden; }
   #graph-canvas, .dom-widget, .dom-widget * { visibility: visible; }
@@ -88,33 +87,23 @@ def written(workflow: dict[str, Any]) -> str:
 def made(editor: Editor, page: Page) -> dict[str, Any]:
     """The workflow, built in the editor and read back from it."""
     items = page.specification(version())
-    sizes = editor.js(f"(items) => {BUILDER}.build(items)", items)
-    spots, groups = places(page, {int(key): size for key, size in sizes.items()})
+    found = editor.js(f"([items, boxes]) => {BUILDER}.build(items, boxes)", [items, page.boxed()])
+    sizes = {int(key): size for key, size in found.items()}
+    spots, groups = places(page, sizes)
     collapsed = [item.id for item in page.items if item.look.get("collapsed")]
-    given = [{str(key): list(spot) for key, spot in spots.items()}, groups, view_of(groups), collapsed]
+    shown = {key: sizes[key] for key in spots if key not in collapsed}
+    right = max(spots[key][0] + width for key, (width, _) in shown.items())
+    bottom = max(spots[key][1] + height for key, (_, height) in shown.items())
+    extra = extra_of(page, groups, right, bottom)
+    given = [{str(key): list(spot) for key, spot in spots.items()}, groups, extra["ds"], collapsed]
     editor.js(f"([spots, groups, view, collapsed]) => {BUILDER}.place(spots, groups, view, collapsed)", given)
     editor.page.wait_for_timeout(300)
-    workflow = json.loads(editor.js(f"() => {BUILDER}.text()"))
-    return {**workflow, "id": str(uuid.uuid5(NAMESPACE, page.name)), "extra": {"ds": view_of(groups)}}
-
-
-def picture(editor: Editor, workflow: dict[str, Any]) -> bytes:
-    """A JPEG of the whole graph, drawn large so that text is drawn too, and then reduced."""
-    frames = [group["bounding"] for group in workflow["groups"]]
-    width = round(max(x + w for x, _, w, _ in frames)) + 40
-    height = round(max(y + h for _, y, _, h in frames)) + 40
-    editor.page.set_viewport_size({"width": width, "height": height})
-    editor.js(
-        "() => { app.canvas.ds.scale = 1; app.canvas.ds.offset = [20, 20]; app.canvas.setDirty(true, true); }"
-    )
-    style = editor.page.add_style_tag(content=ONLY_THE_GRAPH)
-    editor.page.wait_for_timeout(600)
-    shot = Image.open(io.BytesIO(editor.page.screenshot())).convert("RGB")
-    style.evaluate("(element) => element.remove()")
-    shot = shot.resize((PICTURE_WIDTH, round(PICTURE_WIDTH * height / width)), Image.Resampling.LANCZOS)
-    kept = io.BytesIO()
-    shot.save(kept, "JPEG", quality=PICTURE_QUALITY, optimize=True)
-    return kept.getvalue()
+    text = editor.js(f"() => {BUILDER}.text()")
+    for box in page.boxes:
+        (drawn,) = (node["type"] for node in json.loads(text)["nodes"] if node["id"] == box.id)
+        text = text.replace(drawn, str(uuid.uuid5(NAMESPACE, f"{page.name} {box.id}")))
+    workflow = json.loads(text)
+    return {**workflow, "id": str(uuid.uuid5(NAMESPACE, page.name)), "extra": extra}
 
 
 def main() -> None:
@@ -125,8 +114,8 @@ def main() -> None:
         editor.js("() => app.extensionManager.setting.set('Comfy.Graph.CanvasInfo', false)")
         for page in wanted:
             workflow = made(editor, page)
-            (FOLDER / f"{page.name}.json").write_text(written(workflow), encoding="utf-8")
-            (FOLDER / f"{page.name}.jpg").write_bytes(picture(editor, workflow))
+            (FOLDER / f"{file_of(page.name)}.json").write_text(written(workflow), encoding="utf-8")
+            thumbnails.write(page.name)
             print(page.name)
 
 

@@ -1,14 +1,19 @@
 """What several example workflows have in common: the model files, the loader, a song made on the spot, the way out."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from tools.workflows import recording
-from tools.workflows.page import BLUE, GREY, VIOLET, Item, Page, Wire
+from tools.workflows.page import BLUE, GREY, SMALL_WINDOW, VIOLET, Form, Item, Page, Wire
 
 FILES = "https://huggingface.co/Comfy-Org/ace_step_1.5_ComfyUI_files/resolve/main/split_files"
 TURBO_FILE, BASE_FILE = "acestep_v1.5_turbo.safetensors", "acestep_v1.5_base.safetensors"
 TEXT_FILE, VAE_FILE = "qwen_0.6b_ace15.safetensors", "ace_1.5_vae.safetensors"
 FIXED = {"control_after_generate": "fixed"}
+PLANNER_FILE = "qwen_1.7b_ace15.safetensors"
+NARROW, WIDE, TALL = 290, 400, 470  # pixels of nodes on pages for a small screen
+PLANNER_LINE = f"\n- [{PLANNER_FILE}]({FILES}/text_encoders/{PLANNER_FILE}) in models/text_encoders"
+OWN = "*Your recording*: upload it there."
 SAMPLER_HEIGHT = 660  # with its picture
 CAPTION = (
     "warm indie pop, female lead vocal, fingerpicked acoustic guitar, brushed drums, upright bass, "
@@ -56,6 +61,58 @@ def opening(
     return loader(page, file)
 
 
+def begin(
+    name: str,
+    title: str,
+    what: str,
+    first: list[str],
+    file: str = TURBO_FILE,
+    more: Sequence[dict[str, str]] = (),
+    words: tuple[str, str] = ("Read me", "Files"),
+    note: int = 250,
+) -> Page:
+    """A page that fits on a small screen, with its note; nodes stand in columns without frames. words: the note's headings; note: its height."""
+    page = Page(name, title)
+    page.window = SMALL_WINDOW
+    page.group("", BLUE)
+    steps = "\n".join(f"{place}. {step}" for place, step in enumerate(first, start=1))
+    parts = (
+        model(file, "diffusion_models"),
+        model(TEXT_FILE, "text_encoders"),
+        model(VAE_FILE, "vae"),
+        *more,
+    )
+    names = ("model", "text encoder", "VAE", "planner")
+    links = ", ".join(f"[{name}]({part['url']})" for name, part in zip(names, parts, strict=False))
+    page.note(words[0], f"**{title}.** {what}\n\n{steps}\n\n{words[1]}: {links}", NARROW, note)
+    return page
+
+
+def end(
+    page: Page,
+    task: Any,
+    name: str,
+    form: Sequence[tuple[Item, str]] = (),
+    titles: tuple[str, str] = ("Save", "What was done"),
+    also: tuple[dict[str, Any], Wire] | None = None,
+    text: Wire | None = None,
+) -> Item:
+    """The last column: the songs, and what was done. form: what app mode asks for; also: look and audio of another player;
+    text: what is to be read in place of the report."""
+    page.column()
+    save = saved(page, task.audio, task.conditions, name, titles[0], NARROW)
+    outputs = [save]
+    if also:
+        outputs.append(page.add("AceGraphPreviewAudio", also[0], audio=also[1]))
+    else:
+        page.add(
+            "PreviewAny", {"title": titles[1], "width": NARROW, "height": 110}, source=text or task.report
+        )
+    if form:
+        page.form = Form(list(form), outputs)
+    return save
+
+
 def loader(page: Page, file: str = TURBO_FILE) -> Item:
     """The loader, which also knows where its files come from."""
     parts = [(file, "diffusion_models"), (TEXT_FILE, "text_encoders"), (VAE_FILE, "vae")]
@@ -94,19 +151,25 @@ def decoded(page: Page, load: Item, played: Item) -> Item:
 
 
 def saved(
-    page: Page, audio: Wire, conditions: Item | None, name: str, title: str = "", **settings: str
+    page: Page,
+    audio: Wire,
+    conditions: Item | None,
+    name: str,
+    title: str = "",
+    width: int = 340,
+    **settings: str,
 ) -> Item:
     """Save Audio, with the words as tags."""
-    look = {"width": 340, **({"title": title} if title else {})}
+    look = {"width": width, **({"title": title} if title else {})}
     tags = {"conditions": conditions["conditions"]} if conditions else {}
     return page.add(
         "AceGraphSaveAudio", look, audio=audio, filename_prefix=f"audio/{name}", **tags, **settings
     )
 
 
-def told(page: Page, report: Wire, title: str = "What was done") -> Item:
+def told(page: Page, report: Wire, title: str = "What was done", width: int = 340) -> Item:
     """A report, to be read after the run."""
-    return page.add("PreviewAny", {"title": title, "width": 340, "height": 170}, source=report)
+    return page.add("PreviewAny", {"title": title, "width": width, "height": 170}, source=report)
 
 
 def finish(page: Page, load: Item, conditions: Item, played: Item, name: str) -> Item:
@@ -129,9 +192,9 @@ def upload(what: str = "a song of yours") -> str:
     return f"*Your recording*: upload {what} ({how}); only the demo brings one along. The grey group can make a song instead."
 
 
-def recorded(page: Page) -> Item:
+def recorded(page: Page, width: int = 300) -> Item:
     """Load Audio with the demo recording."""
-    return page.add("LoadAudio", {"title": "Your recording", "width": 300}, audio=recording.NAME)
+    return page.add("LoadAudio", {"title": "Your recording", "width": width}, audio=recording.NAME)
 
 
 def made_here(page: Page, load: Item, audio: Item, under: str, seconds: float = 30.0) -> Wire:

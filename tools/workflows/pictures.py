@@ -6,6 +6,7 @@
 The drawings beside them (drawing.svg) are made by hand. Needs what `python tests/support/comfyui/fetch.py --env --browser` fetches.
 """
 
+import gzip
 import io
 import json
 import sys
@@ -17,12 +18,14 @@ from PIL import Image
 
 from support.comfyui import host as comfy_host
 from support.comfyui.editor import Editor, until
+from tools.templates.names import file_of
 from tools.workflows.build import FOLDER, ONLY_THE_GRAPH, made, running_editor
 from tools.workflows.page import BLUE, GOLD, GREEN, TITLE, VIOLET, Page, Rect
 from tools.workflows.parts import decoded, loader, sampler, told, words
 
 DOCS = comfy_host.PACK / "web" / "docs"
 PICTURE = "graph.jpg"
+OLD = comfy_host.PACK / "tests" / "fixtures" / "old_templates.json.gz"
 WHERE = {  # node -> the workflow that shows it best
     "AceGraphAudioToCodes": "cover",
     "AceGraphBatchConditions": "stems",
@@ -112,8 +115,14 @@ MADE = {make.__name__: make for make in (four_takes, stored_codes)}
 
 
 def read(name: str) -> dict[str, Any]:
-    """An example workflow."""
-    return json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    """An example workflow; where its nodes are in a box now, the one that showed them all."""
+    with gzip.open(OLD, "rt", encoding="utf-8") as opened:
+        old = json.load(opened)
+    return (
+        old[name]
+        if name in old
+        else json.loads((FOLDER / f"{file_of(name)}.json").read_text(encoding="utf-8"))
+    )
 
 
 def opened(editor: Editor, name: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 // Builds a page of tools/workflows/page.py inside the editor; evaluated there as one expression.
 ({
   // -> id -> [width, height] of the node as the frontend makes it, at least as large as asked for
-  async build(items) {
+  async build(items, boxes = []) {
     const { app, LiteGraph } = window;
     app.graph.clear();
     for (const item of items) {
@@ -29,20 +29,56 @@
         origin.connect(slots[0], node, slots[1]);
       }
     }
-    await new Promise((done) => setTimeout(done, 400)); // until the texts of notes are on the page
+    const note = items.find((item) => item.kind === "MarkdownNote"); // until its text is on the page
+    const heightNow = () => note && this.heightOf(app.graph.getNodeById(note.id).widgets[0].element, note.width);
+    await new Promise((done) => setTimeout(done, 400));
+    for (let before, tries = 0; note && tries < 50; tries++) {
+      const now = heightNow();
+      if (now > 100 && now === before) break;
+      before = now;
+      await new Promise((done) => setTimeout(done, 200));
+    }
     const sizes = {};
     for (const item of items) {
       const node = app.graph.getNodeById(item.id);
       let [width, height] = node.computeSize();
-      if (item.kind === "MarkdownNote") height = this.heightOf(node.widgets[0].element, item.width);
+      if (item.kind === "MarkdownNote" && !item.height) height = this.heightOf(node.widgets[0].element, item.width);
       node.setSize([Math.max(width, item.width ?? 0), Math.max(height, item.height ?? 0)]);
       sizes[item.id] = Array.from(node.size);
     }
+    for (const box of boxes) {
+      const node = await this.box(box.ids, box.title, box.promoted, box.id);
+      const [width, height] = node.computeSize();
+      node.setSize([Math.max(width, box.width), Math.max(height, box.height)]);
+      sizes[box.id] = Array.from(node.size);
+    }
+    app.graph.last_node_id = app.graph.state.lastNodeId = Math.max(...items.map((item) => item.id));
     return sizes;
+  },
+
+  // These nodes as one; those that are named last give the first outputs.
+  async box(ids, name, promoted, id) {
+    const { app } = window;
+    const nodes = ids.map((each) => app.graph.getNodeById(each));
+    for (const node of nodes) node.properties.builtAs = node.id;
+    if (id) app.graph.last_node_id = app.graph.state.lastNodeId = id - 1;
+    let left = 0;
+    for (const node of id ? nodes : []) {
+      node.pos = [left, 0];
+      left += node.size[0] + 60;
+    }
+    const { subgraph, node } = app.graph.convertToSubgraph(new Set(nodes.reverse()));
+    subgraph.name = node.title = name;
+    const inner = (built) => String(subgraph.nodes.find((n) => n.properties.builtAs === built).id);
+    node.properties.proxyWidgets = promoted.map(([built, widget]) => [inner(Number(built)), widget]);
+    for (const each of subgraph.nodes) delete each.properties.builtAs;
+    await new Promise((done) => setTimeout(done, 400));
+    return node;
   },
 
   // What a note needs to show all of its text.
   heightOf(element, width) {
+    if (!element?.parentElement) return 0;
     const copy = element.cloneNode(true);
     copy.style.cssText = `position: absolute; visibility: hidden; height: auto; width: ${width - 20}px;`;
     element.parentElement.append(copy);
@@ -71,16 +107,10 @@
   // These nodes as one; -> the text of its blueprint.
   async wrap(ids, name, promoted, width) {
     const { app } = window;
-    const nodes = ids.map((id) => app.graph.getNodeById(id));
-    const { subgraph, node } = app.graph.convertToSubgraph(new Set(nodes));
-    subgraph.name = node.title = name;
-    const inner = (id) => String(subgraph.nodes.find((n) => n.properties.builtAs === id).id);
-    node.properties.proxyWidgets = promoted.map(([id, widget]) => [inner(Number(id)), widget]);
-    await new Promise((done) => setTimeout(done, 400));
+    const node = await this.box(ids, name, promoted, 0);
     const [, height] = node.computeSize();
     node.setSize([width, height]);
     node.pos = [0, 0];
-    for (const each of subgraph.nodes) delete each.properties.builtAs;
     const { nodes: [kept], subgraphs } = app.canvas._serializeItems([node]);
     for (const slot of kept.inputs) slot.link = null;
     for (const slot of kept.outputs) slot.links = null;

@@ -154,8 +154,12 @@ class Editor:
         self.page.wait_for_timeout(600)
 
     # ------------------------------------------------------------------------------------------- graphs
-    def load(self, workflow: dict[str, Any]) -> None:
-        """Open a workflow as its file would be."""
+    def load(self, workflow: dict[str, Any], form: bool = False) -> None:
+        """Open a workflow as its file would be. form: in app mode, if it asks for that."""
+        extra = {
+            key: value for key, value in workflow.get("extra", {}).items() if form or key != "linearMode"
+        }
+        workflow = {**workflow, "extra": extra}
         with self._opening(len(workflow["nodes"])):
             self.js("async (text) => { await app.loadGraphData(JSON.parse(text)); }", json.dumps(workflow))
 
@@ -167,6 +171,7 @@ class Editor:
             until(lambda: bool(card.count()) or self._more_templates(), f"the template {name} is listed")
             card.scroll_into_view_if_needed()
             card.click()
+            self.leave_app_mode()
 
     def _more_templates(self) -> bool:
         """Newer frontends list more templates only where one scrolls to the last ones."""
@@ -174,6 +179,18 @@ class Editor:
         if listed.count():
             listed.last.scroll_into_view_if_needed()
         return False
+
+    def leave_app_mode(self) -> None:
+        """Back to the graph, where a template has opened as a form."""
+        self.page.wait_for_function(
+            "() => app.graph.nodes.length && app.graph.nodes[0] !== window.nodeBefore"
+        )
+        self.page.wait_for_timeout(1000)
+        if self.page.get_by_test_id("linear-widgets").count():
+            skip = self.page.get_by_role("button", name="Skip")
+            if skip.count():
+                skip.first.click()
+            self.js("() => app.extensionManager.command.execute('Comfy.ToggleLinear')")
 
     @contextmanager
     def _opening(self, nodes: int) -> Iterator[None]:
@@ -194,11 +211,19 @@ class Editor:
         return json.loads(self.js("async () => JSON.stringify(await app.graphToPrompt())"))
 
     def set(self, kind: str, **values: Any) -> None:
-        """Type values into every node of a kind."""
+        """Type values into every node of a kind, those inside of boxes included, and into what the boxes show of them."""
         self.js(
             """([kind, values]) => {
-              for (const node of app.graph.nodes.filter((n) => n.type === kind))
-                for (const [name, value] of Object.entries(values)) node.widgets.find((w) => w.name === name).value = value;
+              const set = (graph) => {
+                const own = graph.nodes.filter((n) => n.type === kind);
+                const boxes = graph.nodes.filter((n) => n.subgraph && set(n.subgraph));
+                for (const [name, value] of Object.entries(values)) {
+                  for (const node of own) node.widgets.find((w) => w.name === name).value = value;
+                  for (const w of boxes.flatMap((box) => box.widgets ?? [])) if (w.name === name) w.value = value;
+                }
+                return own.length + boxes.length > 0;
+              };
+              set(app.graph);
             }""",
             [kind, values],
         )

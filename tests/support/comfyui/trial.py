@@ -91,11 +91,18 @@ class Trial:
     def fails(self, graph: Graph, node: Node, problem: str) -> str:
         """Run a graph in which `node` fails; the problem is a pattern of its first sentence. -> both sentences.
 
-        Newer hosts refuse a choice that is not in the list before the node can speak. The same value comes by wire then,
-        where no host looks at it: the node must have its sentence all the same.
+        A host refuses what `validate_inputs` finds, and a newer one a choice that is not in the list, before the node can
+        speak. The same value comes by wire then, where no host looks at it: the node must have its sentence all the same.
         """
         done = self._run(graph)
-        if refused := choices_refused(done, node):
+        said = refused_at_once(done, node)
+        refused = {name: graph.prompt[node.id]["inputs"][name] for name in said} or choices_refused(
+            done, node
+        )
+        for sentence in said.values():
+            assert re.search(problem, sentence.partition("\n")[0]), sentence
+            assert len(sentence.split("\n")) == len(re.findall(r"\.(?:\n|$)", sentence)), sentence
+        if refused := {name: value for name, value in refused.items() if not isinstance(value, list)}:
             graph.change(node, **{name: given(graph, value) for name, value in refused.items()})
             done = self._run(graph)
         words = words_of(done, node)
@@ -107,6 +114,18 @@ class Trial:
         words = self.fails(graph, node, problem)
         self.plays_a_song()
         return words
+
+
+def refused_at_once(done: Run, node: Node) -> dict[str, str]:
+    """What `validate_inputs` of this node said of its inputs, which the host tells of each that it looked at."""
+    told = [error for faults in done.node_errors.values() for error in faults["errors"]]
+    if not any(error["type"] == "custom_validation_failed" for error in told):
+        return {}
+    assert {error["type"] for error in told} == {"custom_validation_failed"}, done.node_errors
+    assert set(done.node_errors) == {node.id}, done.node_errors
+    said = {error["extra_info"]["input_name"]: error["details"].partition(" - ")[2] for error in told}
+    assert len(set(said.values())) == 1, said
+    return said
 
 
 def choices_refused(done: Run, node: Node) -> dict[str, Any]:

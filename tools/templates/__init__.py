@@ -1,0 +1,1 @@
+"""What the list of templates shows: names and drawn pictures."""

@@ -1,0 +1,1 @@
+"""What is inside of the boxes of blueprints and example workflows."""

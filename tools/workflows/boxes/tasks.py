@@ -1,0 +1,249 @@
+"""What is inside of the boxes: whole tasks, which blueprints and example workflows show as one node each.
+
+Every function adds nodes to a page and says which widgets are shown, in the order in which a musician asks for them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tools.workflows.page import Item, Page, Wire
+from tools.workflows.parts import BASE_FILE, FIXED, TURBO_FILE, decoded, loader
+
+Shown = list[tuple[Item, str]]
+WORDS = ("caption", "lyrics", "instrumental")
+FILES = ("model", "text_encoder", "vae")
+FIGURES = ("bpm", "key", "time_signature")
+ANEW = {"control_after_generate": "randomize"}
+
+
+@dataclass
+class Task:
+    """What a box gives, and what it shows."""
+
+    audio: Wire
+    conditions: Item
+    report: Wire
+    words: Shown  # of these an app asks as well
+    files: Shown
+    more: dict[str, Wire] = field(default_factory=dict)
+
+    @property
+    def shown(self) -> Shown:
+        return [*self.words, *self.files]
+
+
+def of(item: Item, *widgets: str) -> Shown:
+    """Widgets of a node."""
+    return [(item, widget) for widget in widgets]
+
+
+def encoded(page: Page, load: Item, **fields: Any) -> Item:
+    """Encode Conditions."""
+    return page.add("AceGraphEncodeConditions", text_encoder=load["text_encoder"], **fields)
+
+
+def sampler(page: Page, load: Item, conditions: Item, source: Wire, **settings: Any) -> Item:
+    """The Sampler; every run has another seed unless asked for otherwise."""
+    wires = {"model": load["model"], "conditions": conditions["conditions"], "source": source}
+    return page.add("AceGraphSampler", **{**ANEW, **wires, **settings})
+
+
+def listened(page: Page, load: Item, file: Wire) -> Wire:
+    """A recording as a latent."""
+    return page.add("AceGraphOobleckEncode", vae=load["vae"], audio=file)["latent"]
+
+
+def text_to_music(
+    page: Page, seconds: float = 45.0, figures: bool = False, timbre: Wire | None = None, **fields: Any
+) -> Task:
+    """Caption and lyrics to a song. figures: also tempo, key and time signature; timbre: a recording, see `in_the_sound_of`."""
+    load = loader(page)
+    page.column()
+    heard = {"timbre": timbre_of(page, load, timbre)} if timbre else {}
+    wires = {name: fields.pop(name) for name in ("sigmas", "extras", "noise") if name in fields}
+    settings = {name: fields.pop(name) for name in ("seed", "solver", *ANEW) if name in fields}
+    conditions = encoded(page, load, **heard, **fields)
+    page.column()
+    silence = page.add("AceGraphSilenceLatent", model=load["model"], seconds=seconds)
+    conditions.wires["source"] = silence["latent"]
+    played = sampler(page, load, conditions, silence["latent"], **settings, **wires)
+    song = decoded(page, load, played)
+    asked = [
+        *of(conditions, *WORDS, *(FIGURES if figures else ())),
+        *of(silence, "seconds", "batch_size"),
+        *of(played, "seed"),
+    ]
+    return Task(song["audio"], conditions, played["report"], asked, of(load, *FILES))
+
+
+def side_by_side(page: Page, seconds: float, captions: Sequence[str], **fields: Any) -> Task:
+    """A song for each caption, played in one batch."""
+    load = loader(page)
+    every = [encoded(page, load, caption=caption, **fields) for caption in captions]
+    wires = dict(
+        zip(("first", "second", "third", "fourth"), (each["conditions"] for each in every), strict=False)
+    )
+    both = page.add("AceGraphBatchConditions", **wires)
+    silence = page.add("AceGraphSilenceLatent", model=load["model"], seconds=seconds)
+    for each in every:
+        each.wires["source"] = silence["latent"]
+    played = sampler(page, load, both, silence["latent"])
+    song = decoded(page, load, played)
+    captions_shown = [(each, "caption") for each in every]
+    asked = [*captions_shown, *of(silence, "seconds"), *of(played, "seed")]
+    return Task(song["audio"], both, played["report"], asked, of(load, *FILES))
+
+
+def timbre_of(page: Page, load: Item, recording: Wire) -> Wire:
+    """The sound of a recording, without its notes."""
+    return page.add("AceGraphReferenceTimbre", vae=load["vae"], audio=recording)["timbre"]
+
+
+def cover(page: Page, recording: Wire, **fields: Any) -> Task:
+    """A recording in another style."""
+    load = loader(page)
+    page.column()
+    latent = listened(page, load, recording)
+    conditions = encoded(page, load, source=latent, task="cover", **fields)
+    page.column()
+    played = sampler(page, load, conditions, melody(page, load, latent), start_from=latent)
+    song = decoded(page, load, played)
+    asked = [*of(conditions, *WORDS), *of(played, "noise_strength", "seed")]
+    return Task(song["audio"], conditions, played["report"], asked, of(load, *FILES))
+
+
+def melody(page: Page, load: Item, latent: Wire) -> Wire:
+    """Melody and rhythm of a recording as a source."""
+    codes = page.add("AceGraphAudioToCodes", model=load["model"], latent=latent)
+    return page.add("AceGraphCodesToLatent", model=load["model"], codes=codes["codes"])["latent"]
+
+
+def cover_strengths(page: Page, recording: Wire, strengths: tuple[float, ...], **fields: Any) -> Task:
+    """One cover, bound to the recording ever more loosely, as the songs of a batch."""
+    load = loader(page)
+    latent = listened(page, load, recording)
+    caption = page.add("PrimitiveStringMultiline", {"title": "Caption"}, value=fields.pop("caption"))
+    same = {"source": latent, "caption": caption["STRING"], **fields}
+    conditions = encoded(page, load, task="cover", **same)
+    free = encoded(page, load, **same)
+    hints = melody(page, load, latent)
+    seed = page.add("PrimitiveInt", {"title": "Seed"}, value=7, **FIXED)
+    songs, shares = [], []
+    for strength in strengths:
+        wires = {"second_conditions": free["conditions"], "seed": seed["INT"]}
+        look = {"cover_strength": strength, **FIXED, **wires}
+        songs.append(sampler(page, load, conditions, hints, **look))
+        shares += of(songs[-1], "cover_strength")
+    batch = songs[0]["latent"]
+    for song in songs[1:]:
+        batch = page.add("LatentBatch", samples1=batch, samples2=song["latent"])["LATENT"]
+    audio = page.add("AceGraphOobleckDecode", vae=load["vae"], latent=batch)
+    asked = [*of(caption, "value"), *shares, *of(seed, "value")]
+    return Task(audio["audio"], conditions, songs[0]["report"], asked, of(load, *FILES))
+
+
+def repaint(page: Page, recording: Wire, start: float, end: float, **fields: Any) -> Task:
+    """Some seconds of a recording anew."""
+    load = loader(page)
+    page.column()
+    latent = listened(page, load, recording)
+    conditions = encoded(page, load, source=latent, task="repaint", **fields)
+    page.column()
+    mask = page.add("AceGraphChunkMask", latent=latent, start=start, end=end)
+    played = sampler(page, load, conditions, latent, mask=mask["mask"])
+    asked = [*of(mask, "start", "end"), *of(conditions, *WORDS), *of(played, "repaint_strength", "seed")]
+    return spliced(page, load, conditions, played, recording, mask["mask"], asked)
+
+
+def extend(page: Page, recording: Wire, after: float, **fields: Any) -> Task:
+    """New music after a recording."""
+    load = loader(page)
+    page.column()
+    latent = listened(page, load, recording)
+    room = page.add("AceGraphExtend", model=load["model"], latent=latent, before=0.0, after=after)
+    conditions = encoded(page, load, source=room["latent"], task="extend", **fields)
+    page.column()
+    played = sampler(page, load, conditions, room["latent"], mask=room["mask"])
+    asked = [*of(room, "after"), *of(conditions, *WORDS), *of(played, "repaint_strength", "seed")]
+    return spliced(page, load, conditions, played, recording, room["mask"], asked)
+
+
+def edit(page: Page, recording: Wire, **fields: Any) -> Task:
+    """Other words or another style for a recording."""
+    load = loader(page)
+    page.column()
+    latent = listened(page, load, recording)
+    was = encoded(page, load, source=latent, **fields)
+    shall = encoded(page, load, source=latent, **fields)
+    was.look["title"], shall.look["title"] = "As it is", "As it shall be"
+    page.column()
+    sides = {"source_conditions": was["conditions"], "target_conditions": shall["conditions"]}
+    played = page.add("AceGraphEdit", model=load["model"], source=latent, **sides)
+    song = decoded(page, load, played)
+    asked = [
+        *of(was, "caption", "lyrics"),
+        *of(shall, "caption", "lyrics"),
+        *of(played, "what_changes", "seed"),
+    ]
+    return Task(song["audio"], shall, played["report"], asked, of(load, *FILES))
+
+
+def spliced(
+    page: Page, load: Item, conditions: Item, played: Item, recording: Wire, mask: Wire, asked: Shown
+) -> Task:
+    """The new part between the recording's own samples."""
+    new = decoded(page, load, played)["audio"]
+    splice = page.add("AceGraphSplice", new=new, original=recording, mask=mask)
+    return Task(splice["audio"], conditions, splice["report"], asked, of(load, *FILES))
+
+
+def tracks(page: Page, recording: Wire, task: str, **fields: Any) -> Task:
+    """One of the tasks for single tracks; lego and complete also have a caption to ask for."""
+    load = loader(page, BASE_FILE)
+    latent = listened(page, load, recording)
+    conditions = encoded(page, load, source=latent, task=task, **fields)
+    played = sampler(page, load, conditions, latent)
+    song = decoded(page, load, played)
+    asked = [*of(conditions, "tracks", "caption"), *of(played, "seed")]
+    found = Task(song["audio"], conditions, played["report"], asked, of(load, *FILES))
+    if task == "lego":
+        both = page.add("AudioMerge", audio1=recording, audio2=song["audio"], merge_method="mean")
+        found.more["both"] = both["AUDIO"]
+    return found
+
+
+def retakes(page: Page, seconds: float, takes: int, seed: int, **fields: Any) -> Task:
+    """The song of a seed, and takes of it that differ a little, as the songs of a batch; seed and length are set once."""
+    load = loader(page)
+    conditions = encoded(page, load, **fields)
+    once = page.add("PrimitiveInt", {"title": "Seed"}, value=seed, **FIXED)
+    silence = page.add("AceGraphSilenceLatent", model=load["model"], seconds=seconds)
+    conditions.wires["source"] = silence["latent"]
+    own = sampler(page, load, conditions, silence["latent"], seed=once["INT"], **FIXED)
+    several = page.add("RepeatLatentBatch", samples=silence["latent"], amount=takes)
+    chosen = {"latent": several["LATENT"], "seed": once["INT"], "retake_seed": 1, **FIXED, "variation": 0.25}
+    noise = page.add("AceGraphRetake", **chosen)
+    more = {"seed": once["INT"], "noise": noise["noise"], **FIXED}
+    varied = sampler(page, load, conditions, several["LATENT"], **more)
+    batch = page.add("LatentBatch", samples1=own["latent"], samples2=varied["latent"])
+    song = page.add("AceGraphOobleckDecode", vae=load["vae"], latent=batch["LATENT"])
+    asked = [
+        *of(conditions, *WORDS),
+        *of(silence, "seconds"),
+        *of(once, "value"),
+        *of(noise, "variation", "retake_seed"),
+        *of(several, "amount"),
+    ]
+    return Task(song["audio"], conditions, varied["report"], asked, of(load, *FILES))
+
+
+def on_codes(page: Page, codes: Wire, load: Item, conditions: Item, **settings: Any) -> Item:
+    """What is played on audio codes."""
+    hints = page.add("AceGraphCodesToLatent", model=load["model"], codes=codes)
+    return sampler(page, load, conditions, hints["latent"], **settings)
+
+
+def turbo(page: Page) -> Item:
+    """The loader on its own, for pages with several boxes."""
+    return loader(page, TURBO_FILE)
