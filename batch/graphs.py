@@ -107,12 +107,20 @@ def find_graph(named: str) -> Path:
     path = Path(named)
     if path.is_file():
         return path
-    names = {found.stem: found for folder in TEMPLATES for found in sorted((ROOT / folder).glob("*.json"))}
-    if named in names:
-        return names[named]
+    files = [found for folder in TEMPLATES for found in sorted((ROOT / folder).glob("*.json"))]
+    names = {title_of(found): found for found in files}
+    for name, found in names.items():
+        if named.lower() in (name.lower(), found.stem.lower()):
+            return found
     raise InvalidInputError(
-        f"{named} is neither a file nor one of our templates.", f"The templates are {', '.join(names)}."
+        f"{named} is neither a file nor one of our templates.", f"The templates are {'; '.join(names)}."
     )
+
+
+def title_of(template: Path) -> str:
+    """A template's name without the number that keeps the list in order."""
+    number, _, title = template.stem.partition(" ")
+    return title if number.isdigit() else template.stem
 
 
 def read_graph(path: Path) -> dict[str, Any]:

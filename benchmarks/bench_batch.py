@@ -45,7 +45,7 @@ def run(quick: bool) -> list[Row]:
         folder = Path(scratch)
         base = example_workflows.prepared(folder / "comfyui")
         where = Installation(fetch.comfyui_dir(), base, cpu=True)
-        graph = describe.graph_of(read_graph(find_graph("text2music")), where, None, VERSION)
+        graph = describe.graph_of(read_graph(find_graph("Song, node by node")), where, None, VERSION)
         rows = [
             {
                 "name": f"s{n}",

@@ -27,14 +27,15 @@ PROMPT = {
 
 
 def test_templates_go_by_their_names(tmp_path):
-    assert find_graph("text2music") == ROOT / "example_workflows" / "text2music.json"
+    song = ROOT / "example_workflows" / "01 Song.json"
+    assert [find_graph(name) for name in ("Song", "song", "01 Song")] == [song] * 3
     assert find_graph("ACE-Step Cover") == ROOT / "subgraphs" / "ACE-Step Cover.json"
-    mine = tmp_path / "text2music"
+    mine = tmp_path / "Song"
     mine.write_text("{}")
     assert find_graph(str(mine)) == mine
     with pytest.raises(InvalidInputError, match="neither a file nor") as refused:
-        find_graph("text3music")
-    assert "text2music" in refused.value.remedy
+        find_graph("Sang")
+    assert "Song, node by node" in refused.value.remedy
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", "{", '"x"'])

@@ -84,8 +84,8 @@ def test_the_columns_of_a_graph_and_of_the_core_are_listed(files, capsys):
         ({1: "nowhere.csv"}, "cannot be read"),
         ({2: None}, "a folder with --out"),
         ({3: ["--workers", "0"]}, "one worker"),
-        ({0: "text2music"}, "--comfyui or COMFYUI_DIR"),
-        ({3: ["--comfyui", "nowhere"], 0: "text2music"}, "There is no ComfyUI in"),
+        ({0: "Song"}, "--comfyui or COMFYUI_DIR"),
+        ({3: ["--comfyui", "nowhere"], 0: "Song"}, "There is no ComfyUI in"),
     ],
 )
 def test_what_cannot_be_is_refused_in_words(files, capsys, change, said):

@@ -55,7 +55,9 @@ def test_every_file_becomes_the_prompt_that_the_editor_sends(editor, frontend):
 def test_reroutes_primitives_and_folded_nodes_too(editor):
     info = editor.server.object_info()
     editor.load(
-        json.loads((comfy_host.PACK / "example_workflows" / "text2music.json").read_text(encoding="utf-8"))
+        json.loads(
+            (comfy_host.PACK / "example_workflows" / "25 Song, node by node.json").read_text(encoding="utf-8")
+        )
     )
     editor.js(OTHERS)
     assert_same(editor, info, "reroutes and primitives")
