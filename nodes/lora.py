@@ -159,7 +159,7 @@ class LoadAdapter(Node):
 
     @classmethod
     def validate_inputs(cls, layers: str | None = None) -> bool | str:
-        return verdict(cls, layers_of, layers=layers)
+        return verdict(cls, lambda layers: layers_of(layers), layers=layers)
 
     @classmethod
     def execute(  # noqa: PLR0913  (one argument per widget)
