@@ -95,7 +95,7 @@ def test_masks_of_several_songs_stay_apart(latents):
         ({"end": 700.0}, "end is 700 s"),
         ({"fade": NAN}, "fade is nan s"),
         ({"mask": torch.zeros(1, 8, 8)}, "marks nothing"),
-        ({"mask": torch.zeros(0, 8, 8)}, "mask is empty"),
+        ({"mask": torch.zeros(0, 8, 8)}, r"mask has the shape \[0, 8, 8\]"),
         ({"latent": {"samples": torch.zeros(1, 4, 64, 64)}}, r"shape \[1, 4, 64, 64\]"),
         ({"latent": {"samples": torch.zeros(1, 64, 0)}}, "is empty"),
         ({"latent": {}}, "no plain latent"),
@@ -162,8 +162,8 @@ def test_extending_an_empty_latent_of_comfyui_extends_silence(latents, handles):
     [
         (0.0, 0.0, "0.04 s or more"),
         (0.01, 0.01, "0.04 s or more"),
-        (-1.0, 5.0, "time before is -1 s"),
-        (0.0, NAN, "time after is nan s"),
+        (-1.0, 5.0, "The before is -1 s"),
+        (0.0, NAN, "The after is nan s"),
         (300.0, 297.0, "lasts 601 s, and the model plays up to 600 s"),
     ],
 )
@@ -212,7 +212,7 @@ def test_the_largest_seed_can_count_on(latents):
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
-        ({"songs": 0}, "number of songs is 0"),
+        ({"songs": 0}, "The songs is 0"),
         ({"variation": 1.5}, "variation is 1.5"),
         ({"variation": NAN}, "variation is nan"),
         ({"latent": {"samples": torch.zeros(1, 4, 8, 8)}}, "shape"),
