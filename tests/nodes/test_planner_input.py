@@ -220,8 +220,7 @@ def test_nobody_says_how_long_the_song_is(graph, refuses):
     ("name", "value"), [("temperature", NAN), ("top_p", NAN), ("repetition_penalty", 0.0)]
 )
 def test_a_freedom_that_is_none(graph, refuses, kind, name, value):
-    spelt = name.replace("_p", "-p") if name == "top_p" else name.replace("_", " ")
-    refuses(asked(graph, kind, **{name: given(graph, value)}), f"The {spelt} is ")
+    refuses(asked(graph, kind, **{name: given(graph, value)}), f"The {name} is ")
 
 
 # --------------------------------------------------------------------------------------------- codes

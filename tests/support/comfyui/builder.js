@@ -32,9 +32,10 @@
     const note = items.find((item) => item.kind === "MarkdownNote"); // until its text is on the page
     const heightNow = () => note && this.heightOf(app.graph.getNodeById(note.id).widgets[0].element, note.width);
     await new Promise((done) => setTimeout(done, 400));
-    for (let before, tries = 0; note && tries < 50; tries++) {
+    for (let before, tries = 0; note; tries++) {
       const now = heightNow();
       if (now > 100 && now === before) break;
+      if (tries > 300) throw new Error("The note of the page was not drawn in a minute.");
       before = now;
       await new Promise((done) => setTimeout(done, 200));
     }
