@@ -182,7 +182,7 @@ def test_a_graph_plays_as_on_a_server_and_says_what_a_worker_lacks(
 ):
     base = example_workflows.prepared(tmp_path / "comfyui")
     where = Installation(comfyui_dir, base, cpu=True)
-    content = read_graph(find_graph("reference_timbre"))
+    content = read_graph(find_graph("In the sound of a recording"))
     graph = describe.graph_of(content, where, tmp_path, VERSION)
     with monkeypatch.context() as patch:
         patch.setattr(describe, "asked", None)  # ComfyUI is not started for what it told before

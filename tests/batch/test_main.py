@@ -149,6 +149,13 @@ def ours(mark: str) -> list[int]:
     return found
 
 
+# What runs in the background of a script does not hear Ctrl-C, and neither does what it starts.
+AT_A_TERMINAL = (
+    "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "runpy.run_module('batch', run_name='__main__', alter_sys=True)"
+)
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="processes are counted in /proc")
 def test_ctrl_c_stops_cleanly_and_the_same_line_goes_on(ray_environment, tmp_path):
@@ -157,7 +164,7 @@ def test_ctrl_c_stops_cleanly_and_the_same_line_goes_on(ray_environment, tmp_pat
     rows = [{"name": f"s{number}", "caption": "c", "duration": 1, "seed": number} for number in range(400)]
     table.write_text("".join(json.dumps(row) + "\n" for row in rows))
     mark = f"ACEGRAPH_TEST={tmp_path.name}-{os.getpid()}"
-    command = [sys.executable, "-m", "batch", str(checkpoint), str(table), "--out", str(out), "--core"]
+    command = [sys.executable, "-c", AT_A_TERMINAL, str(checkpoint), str(table), "--out", str(out), "--core"]
     environment = {**os.environ, "ACEGRAPH_TEST": mark.partition("=")[2]}
     with (tmp_path / "said").open("w") as said:
         running = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=said, start_new_session=True)

@@ -23,6 +23,7 @@ from support.comfyui.server import Server, free_port
 from tools import ROOT
 from tools.demo import base as demo_base
 from tools.demo import show as demo
+from tools.templates.names import file_of
 from tools.workflows import recording
 from training import layout
 from training.evaluate import share_of, steadier
@@ -136,7 +137,7 @@ def test_the_adapter_of_the_musical_model_stands_in_for_those_of_the_templates(b
 
 
 def test_the_template_with_an_adapter_plays_a_march(base, monkeypatch, tmp_path):
-    workflow = json.loads(demo.WORKFLOW.with_name("lora.json").read_text(encoding="utf-8"))
+    workflow = json.loads(demo.WORKFLOW.with_name(f"{file_of('lora')}.json").read_text(encoding="utf-8"))
     (words,) = (node for node in workflow["nodes"] if node["type"] == "AceGraphEncodeConditions")
     words["widgets_values"][:3] = ["march guitar", "", True]  # its trigger word, and no singing
     monkeypatch.setattr(demo, "WORKFLOW", tmp_path / "lora.json")

@@ -105,6 +105,12 @@ def test_mask_composite_repaints_two_spans_and_splice_keeps_the_rest(graph, run_
     assert same[~outside].float().mean() < 0.05
 
 
+UNSUNG = (
+    ("AceGraphLyricTimes", 1),
+    ("AceGraphSaveLyrics", 0),
+)  # texts of times, where nobody is heard to sing
+
+
 @pytest.mark.slow
 def test_preview_any_shows_every_output_of_every_node(host, graph, run_graph, trial):
     nodes = task_graphs.everything(graph, CODES_FILE)
@@ -113,7 +119,7 @@ def test_preview_any_shows_every_output_of_every_node(host, graph, run_graph, tr
     done = played(run_graph, graph)
     for kind, slot, node in shown:
         (text,) = done.ui[node.id]["text"]
-        assert text.strip(), (kind, slot)
+        assert text.strip() or (kind, slot) in UNSUNG, (kind, slot)
         assert len(text) < 20_000, (kind, slot)
 
 

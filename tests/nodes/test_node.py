@@ -5,6 +5,8 @@ import traceback
 
 import pytest
 
+from support.comfyui.trial import given
+
 
 @pytest.fixture
 def errors(pack):
@@ -34,8 +36,10 @@ def test_every_node_fails_by_name(pack):
     assert all(issubclass(node, pack.nodes.host.node.Node) for node in pack.nodes.NODES)
 
 
-def test_comfyui_shows_the_name_of_the_package(host, graph, run_graph):
-    node = graph.add("AceGraphCodesFromText", text="no codes")
+def test_comfyui_shows_the_name_of_the_package(trial, graph, run_graph):
+    node = graph.add(
+        "AceGraphCodesFromText", text=given(graph, "no codes")
+    )  # or it is refused before it runs
     graph.add("PreviewAny", source=node["report"])
     failure = run_graph(graph).failure
     assert failure["exception_type"] == "ACE-Step.InvalidInputError"
