@@ -23,11 +23,12 @@ TAKERS = """(recording) => {
   app.graph.add(save);
   node.connect(node.findOutputSlot("audio"), save, save.findInputSlot("audio"));
   node.connect(node.findOutputSlot("conditions"), save, save.findInputSlot("conditions"));
-  if (node.findInputSlot("audio") < 0) return;
+  const wanted = node.inputs.findIndex((input) => input.type === "AUDIO");
+  if (wanted < 0) return;
   const load = LiteGraph.createNode("LoadAudio");
   app.graph.add(load);
   load.widgets.find((w) => w.name === "audio").value = recording;
-  load.connect(0, node, node.findInputSlot("audio"));
+  load.connect(0, node, wanted);
 }"""
 SHOWN = (
     """() => app.graph.nodes.map((n) => [n.title, (n.widgets ?? []).map((w) => w.name.split(": ").pop())])"""
