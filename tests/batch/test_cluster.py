@@ -1,5 +1,7 @@
 """Rows over workers that are real processes, on a cluster of three nodes: whoever dies, every row ends once, with the same bits."""
 
+import gzip
+import json
 import os
 import random
 import signal
@@ -12,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from batch.columns import Columns
-from batch.graphs import api_graph, changed, changed_workflow, find_graph, read_graph
+from batch.graphs import api_graph, changed, changed_workflow
 from batch.manifest import DONE, FAILED, Manifest, records
 from batch.plan import Planner
 from batch.players import describe
@@ -25,7 +27,7 @@ from support.comfyui.server import Server
 from support.tiny import checkpoint as tiny_checkpoint
 from tools.workflows import build as example_workflows
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # Ray's own warnings
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # Ray's own warnings
 VERSION = "0.1.0"
 KILLS = int(os.environ.get("ACEGRAPH_KILLS", "3"))  # 20 pass too, in five times the time
 STORE = 80 << 20
@@ -177,12 +179,16 @@ def test_a_pool_that_the_cluster_has_no_room_for_is_refused(cluster):
             ray_cluster.require_room(pool)
 
 
+OLD_TEMPLATES = Path(__file__).parents[1] / "fixtures" / "old_templates.json.gz"
+
+
 def test_a_graph_plays_as_on_a_server_and_says_what_a_worker_lacks(
     cluster, comfyui_dir, tmp_path, monkeypatch
 ):
     base = example_workflows.prepared(tmp_path / "comfyui")
     where = Installation(comfyui_dir, base, cpu=True)
-    content = read_graph(find_graph("In the sound of a recording"))
+    with gzip.open(OLD_TEMPLATES) as stored:  # one with every node in sight
+        content = json.load(stored)["reference_timbre"]
     graph = describe.graph_of(content, where, tmp_path, VERSION)
     with monkeypatch.context() as patch:
         patch.setattr(describe, "asked", None)  # ComfyUI is not started for what it told before

@@ -30,9 +30,7 @@ TAKERS = """(recording) => {
   load.widgets.find((w) => w.name === "audio").value = recording;
   load.connect(0, node, wanted);
 }"""
-SHOWN = (
-    """() => app.graph.nodes.map((n) => [n.title, (n.widgets ?? []).map((w) => w.name.split(": ").pop())])"""
-)
+SHOWN = r"""() => app.graph.nodes.map((n) => [n.title, (n.widgets ?? []).map((w) => w.name.split(": ").pop().replace(/_\d+$/, ""))])"""
 
 
 def promoted_of(make):

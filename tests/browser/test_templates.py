@@ -7,11 +7,26 @@ import pytest
 
 from support.comfyui import api_form
 from support.comfyui import host as comfy_host
+from support.comfyui.editor import FRONTENDS
 from tools.templates.names import file_of
 from tools.workflows import build as example_workflows
 
 FOLDER = comfy_host.PACK / "example_workflows"
+USUAL = ((FRONTENDS[0], "classic"), (FRONTENDS[1], "new"))  # as each frontend draws nodes by itself
+BOTH_WAYS = (
+    "song",
+    "cover",
+    "stems",
+    "text2music",
+)  # also the other way, which takes a minute for all of them
 NAMES = [page.__name__ for page in example_workflows.PAGES]
+CASES = [
+    (frontend, style, name)
+    for frontend in FRONTENDS
+    for style in ("classic", "new")
+    for name in NAMES
+    if (frontend, style) in USUAL or name in BOTH_WAYS
+]
 
 
 def workflow(name):
@@ -27,7 +42,9 @@ def clean(prompt):
     }
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("frontend", "style", "name"), CASES, indirect=["frontend", "style"], scope="session"
+)
 def test_a_template_opens_without_a_word_and_nothing_overlaps(styled, name):
     found = workflow(name)
     styled.open_template(file_of(name), len(found["nodes"]))
