@@ -2,6 +2,7 @@
 # make quick     while you work: style, types, and the tests that need neither a server nor a browser
 # make fix       mends and formats what ruff can
 # make test      everything, in an environment of its own (.venv); needs Python 3.11 or later
+# make coverage  which lines the tests run
 # make test-ray  what batch/ promises, over workers and nodes of Ray
 # make lint      style, types, and the registry's checks
 # make generate  writes what is made by programs: snapshot and words of the nodes, workflows, blueprints, pictures
@@ -26,7 +27,7 @@ TEXT_TESTS := tests/core/networks/test_text_encoder.py tests/core/text/test_toke
 # A ComfyUI that COMFYUI_DIR names is read and nothing else.
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: demo quick fix test test-ray lint style types fast generate train bench host browser clean
+.PHONY: demo quick fix test coverage test-ray lint style types fast generate train bench host browser clean
 .DELETE_ON_ERROR:
 
 demo: host
@@ -42,11 +43,15 @@ fix: $(READY)
 # Worksteal gives each worker a run of neighbours, which share what they build, and levels out only what is left over.
 # Browsers stall where others take the processor: a test of the editor that fails is run once more, with one of them.
 test: lint host $(TRANSFORMERS4)/.ready $(OFFICIAL)/.ready $(ADAPTERS)/.ready $(RAY)/.ready
-	$(BIN)/pytest -n logical --dist worksteal -m "not ray" --cov --cov-report=term --ignore=tests/browser
+	$(BIN)/pytest -n logical --dist worksteal -m "not ray" --ignore=tests/browser
 	@$(BIN)/python tests/support/comfyui/fetch.py --env --browser
 	$(BIN)/pytest -n 2 --dist loadfile tests/browser || $(BIN)/pytest --last-failed tests/browser
 	PYTHONPATH=$(TRANSFORMERS4) $(BIN)/python -c "import transformers as t; assert t.__version__.startswith('4.57.'), t"
 	PYTHONPATH=$(TRANSFORMERS4) $(BIN)/pytest -q $(TEXT_TESTS)
+
+# Which lines the tests of `make test` run, the browser's aside; counting takes a tenth more time.
+coverage: host $(TRANSFORMERS4)/.ready $(OFFICIAL)/.ready $(ADAPTERS)/.ready $(RAY)/.ready
+	$(BIN)/pytest -n logical --dist worksteal -m "not ray" --cov --cov-report=term --ignore=tests/browser
 
 # Songs over several workers and nodes, and what becomes of them when workers die: processes that Ray starts.
 test-ray: host $(RAY)/.ready
