@@ -36,3 +36,12 @@ class FileError(AceStepError):
 
 class DeviceFullError(AceStepError, torch.OutOfMemoryError):
     """A network that the device has no room for, or for its work; hosts treat it as the error that torch raises."""
+
+
+FULL = ("out of memory", "not enough memory", "allocate memory")  # as cards, Windows and Linux say it
+
+
+def is_full(fault: BaseException) -> bool:
+    """Whether memory ran out; not every device and no system call has an exception of its own for it."""
+    said = str(fault).lower()
+    return isinstance(fault, torch.OutOfMemoryError | MemoryError) or any(words in said for words in FULL)

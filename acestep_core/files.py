@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from .errors import FileError, UnsupportedCheckpointError
+from .errors import FileError, UnsupportedCheckpointError, is_full
 
 PART = r"\.[0-9a-f]{16}\.part"  # what is being written beside its target, or was left by a killed process
 PART_SECONDS = 3600.0  # nobody writes to one file for so long
@@ -171,6 +171,8 @@ def read_json(path: Path, limit: int = MAX_JSON_BYTES) -> dict[str, Any]:
     try:
         content = parse_json(read_regular(path, limit), limit)
     except (OSError, ValueError) as fault:
+        if is_full(fault):
+            raise
         raise UnsupportedCheckpointError(f"{path} cannot be read ({fault}).", "Download it again.") from fault
     if not isinstance(content, dict):
         raise UnsupportedCheckpointError(f"{path} is not a JSON object.", "Download it again.")

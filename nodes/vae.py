@@ -7,7 +7,7 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..acestep_core.errors import InvalidAudioError
+from ..acestep_core.errors import InvalidAudioError, is_full
 from ..acestep_core.interface import AUTO
 from ..acestep_core.networks.oobleck import Oobleck, Posterior
 from ..acestep_core.networks.tiling import TILE_LADDER, activation_bytes, decode_tiled, encode_tiled, tile_for
@@ -16,7 +16,7 @@ from ..acestep_core.sound.levels import peak_of
 from ..acestep_core.sound.reference_audio import timbre_excerpt
 from ..acestep_core.timebase import SAMPLE_RATE, frames_in, samples_of, seconds_of
 from .host.node import Node
-from .host.runtime import free_bytes, is_full, tile_listener
+from .host.runtime import free_bytes, tile_listener
 from .host.tensor_values import refuse_too_long, refuse_too_many
 from .wires.schema import FRAME, SEED_MAX, advanced, report_output, schema
 from .wires.sockets import Vae, VaeHandle

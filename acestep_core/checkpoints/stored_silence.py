@@ -9,7 +9,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from ..errors import UnsupportedCheckpointError
+from ..errors import UnsupportedCheckpointError, is_full
 from ..files import read_regular
 from ..timebase import MAX_SECONDS, frames_of
 
@@ -27,6 +27,8 @@ def read_silence(path: Path, channels: int) -> Tensor:
         refuse_bomb(content)
         stored = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as fault:  # a damaged file ends in almost any exception, and none of them is promised
+        if is_full(fault):
+            raise
         raise UnsupportedCheckpointError(
             f"{path} is no plain tensor ({str(fault).splitlines()[0] if str(fault) else 'it ends early'}).",
             REMEDY,

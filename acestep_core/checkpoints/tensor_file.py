@@ -12,7 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from ..errors import UnsupportedCheckpointError
+from ..errors import UnsupportedCheckpointError, is_full
 from ..files import is_file, parse_json
 
 DTYPES = MappingProxyType(
@@ -68,6 +68,8 @@ class TensorFile:
         try:
             return safe_open(str(self.path), framework="pt")
         except SafetensorError as fault:
+            if is_full(fault):
+                raise MemoryError(str(fault)) from fault
             raise UnsupportedCheckpointError(
                 f"{self.path.name} {self.verdict() or f'is cut off or damaged ({fault!s:.200})'}.",
                 DOWNLOAD_AGAIN,

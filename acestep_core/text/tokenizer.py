@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from ..errors import UnsupportedCheckpointError
+from ..errors import UnsupportedCheckpointError, is_full
 from ..files import is_file, read_json
 from ..networks.config import AUDIO_CODES
 from .prompts import END_OF_TEXT, Prompt, Special
@@ -97,6 +97,8 @@ class TextTokenizer:
         except (
             BaseException
         ) as fault:  # the library promises no kind of exception, and its panics are no Exception
+            if is_full(fault):
+                raise
             why = str(fault)[:QUOTED]
             raise UnsupportedCheckpointError(
                 f"{path} is no tokenizer that can be used ({why}).", "Download that file again."

@@ -7,8 +7,7 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ...acestep_core.errors import AceStepError, DeviceFullError
-from .runtime import is_full
+from ...acestep_core.errors import AceStepError, DeviceFullError, is_full
 from .values import checked
 
 RELIEF = "Choose fewer songs or a shorter song, or close other programs."
@@ -42,7 +41,7 @@ def guarded(execute: Callable[..., io.NodeOutput], node: type[io.ComfyNode]) -> 
             return execute(itself, **checked(inputs_of(node), dict(values)))
         except AceStepError as fault:
             raise renamed(fault).with_traceback(fault.__traceback__) from fault.__cause__
-        except (RuntimeError, MemoryError) as fault:  # of work that no network does
+        except (RuntimeError, MemoryError, OSError) as fault:  # of work that no network does
             if not is_full(fault):
                 raise
             full = DeviceFullError(f"Memory ran out in {node.define_schema().display_name}.", RELIEF)

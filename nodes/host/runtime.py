@@ -16,7 +16,7 @@ from server import PromptServer
 from torch import nn
 
 from ...acestep_core.adapters.formulas import Change
-from ...acestep_core.errors import DeviceFullError
+from ...acestep_core.errors import DeviceFullError, is_full
 from ...acestep_core.finite import refuse_broken
 from .weight_patch import WeightPatch
 
@@ -164,7 +164,7 @@ class Managed:
             yield self.loaded(activation_bytes)
         except DeviceFullError:
             raise
-        except (RuntimeError, MemoryError) as fault:
+        except (RuntimeError, MemoryError, OSError) as fault:
             if not is_full(fault):
                 raise
             what = f"The {self._role.value} ({self.patcher.model_size() / 2**20:.0f} MiB)"
@@ -188,15 +188,6 @@ class Managed:
         if self.patcher.loaded_size() < self.patcher.model_size():
             self.patcher.detach()
             self.patcher.partially_load(self.device, self.patcher.model_size() + 1)
-
-
-FULL = ("out of memory", "not enough memory", "allocate memory")  # as cards, Windows and Linux say it
-
-
-def is_full(fault: BaseException) -> bool:
-    """Whether memory ran out; not every device has an exception of its own for it."""
-    said = str(fault).lower()
-    return isinstance(fault, torch.OutOfMemoryError | MemoryError) or any(words in said for words in FULL)
 
 
 def keeps(role: Role, dtype: torch.dtype) -> bool:

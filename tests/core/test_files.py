@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from acestep_core import files
 from acestep_core.errors import FileError, UnsupportedCheckpointError
 from acestep_core.files import is_file, is_folder, read_json, write_new, write_whole
 
@@ -95,3 +96,12 @@ def test_what_cannot_be_asked_about_is_neither_file_nor_folder(tmp_path):
         assert not is_file(tmp_path / name)
         assert not is_folder(tmp_path / name)
     assert is_folder(tmp_path)
+
+
+def test_memory_that_runs_out_is_no_fault_of_a_json_file(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    monkeypatch.setattr(files, "read_regular", full)
+    with pytest.raises(OSError, match="allocate"):
+        files.read_json(tmp_path / "config.json")

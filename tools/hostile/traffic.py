@@ -56,9 +56,10 @@ def mixed(server: Server, dice: random.Random, seed: int) -> Graph:
 
 
 def broken(server: Server) -> Graph:
-    """A prompt that fails while it runs."""
+    """A prompt that fails while it runs: words by wire are known no sooner."""
     graph = server.graph()
-    codes = graph.add("AceGraphCodesFromText", text="no codes")
+    words = graph.add("PrimitiveString", value="no codes")
+    codes = graph.add("AceGraphCodesFromText", text=words[0])
     graph.add("PreviewAny", source=codes["report"])
     return graph
 

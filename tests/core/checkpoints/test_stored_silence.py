@@ -72,3 +72,16 @@ def test_a_silence_among_the_weights_is_checked_as_well(stored):
 def test_a_sound_silence_is_read():
     stored = torch.randn(1, 9, 64, dtype=torch.float16)
     assert torch.equal(checked_silence(stored, 64, "model"), stored.float())
+
+
+@pytest.mark.parametrize("fault", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
+def test_memory_that_runs_out_is_no_fault_of_the_file(tmp_path, monkeypatch, fault):
+    path = tmp_path / "silence_latent.pt"
+    torch.save(torch.zeros(1, 64, 9), path)
+
+    def full(*_, **__):
+        raise fault
+
+    monkeypatch.setattr(stored_silence.torch, "load", full)
+    with pytest.raises(type(fault)):
+        read_silence(path, 64)

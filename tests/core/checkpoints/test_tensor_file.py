@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import save, save_file
 from torch import Tensor
 
+from acestep_core.checkpoints import tensor_file
 from acestep_core.checkpoints.tensor_file import TensorFile
 from acestep_core.checkpoints.weights import Weights
 from acestep_core.errors import UnsupportedCheckpointError
@@ -156,3 +157,13 @@ def test_a_header_is_quoted_in_short(tmp_path):
     with pytest.raises(UnsupportedCheckpointError, match="cut off or damaged") as refused:
         TensorFile(path).open()
     assert len(str(refused.value)) < 500
+
+
+def test_memory_that_runs_out_is_no_damage_of_the_file(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise tensor_file.SafetensorError("Cannot allocate memory (os error 12)")
+
+    path = written(tmp_path, some_tensors())
+    monkeypatch.setattr(tensor_file, "safe_open", full)
+    with pytest.raises(MemoryError):
+        TensorFile(path).open()
