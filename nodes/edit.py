@@ -10,8 +10,9 @@ from ..acestep_core.sampling.settings import Settings
 from .host.node import Node, verdict
 from .runs.editing import edit_report, sample_edit
 from .runs.sampling import job_of, wired_mask
-from .wires.limits import MOST_GUIDANCE, MOST_SHIFT, MOST_STEPS, refuse_foreign
-from .wires.schema import SEED_MAX, advanced, report_output, schema
+from .wires.limits import refuse_foreign
+from .wires.run_inputs import guidance_input, seed_input, share_input, shift_input, steps_input
+from .wires.schema import advanced, report_output, schema
 from .wires.sockets import NO_EXTRAS, ConditionList, Conditions, Extras, ExtraSettings, Model, ModelHandle
 from .wires.tensors import Latent, latent_of, noted, source_of_latent
 
@@ -31,7 +32,7 @@ class EditSong(Node):
             description="Gives a finished song other words or another style and keeps its music. It needs two conditions: one that "
             "describes the song as it is, and one as it shall be. Works on turbo, base and sft.",
             search_aliases=["flow edit", "morph", "change lyrics", "restyle", "remix"],
-            inputs=[*wires(), *run_widgets(), *window_widgets(), shift_widget()],
+            inputs=[*wires(), *run_widgets(), *window_widgets()],
             outputs=[
                 io.Latent.Output(display_name="latent", tooltip="The edited song, for Oobleck Decode."),
                 report_output(),
@@ -122,24 +123,10 @@ def wires() -> list[io.Input]:
 def run_widgets() -> list[io.Input]:
     """What every run has."""
     return [
-        io.Int.Input(
-            "seed",
-            default=0,
-            min=0,
-            max=SEED_MAX,
-            control_after_generate=True,
-            tooltip="Song i of a batch draws its noises from seed + i.",
-        ),
-        io.Int.Input(
-            "steps", default=0, min=0, max=MOST_STEPS, tooltip="0: auto (turbo 8, base and sft 60)."
-        ),
-        io.Float.Input(
-            "guidance",
-            default=0.0,
-            min=0.0,
-            max=MOST_GUIDANCE,
-            step=0.1,
-            tooltip="How strictly both conditions are followed. 0: auto (turbo 1, base and sft 7); 1: none.",
+        seed_input("Song i of a batch draws its noises from seed + i."),
+        steps_input("0: auto (turbo 8, base and sft 60)."),
+        guidance_input(
+            "How strictly both conditions are followed. 0: auto (turbo 1, base and sft 7); 1: none."
         ),
     ]
 
@@ -154,12 +141,12 @@ def window_widgets() -> list[io.Input]:
             tooltip="whole: anything, the first try. words: late steps only, for new lyrics. remix: early steps, then free, for another "
             "style. custom: start and end below.",
         ),
-        share(
+        share_input(
             "start",
             0.0,
             "Only for custom: share of the steps to skip. Higher keeps more of the song; 0: none.",
         ),
-        share(
+        share_input(
             "end",
             1.0,
             "Only for custom: share of the steps after which the target plays on alone. Lower changes more; 1: never.",
@@ -173,26 +160,10 @@ def window_widgets() -> list[io.Input]:
                 tooltip="Noises that each step averages over. More is smoother, and as many times slower.",
             )
         ),
+        shift_input(
+            "Above 1: more steps while it is still noisy, which also moves start and end. 0: auto (3)."
+        ),
     ]
-
-
-def shift_widget() -> io.Input:
-    """How the steps are spread."""
-    return advanced(
-        io.Float.Input(
-            "shift",
-            default=0.0,
-            min=0.0,
-            max=MOST_SHIFT,
-            step=0.1,
-            tooltip="Above 1: more steps while it is still noisy, which also moves start and end. 0: auto (3).",
-        )
-    )
-
-
-def share(name: str, default: float, tooltip: str) -> io.Input:
-    """A share of the steps."""
-    return io.Float.Input(name, default=default, min=0.0, max=1.0, step=0.01, tooltip=tooltip)
 
 
 def window_of(what_changes: str, start: float, end: float, draws: int) -> EditWindow:

@@ -11,6 +11,7 @@ from ..acestep_core.timebase import MAX_SECONDS, FrameSpan, frames_of, require_s
 from .host.node import Node, verdict
 from .host.tensor_values import refuse_too_long
 from .wires.limits import batch_indices
+from .wires.run_inputs import share_input
 from .wires.schema import FRAME, SEED_MAX, schema
 from .wires.sockets import Model, ModelHandle, Noise, NoiseChoice
 from .wires.tensors import Latent, frames_of_latent, latent_of, mask_to_wire, source_of_latent
@@ -228,13 +229,10 @@ class Retake(Node):
                     control_after_generate=True,
                     tooltip="Seed of the other noise. Song i of a batch uses retake_seed + i.",
                 ),
-                io.Float.Input(
+                share_input(
                     "variation",
-                    default=0.2,
-                    min=0.0,
-                    max=1.0,
-                    step=0.01,
-                    tooltip="0: the same song again; 1: a song of the retake seed; between: as far away as you like.",
+                    0.2,
+                    "0: the same song again; 1: a song of the retake seed; between: as far away as you like.",
                 ),
                 io.Int.Input(
                     "songs",

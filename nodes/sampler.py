@@ -15,8 +15,9 @@ from ..acestep_core.sampling.settings import SOLVERS, Settings
 from ..acestep_core.timebase import seconds_of
 from .host.node import Node, verdict
 from .runs.sampling import job_of, report, sample, wired_mask
-from .wires.limits import MOST_GUIDANCE, MOST_SHIFT, MOST_STEPS, refuse_foreign
-from .wires.schema import SEED_MAX, advanced, report_output, schema
+from .wires.limits import refuse_foreign
+from .wires.run_inputs import guidance_input, seed_input, share_input, shift_input, steps_input
+from .wires.schema import advanced, report_output, schema
 from .wires.sockets import (
     NO_EXTRAS,
     ConditionList,
@@ -74,59 +75,27 @@ class Sampler(Node):
                     tooltip="Own times from 1 down to 0, in place of steps and shift.",
                 ),
                 Extras.Input("extras", optional=True, tooltip="From Sampling Extras."),
-                io.Int.Input(
-                    "seed",
-                    default=0,
-                    min=0,
-                    max=SEED_MAX,
-                    control_after_generate=True,
-                    tooltip="Song i of a batch starts from the noise of seed + i.",
+                seed_input("Song i of a batch starts from the noise of seed + i."),
+                steps_input("0: auto (turbo 8, base and sft 50)."),
+                guidance_input(
+                    "How strictly the conditions are followed. 0: auto (turbo 1, base and sft 7); 1: none, twice as fast."
                 ),
-                io.Int.Input(
-                    "steps", default=0, min=0, max=MOST_STEPS, tooltip="0: auto (turbo 8, base and sft 50)."
-                ),
-                io.Float.Input(
-                    "guidance",
-                    default=0.0,
-                    min=0.0,
-                    max=MOST_GUIDANCE,
-                    step=0.1,
-                    tooltip="How strictly the conditions are followed. 0: auto (turbo 1, base and sft 7); 1: none, twice as fast.",
-                ),
-                io.Float.Input(
+                share_input(
                     "cover_strength",
-                    default=1.0,
-                    min=0.0,
-                    max=1.0,
-                    step=0.01,
-                    tooltip="Share of the steps that follow the source; the rest follow the second conditions. 1: all.",
+                    1.0,
+                    "Share of the steps that follow the source; the rest follow the second conditions. 1: all.",
                 ),
-                io.Float.Input(
+                share_input(
                     "repaint_strength",
-                    default=0.5,
-                    min=0.0,
-                    max=1.0,
-                    step=0.01,
-                    tooltip="Repaint and extend. 0: the surroundings stay as they are; 1: they may change; between: a softer seam.",
+                    0.5,
+                    "Repaint and extend. 0: the surroundings stay as they are; 1: they may change; between: a softer seam.",
                 ),
-                io.Float.Input(
+                share_input(
                     "noise_strength",
-                    default=0.0,
-                    min=0.0,
-                    max=1.0,
-                    step=0.01,
-                    tooltip="0: start from noise. Towards 1: start from the music of start_from, and change less of it.",
+                    0.0,
+                    "0: start from noise. Towards 1: start from the music of start_from, and change less of it.",
                 ),
-                advanced(
-                    io.Float.Input(
-                        "shift",
-                        default=0.0,
-                        min=0.0,
-                        max=MOST_SHIFT,
-                        step=0.1,
-                        tooltip="Above 1: more steps while it is still noisy. 0: auto (3).",
-                    )
-                ),
+                shift_input("Above 1: more steps while it is still noisy. 0: auto (3)."),
                 advanced(
                     io.Combo.Input(
                         "guidance_kind",
@@ -136,25 +105,13 @@ class Sampler(Node):
                     )
                 ),
                 advanced(
-                    io.Float.Input(
+                    share_input(
                         "guidance_start",
-                        default=0.0,
-                        min=0.0,
-                        max=1.0,
-                        step=0.01,
-                        tooltip="Guidance acts while the time t, which falls from 1 to 0, is at least this.",
+                        0.0,
+                        "Guidance acts while the time t, which falls from 1 to 0, is at least this.",
                     )
                 ),
-                advanced(
-                    io.Float.Input(
-                        "guidance_end",
-                        default=1.0,
-                        min=0.0,
-                        max=1.0,
-                        step=0.01,
-                        tooltip="Guidance acts while the time t is at most this.",
-                    )
-                ),
+                advanced(share_input("guidance_end", 1.0, "Guidance acts while the time t is at most this.")),
                 advanced(
                     io.Combo.Input(
                         "solver",

@@ -18,8 +18,9 @@ from .host.native_model import SHIFT, Conditioning, conditioning_of, null_like, 
 from .host.node import Node
 from .host.runtime import rest_device
 from .runs.sampling import job_of, length_lines, wired_mask
-from .wires.limits import MOST_SHIFT, batch_indices, refuse_foreign
-from .wires.schema import SEED_MAX, advanced, report_output, schema
+from .wires.limits import batch_indices, refuse_foreign
+from .wires.run_inputs import seed_input, shift_input
+from .wires.schema import report_output, schema
 from .wires.sockets import ConditionList, Conditions, Model, ModelHandle
 from .wires.tensors import Latent, latent_of, mask_to_wire
 
@@ -136,30 +137,14 @@ def wires() -> list[io.Input]:
 def widgets() -> list[io.Input]:
     """What is set."""
     return [
-        io.Int.Input(
-            "seed",
-            default=0,
-            min=0,
-            max=SEED_MAX,
-            control_after_generate=True,
-            tooltip="For the output noise; KSampler draws its own noise from its own seed.",
-        ),
+        seed_input("For the output noise; KSampler draws its own noise from its own seed."),
         io.Combo.Input(
             "guidance_kind",
             options=KINDS,
             default="apg",
             tooltip="How a cfg above 1 guides: apg as the Sampler does; cfg is the plain form of the host.",
         ),
-        advanced(
-            io.Float.Input(
-                "shift",
-                default=0.0,
-                min=0.0,
-                max=MOST_SHIFT,
-                step=0.1,
-                tooltip="Above 1: more steps while it is still noisy. 0: auto (3).",
-            )
-        ),
+        shift_input("Above 1: more steps while it is still noisy. 0: auto (3)."),
     ]
 
 

@@ -8,7 +8,7 @@ from ...acestep_core.analysis.singing import timed
 from ...acestep_core.text.lrc import TimedLyrics, lrc_time, to_lrc
 from ..host.node import Node
 from ..runs.listening import last_moment, listen, played_songs
-from ..wires.limits import MOST_STEPS
+from ..wires.run_inputs import steps_input
 from ..wires.schema import advanced, report_output, schema
 from ..wires.sockets import ConditionList, Conditions, Model, ModelHandle, Times
 from ..wires.tensors import Latent
@@ -30,12 +30,8 @@ class LyricTimes(Node):
                 Model.Input("model", tooltip="The model that played the song, from Load ACE-Step."),
                 Conditions.Input("conditions", tooltip="The conditions that the song was played with."),
                 io.Latent.Input("latent", tooltip="The song: from the Sampler, before Oobleck Decode."),
-                io.Int.Input(
-                    "steps",
-                    default=0,
-                    min=0,
-                    max=MOST_STEPS,
-                    tooltip="Steps that the song was played with; the model listens as in the last of them. 0: auto.",
+                steps_input(
+                    "Steps that the song was played with; the model listens as in the last of them. 0: auto."
                 ),
                 io.Latent.Input(
                     "source",

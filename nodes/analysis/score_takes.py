@@ -19,7 +19,7 @@ from ..host.node import Node
 from ..host.runtime import Bar, stop_if_asked
 from ..runs.listening import has_words, last_moment, listen, played_songs, refuse_unequal
 from ..runs.planning import options_of
-from ..wires.limits import MOST_STEPS
+from ..wires.run_inputs import steps_input
 from ..wires.schema import advanced, report_output, schema
 from ..wires.sockets import (
     CodeList,
@@ -152,12 +152,8 @@ def widgets() -> list[io.Input]:
             step=0.01,
             tooltip="Lower spreads the planner's caption and lyrics scores further apart; the order stays nearly the same.",
         ),
-        io.Int.Input(
-            "steps",
-            default=0,
-            min=0,
-            max=MOST_STEPS,
-            tooltip="Steps that the takes were played with; the model listens as in the last of them. 0: auto.",
+        steps_input(
+            "Steps that the takes were played with; the model listens as in the last of them. 0: auto."
         ),
         *(advanced(weight(*row)) for row in PARTS),
         advanced(
