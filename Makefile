@@ -6,6 +6,7 @@
 # make test-ray  what batch/ promises, over workers and nodes of Ray
 # make lint      style, types, and the registry's checks
 # make generate  writes what is made by programs: snapshot and words of the nodes, workflows, blueprints, pictures
+# make screenshots  every template in two frontends, nodes drawn and as HTML, to be looked at in .host/screenshots
 # make train     the tiny model of the demo from nothing: hours on two cores; goes on where it stopped; STEPS=
 # make bench     speed and memory against diffusers; BENCH="vae --quick" chooses
 # make host      the environment and a ComfyUI in .host; `make browser` also fetches a browser and the newest frontend
@@ -27,7 +28,7 @@ TEXT_TESTS := tests/core/networks/test_text_encoder.py tests/core/text/test_toke
 # A ComfyUI that COMFYUI_DIR names is read and nothing else.
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: demo quick fix test coverage test-ray lint style types fast generate train bench host browser clean
+.PHONY: demo quick fix test coverage test-ray lint style types fast generate train screenshots bench host browser clean
 .DELETE_ON_ERROR:
 
 demo: host
@@ -81,6 +82,9 @@ generate: browser
 # What was learnt is kept in .host/training; delete it to begin anew.
 train: $(READY)
 	PYTHONPATH=. $(BIN)/python -m training .host/training training/tiny --steps $(or $(STEPS),6000)
+
+screenshots: browser
+	SCREENSHOTS=1 $(BIN)/pytest -q -n 2 --dist loadfile tests/browser/test_templates.py tests/browser/test_app_mode.py
 
 bench: $(READY) $(RAY)/.ready
 	$(BIN)/python benchmarks/run.py $(BENCH)

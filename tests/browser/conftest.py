@@ -1,7 +1,7 @@
 """What tests of workflows and of the editor get: servers with both frontends, and a browser, each started once."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -9,11 +9,20 @@ import pytest
 from playwright.sync_api import Browser
 
 from support.comfyui import fetch
-from support.comfyui.editor import FRONTENDS, Editor, browser
+from support.comfyui.editor import FRONTENDS, SHOOTING, USUAL, Editor, browser
 from support.comfyui.server import Server
 from tools.workflows import build as example_workflows
 
 STYLES = {"classic": False, "new": True}  # nodes drawn on the canvas, or as HTML
+FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Remember failures, of which a screenshot is taken."""
+    report = yield
+    item.stash[FAILED] = item.stash.get(FAILED, False) or report.failed
+    return report
 
 
 class Studio:
@@ -69,8 +78,19 @@ def style(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def styled(studio: Studio, frontend: str, style: str, request: pytest.FixtureRequest) -> Iterator[Editor]:
+    yield from _opened(studio, frontend, style, request)
+
+
+@pytest.fixture
+def usual(studio: Studio, frontend: str, request: pytest.FixtureRequest) -> Iterator[Editor]:
+    """Each frontend as it draws nodes by itself, for what does not depend on that."""
+    yield from _opened(studio, frontend, dict(USUAL)[frontend], request)
+
+
+def _opened(studio: Studio, frontend: str, style: str, request: pytest.FixtureRequest) -> Iterator[Editor]:
     opened = studio.tab(frontend, STYLES[style])
     opened.errors.clear()
     yield opened
-    opened.picture(re.sub(r"[^\w.]+", "_", request.node.name))
+    failed = request.node.stash.get(FAILED, False)
+    opened.picture(re.sub(r"[^\w.]+", "_", request.node.name), wanted=failed or SHOOTING)
     opened.close_dialogs()

@@ -3,7 +3,6 @@
 import json
 from functools import partial
 from importlib.metadata import version
-from itertools import combinations
 
 import pytest
 
@@ -45,22 +44,6 @@ def test_the_older_frontend_is_the_one_installed():
 
 
 # --------------------------------------------------------------------------------------------- runs, player
-@pytest.mark.parametrize("name", ["song", "cover", "repaint", "extend", "lego", "text2music"])
-def test_run_makes_a_song_that_the_node_plays(styled, frontend, style, name):
-    styled.open_template(file_of(name), len(workflow(name)["nodes"]))
-    styled.set("AceGraphSilenceLatent", seconds=SHORT)
-    done = styled.run()
-    assert done["status"]["status_str"] == "success", done["status"]
-    players = until(lambda: loaded(styled), "the song can be played")
-    listed = [song for shown in done["outputs"].values() for song in shown.get("audio", ())]
-    assert len(players) == len(listed)
-    assert (styled.toasts(), styled.errors) == ([], [])
-    if (frontend, style) != (FRONTENDS[0], "new"):  # there a Sampler grows by its picture, beyond all others
-        placed = styled.nodes()
-        assert not [pair for pair in combinations(placed, 2) if placed[pair[0]].overlaps(placed[pair[1]])]
-        assert not workflow(name)["groups"] or styled.outside() == []
-
-
 def loaded(editor):
     """The players, once each has its song."""
     players = editor.js(PLAYERS)
@@ -111,13 +94,13 @@ def walk_to(editor, button, label):
     return until(there, f"song {label} can be played")
 
 
-def test_the_player_speaks_the_language_of_the_settings(styled):
-    styled.open_template(file_of("retake"), len(workflow("retake")["nodes"]))
-    styled.fit()
-    with styled.speaking("fr"):
-        until(lambda: players_say(styled, titles("fr")), "the player speaks French")
-    until(lambda: players_say(styled, titles("en")), "the player speaks English")
-    assert styled.errors == []
+def test_the_player_speaks_the_language_of_the_settings(usual):
+    usual.open_template(file_of("retake"), len(workflow("retake")["nodes"]))
+    usual.fit()
+    with usual.speaking("fr"):
+        until(lambda: players_say(usual, titles("fr")), "the player speaks French")
+    until(lambda: players_say(usual, titles("en")), "the player speaks English")
+    assert usual.errors == []
 
 
 def players_say(editor, words):
@@ -163,28 +146,28 @@ def saved_song(server, found, form):
 
 
 # --------------------------------------------------------------------------------------------- stop, errors
-def test_stop_ends_a_run_and_the_next_one_works(styled):
-    styled.open_template(file_of("text2music"), len(workflow("text2music")["nodes"]))
-    styled.set("AceGraphSampler", steps=200, solver="heun")
-    styled.set("AceGraphSilenceLatent", seconds=120.0)
-    before = set(styled.server.get("/history"))
-    styled.press_run()
-    until(lambda: styled.server.get("/queue")["queue_running"], "the run has begun")
-    styled.page.wait_for_timeout(1500)
-    styled.page.get_by_role("button", name="Cancel current run").first.click()
-    (key,) = until(lambda: set(styled.server.get("/history")) - before, "the run has ended")
-    messages = dict(styled.server.get("/history")[key]["status"]["messages"])
+def test_stop_ends_a_run_and_the_next_one_works(usual):
+    usual.open_template(file_of("text2music"), len(workflow("text2music")["nodes"]))
+    usual.set("AceGraphSampler", steps=200, solver="heun")
+    usual.set("AceGraphSilenceLatent", seconds=120.0)
+    before = set(usual.server.get("/history"))
+    usual.press_run()
+    until(lambda: usual.server.get("/queue")["queue_running"], "the run has begun")
+    usual.page.wait_for_timeout(1500)
+    usual.page.get_by_role("button", name="Cancel current run").first.click()
+    (key,) = until(lambda: set(usual.server.get("/history")) - before, "the run has ended")
+    messages = dict(usual.server.get("/history")[key]["status"]["messages"])
     assert "execution_interrupted" in messages
-    styled.set("AceGraphSampler", steps=0, solver="euler")
-    styled.set("AceGraphSilenceLatent", seconds=SHORT)
-    assert styled.run()["status"]["status_str"] == "success"
+    usual.set("AceGraphSampler", steps=0, solver="euler")
+    usual.set("AceGraphSilenceLatent", seconds=SHORT)
+    assert usual.run()["status"]["status_str"] == "success"
 
 
-def test_what_is_wrong_is_said_in_our_words(styled):
-    styled.open_template(file_of("text2music"), len(workflow("text2music")["nodes"]))
-    styled.set("AceGraphLoad", model="lost.safetensors")
-    done = styled.run()
+def test_what_is_wrong_is_said_in_our_words(usual):
+    usual.open_template(file_of("text2music"), len(workflow("text2music")["nodes"]))
+    usual.set("AceGraphLoad", model="lost.safetensors")
+    done = usual.run()
     assert done["status"]["status_str"] == "error"
     words = "There is no 'lost.safetensors'"
-    styled.show_error()
-    styled.page.get_by_text(words).first.wait_for()
+    usual.show_error()
+    usual.page.get_by_text(words).first.wait_for()

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +18,9 @@ from support.comfyui.server import Server
 from tools.workflows.page import Rect
 
 FRONTENDS = ("1.32.9", fetch.FRONTEND.partition("==")[2])  # what ComfyUI 0.3.75 brings, and the newest
-SCREENSHOTS = fetch.HOST / "screenshots"
+SCREENSHOTS = fetch.HOST / "screenshots"  # of failures, and of everything where SCREENSHOTS is set
+USUAL = ((FRONTENDS[0], "classic"), (FRONTENDS[1], "new"))  # as each draws nodes by itself
+SHOOTING = bool(os.environ.get("SCREENSHOTS"))
 OPTIONS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
     *(
@@ -278,9 +281,8 @@ class Editor:
             if button.count():
                 button.first.click()
 
-    def picture(self, name: str) -> Path:
-        """A screenshot to be looked at."""
-        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-        path = SCREENSHOTS / f"{name}.png"
-        self.page.screenshot(path=path)
-        return path
+    def picture(self, name: str, wanted: bool = SHOOTING) -> None:
+        """A screenshot to be looked at, if they are wanted: each takes a second."""
+        if wanted:
+            SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+            self.page.screenshot(path=SCREENSHOTS / f"{name}.png")
