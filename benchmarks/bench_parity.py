@@ -13,17 +13,13 @@ from torch import Tensor
 from acestep_core.text.prompts import Brief
 from acestep_core.timebase import FrameSpan
 from benchmarks.harness import Row
+from support.reference.golden import golden, golden_case, golden_codec, golden_silence, golden_transformer
 from support.reference.oracle import (
     CONFIGS,
     codecs_of,
     condition_encoders_of,
     evaluate,
     furthest,
-    golden,
-    golden_case,
-    golden_codec,
-    golden_silence,
-    golden_transformer,
     transformers_of,
 )
 from support.reference.pipeline import (

@@ -8,7 +8,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from acestep_core.checkpoints.layouts import open_checkpoint
-from support.tiny.checkpoint import DIFFUSERS_PREFIXES, to_diffusers
+from support.tiny.checkpoint import DIFFUSERS_PREFIXES
+from support.tiny.spellings import to_diffusers
 from training.export import LIMIT, MODEL, TEXT, VAE
 from training.playing import CHECKPOINT, Studio, instrumental
 

@@ -8,7 +8,8 @@ from safetensors.torch import save_file
 
 from support.comfyui import models as comfy_models
 from support.comfyui.fake_gpu import pretend_gpu
-from support.tiny.checkpoint import stable_audio_names, tiny_model
+from support.tiny.checkpoint import tiny_model
+from support.tiny.spellings import stable_audio_names
 
 LAYOUTS = comfy_models.layouts()
 

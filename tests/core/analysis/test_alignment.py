@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from acestep_core.analysis.alignment import median, path_through, sharpened, token_times
-from support.reference.oracle import GOLDEN, furthest, golden_tools, tools_case
+from support.reference.golden import GOLDEN, golden_tools, tools_case
+from support.reference.oracle import furthest
 
 CASES = json.loads((GOLDEN / "tools" / "lyrics.json").read_text())
 NAMES = [name for name in CASES if name != "span" and f"{name}/heads" in golden_tools("lyrics")]

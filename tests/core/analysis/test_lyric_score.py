@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from acestep_core.analysis.lyric_score import LyricScore, in_order, lyric_score, of_words
-from support.reference.oracle import GOLDEN, golden_tools, tools_case
+from support.reference.golden import GOLDEN, golden_tools, tools_case
 
 CASES = json.loads((GOLDEN / "tools" / "lyrics.json").read_text())
 NAMES = [name for name in CASES if name != "span" and f"{name}/heads" in golden_tools("lyrics")]

@@ -15,13 +15,8 @@ from acestep_core.text.conditions import Condition, LyricTokens
 from acestep_core.text.lrc import to_lrc
 from acestep_core.text.prompts import Brief
 from acestep_core.text.tasks import TASKS, TEXT2MUSIC
-from support.reference.oracle import (
-    GOLDEN,
-    furthest,
-    golden_silence,
-    golden_transformer,
-    tools_case,
-)
+from support.reference.golden import GOLDEN, golden_silence, golden_transformer, tools_case
+from support.reference.oracle import furthest
 
 CASES = json.loads((GOLDEN / "tools" / "runs.json").read_text())
 LYRICS = json.loads((GOLDEN / "tools" / "lyrics.json").read_text())

@@ -21,6 +21,7 @@ from acestep_core.errors import UnsupportedCheckpointError
 from support.tiny import checkpoint as tiny_checkpoint
 from support.tiny.checkpoint import DIFFUSERS_PREFIXES, TinyModel, tiny_model
 from support.tiny.shapes import model_shapes
+from support.tiny.spellings import to_diffusers
 from support.tiny.weights import TEXT_CONFIG, VAE_CONFIG
 
 GOLDEN = Path(__file__).parents[2] / "fixtures" / "golden" / "tiny_official"
@@ -123,7 +124,7 @@ def test_names_go_from_diffusers_to_official_and_nothing_is_lost():
     shapes = model_shapes(tiny_checkpoint.tiny_config("turbo"))
     for folder, prefix in DIFFUSERS_PREFIXES.items():
         for key in (key for key in shapes if key.startswith(prefix)):
-            foreign = tiny_checkpoint.to_diffusers(key.removeprefix(prefix))
+            foreign = to_diffusers(key.removeprefix(prefix))
             assert key_maps.official_model_name(folder, foreign) == key
 
 

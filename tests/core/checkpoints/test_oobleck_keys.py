@@ -10,7 +10,7 @@ from acestep_core.checkpoints.oobleck_keys import fold, layouts_of, official_nam
 from acestep_core.checkpoints.shapes import vae_config_of
 from acestep_core.errors import UnsupportedCheckpointError
 from acestep_core.networks.config import VaeConfig
-from support.reference.oracle import GOLDEN
+from support.reference.golden import GOLDEN
 from support.reference.vae import FULL, TINY, oobleck_of, reference, vaes
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*weight_norm. is deprecated:FutureWarning")

@@ -6,15 +6,8 @@ from torch import nn
 
 from acestep_core.errors import InvalidInputError
 from acestep_core.networks.audio_codes import AudioCodec, FiniteScalarQuantizer
-from support.reference.oracle import (
-    CONFIGS,
-    SMALL,
-    codecs_of,
-    furthest,
-    golden_case,
-    golden_codec,
-    golden_silence,
-)
+from support.reference.golden import golden_case, golden_codec, golden_silence
+from support.reference.oracle import CONFIGS, SMALL, codecs_of, furthest
 
 MODULE = 5e-5
 LEVELS = (8, 8, 8, 5, 5, 5)

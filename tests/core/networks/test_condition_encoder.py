@@ -3,13 +3,8 @@
 import pytest
 import torch
 
-from support.reference.oracle import (
-    CONFIGS,
-    condition_encoders_of,
-    furthest,
-    golden_case,
-    golden_condition_encoder,
-)
+from support.reference.golden import golden_case, golden_condition_encoder
+from support.reference.oracle import CONFIGS, condition_encoders_of, furthest
 
 MODULE = 5e-5
 

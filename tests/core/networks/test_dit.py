@@ -7,15 +7,8 @@ import torch
 from torch import nn
 
 from acestep_core.networks.dit import CrossAttended, DiffusionTransformer
-from support.reference.oracle import (
-    CONFIGS,
-    SMALL,
-    evaluate,
-    furthest,
-    golden_case,
-    golden_transformer,
-    transformers_of,
-)
+from support.reference.golden import golden_case, golden_transformer
+from support.reference.oracle import CONFIGS, SMALL, evaluate, furthest, transformers_of
 
 MODULE = 5e-5
 

@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 
 from acestep_core.errors import InvalidAudioError, InvalidInputError, UnsupportedCheckpointError
 from acestep_core.networks.oobleck import Oobleck
-from support.reference.oracle import GOLDEN
+from support.reference.golden import GOLDEN
 from support.reference.vae import FULL, TINY, latents, oobleck_of, reference, sound, vaes
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*weight_norm. is deprecated:FutureWarning")

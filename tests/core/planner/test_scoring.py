@@ -26,7 +26,7 @@ from acestep_core.planner.scoring import (
     thinking,
 )
 from acestep_core.text.prompts import Brief
-from support.reference.oracle import GOLDEN
+from support.reference.golden import GOLDEN
 from support.tiny.checkpoint import PLANNER_FOLDER
 
 RECORDED = json.loads((GOLDEN / "tools" / "planner_score.json").read_text())

@@ -17,7 +17,8 @@ from acestep_core.silence import Silence
 from acestep_core.text.conditions import Condition
 from acestep_core.text.prompts import Brief
 from acestep_core.text.tasks import TASKS
-from support.reference.oracle import GOLDEN, furthest, golden_silence, golden_transformer, tools_case
+from support.reference.golden import GOLDEN, golden_silence, golden_transformer, tools_case
+from support.reference.oracle import furthest
 
 RUNS = json.loads((GOLDEN / "tools" / "runs.json").read_text())
 FLOWS = [name for name in RUNS if name.startswith("flow_")]

@@ -16,15 +16,15 @@ from acestep_core.silence import Silence
 from acestep_core.text.conditions import Condition
 from acestep_core.text.prompts import Brief
 from acestep_core.text.tasks import TASKS
-from support.reference.oracle import (
+from support.reference.golden import (
     GOLDEN,
-    furthest,
     golden_case,
     golden_codec,
     golden_condition_encoder,
     golden_silence,
     golden_transformer,
 )
+from support.reference.oracle import furthest
 
 RUN = 5e-4
 MODULE = 5e-5

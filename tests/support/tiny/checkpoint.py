@@ -13,7 +13,6 @@ A layer of ACE-Step's own constants stays real (64 latent channels, window 128, 
 
 import argparse
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from support.tiny.spellings import stable_audio_names, to_diffusers
 from support.tiny.tokenizer import tokenizer_config, tokenizer_json
 from support.tiny.weights import (
     PLANNER_CONFIG,
@@ -39,16 +39,6 @@ from support.tiny.weights import (
 Named = dict[str, Tensor]
 PLANNER_FOLDER, PLANNER_FILE = "acestep-5Hz-lm-1.7B", "qwen_1.7b_ace15.safetensors"
 CODE_NAMES = 65_535  # in a published planner's tokenizer, up to the last row of its table
-DIFFUSERS_NAMES = {  # official -> diffusers
-    "proj_in.1.": "proj_in_conv.",
-    "proj_out.1.": "proj_out_conv.",
-    ".q_proj.": ".to_q.",
-    ".k_proj.": ".to_k.",
-    ".v_proj.": ".to_v.",
-    ".o_proj.": ".to_out.0.",
-    ".q_norm.": ".norm_q.",
-    ".k_norm.": ".norm_k.",
-}
 DIFFUSERS_CLASSES = {
     "transformer": ("diffusers", "AceStepTransformer1DModel"),
     "condition_encoder": ("ace_step", "AceStepConditionEncoder"),
@@ -217,40 +207,6 @@ def write_comfy(tiny: TinyModel, root: Path) -> Path:
         )  # ComfyUI saves one; nobody reads it
     save_file(whole, root / "checkpoints" / f"ace_step_1.5_{file}_aio.safetensors")
     return root
-
-
-def stable_audio_names(vae: Mapping[str, Tensor], parametrized: bool = False) -> Named:
-    """The VAE's official names and shapes -> those of stable-audio-tools, in either spelling of weight norm."""
-    renamed = {_stable_audio_name(key): weight for key, weight in vae.items()}
-    if parametrized:
-        spelling = "parametrizations.weight.original"
-        renamed = {
-            re.sub(r"weight_([gv])$", lambda m: f"{spelling}{'gv'.index(m[1])}", k): w
-            for k, w in renamed.items()
-        }
-    return {key: w.flatten() if key.endswith(("alpha", "beta")) else w for key, w in renamed.items()}
-
-
-def _stable_audio_name(key: str) -> str:
-    side, first, *rest = key.split(".")
-    stages = len(VAE_CONFIG["downsampling_ratios"])
-    if first != "block":
-        position = {"conv1": 0, "snake1": stages + 1, "conv2": stages + 2}[first]
-        return ".".join((side, "layers", str(position), *rest))
-    stage, part, *tail = rest
-    units = {f"res_unit{number}": number - 1 + 2 * (side == "decoder") for number in (1, 2, 3)}
-    ends = {"snake1": 3, "conv1": 4} if side == "encoder" else {"snake1": 0, "conv_t1": 1}
-    if part in units:
-        inner = ("snake1", "conv1", "snake2", "conv2").index(tail[0])
-        tail = ["layers", str(inner), *tail[1:]]
-    return ".".join((side, "layers", str(int(stage) + 1), "layers", str((units | ends)[part]), *tail))
-
-
-def to_diffusers(key: str) -> str:
-    """The diffusers name of an official tensor, prefixes aside."""
-    for official, diffusers in DIFFUSERS_NAMES.items():
-        key = key.replace(official, diffusers)
-    return key
 
 
 def _component_config(name: str, config: Mapping[str, Any]) -> dict[str, Any]:
