@@ -31,7 +31,8 @@ export PYTHONDONTWRITEBYTECODE := 1
 .PHONY: demo quick fix test coverage test-ray lint style types fast generate train screenshots bench host browser clean
 .DELETE_ON_ERROR:
 
-demo: host
+demo: $(READY)
+	@$(BIN)/python tests/support/comfyui/fetch.py --env --frontend
 	@ONCE="$(ONCE)" PORT="$(PORT)" $(BIN)/python -m tools.demo.show
 
 quick: host

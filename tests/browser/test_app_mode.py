@@ -1,6 +1,7 @@
 """Templates as forms: the newest frontend opens them in app mode, from the form to a played take; the older one as a graph."""
 
 import json
+from urllib.parse import quote
 
 import pytest
 
@@ -33,6 +34,8 @@ SET = """([kind, name, value]) => {
     for (const w of node.widgets ?? [])
       if (w.name === name && (node.type === kind || node.subgraph)) w.value = value;
 }"""
+PLAYS = "() => Array.from(document.querySelectorAll('audio')).some((a) => !a.paused && a.currentTime > 0.1)"
+MOST_CLICKS = 6  # from the address in the README to a song that plays
 HEARD = "() => Array.from(document.querySelectorAll('audio'), (a) => a.duration).filter((s) => s > 0)"
 
 
@@ -74,19 +77,58 @@ def test_a_template_opens_as_a_form_with_names_in_the_order_of_a_song(app, name)
     assert app.errors == []
 
 
-def test_from_the_form_to_a_take_that_plays(app):
-    opened(app, "song")
-    app.js(SET, ["AceGraphSilenceLatent", "seconds", SHORT])
-    before = set(app.server.get("/history"))
-    app.page.get_by_test_id("linear-run-button").get_by_role("button", name="Run").first.click()
-    (key,) = until(lambda: set(app.server.get("/history")) - before, "the run has ended", 360)
-    done = app.server.get("/history")[key]
+@pytest.fixture
+def newcomer(studio):
+    """A tab at the address that `make demo` prints, and how often its mouse was pressed."""
+    editor = studio.tab(FRONTENDS[1], new_style=True)
+    editor.errors.clear()
+    editor.page.goto(f"http://127.0.0.1:{editor.server.port}/?acestep={quote(file_of('song'))}")
+    editor.page.get_by_test_id("linear-widgets").first.wait_for()
+    editor.page.wait_for_timeout(1500)
+    presses = []
+    editor.page.expose_function("pressed", lambda: presses.append(1))
+    editor.js("() => addEventListener('mousedown', () => window.pressed(), true)")
+    yield editor, presses
+    editor.js("() => app.extensionManager.command.execute('Comfy.ToggleLinear')")
+    editor.page.wait_for_timeout(500)
+
+
+def test_a_newcomer_hears_a_song_after_a_few_clicks(newcomer):
+    editor, presses = newcomer
+    assert "acestep" not in editor.page.url  # a reload opens what was made of it
+    skip = editor.page.get_by_role("button", name="Skip")
+    if skip.count():
+        skip.first.click()
+    editor.js(SET, ["AceGraphSilenceLatent", "seconds", SHORT])
+    before = set(editor.server.get("/history"))
+    editor.page.get_by_test_id("linear-run-button").get_by_role("button", name="Run").first.click()
+    (key,) = until(lambda: set(editor.server.get("/history")) - before, "the run has ended", 360)
+    done = editor.server.get("/history")[key]
     assert done["status"]["status_str"] == "success", done["status"]
     (entry,) = (entry for shown in done["outputs"].values() for entry in shown.get("audio", ()))
-    assert app.server.view(entry)[:4] == b"fLaC"
-    until(lambda: app.js(HEARD), "the take can be heard")
-    app.picture("form_song_played")
-    assert app.js(HEARD)[0] == pytest.approx(SHORT, abs=0.1)
+    assert editor.server.view(entry)[:4] == b"fLaC"
+    until(lambda: editor.js(HEARD), "the take can be heard")
+    assert editor.js(HEARD)[0] == pytest.approx(SHORT, abs=0.1)
+    box = editor.page.locator("audio:visible").first.bounding_box()
+    editor.page.mouse.click(box["x"] + box["height"] / 2, box["y"] + box["height"] / 2)
+    until(lambda: editor.js(PLAYS), "the take plays")
+    editor.picture("form_song_played")
+    assert 1 < len(presses) <= MOST_CLICKS
+    assert editor.errors == []
+
+
+def test_a_link_opens_templates_of_this_pack_alone(studio):
+    editor = studio.tab(FRONTENDS[1], new_style=True)
+    editor.errors.clear()
+    here = workflow("text2music")
+    editor.load(here)
+    for name in ("../../../api/system_stats", "no such page"):
+        editor.page.goto(f"http://127.0.0.1:{editor.server.port}/?acestep={quote(name, safe='')}")
+        editor.page.wait_for_function("() => window.app?.graph && !location.search.includes('acestep')")
+        editor.page.wait_for_timeout(2000)
+        assert editor.page.get_by_test_id("linear-widgets").count() == 0
+        assert editor.js("() => app.graph.nodes.length") == len(here["nodes"])
+    assert (editor.dialogs(), editor.errors) == ([], [])
 
 
 @pytest.mark.parametrize("name", [make.__name__ for make in example_workflows.PAGES if make().form])

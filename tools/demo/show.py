@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import quote
 
 import aiohttp
 import numpy as np
@@ -118,12 +119,19 @@ def end(*_: object) -> None:
     raise KeyboardInterrupt
 
 
+def frontend() -> tuple[str, ...]:
+    """The newest one, which knows forms; a ComfyUI of the user's keeps its own."""
+    newest = fetch.frontend_dir()
+    theirs = "COMFYUI_DIR" in os.environ or not (newest / "index.html").is_file()
+    return () if theirs else ("--front-end-root", str(newest))
+
+
 def show(port: int) -> None:
     """Start, sing, and stay until Ctrl-C or SIGTERM."""
     on_signals(end)
     say("Starting ComfyUI ...")
     has_gpu = torch.accelerator.is_available()
-    with Server(fetch.comfyui_dir(), furnished(BASE), cpu=not has_gpu, port=port) as server:
+    with Server(fetch.comfyui_dir(), furnished(BASE), *frontend(), cpu=not has_gpu, port=port) as server:
         if failed := server.failed_imports():
             sys.exit(f"ComfyUI could not import the pack: {failed[0]}. Its log is {server.log_file}.")
         failure = sing(server)
@@ -132,8 +140,8 @@ def show(port: int) -> None:
         if failure:
             say(f"\n{failure}")
         if server.is_running():
-            say(f"\nThe editor:  {FULL.format(f'http://127.0.0.1:{port}')}")
-            say("             Open Templates, acestep-graph. Ctrl-C ends it.")
+            say(f"\nThe editor:  {FULL.format(f'http://127.0.0.1:{port}/?acestep={quote(WORKFLOW.stem)}')}")
+            say("             The others are under Templates, acestep-graph. Ctrl-C ends it.")
         while server.is_running():
             time.sleep(0.5)
         sys.exit(f"ComfyUI has ended by itself. Its log is {server.log_file}.")

