@@ -79,6 +79,7 @@ generate: browser
 	$(BIN)/python -m tools.workflows.build
 	$(BIN)/python -m tools.workflows.blueprints
 	$(BIN)/python -m tools.workflows.pictures
+	$(BIN)/python -m tools.templates.forms
 
 # What was learnt is kept in .host/training; delete it to begin anew.
 train: $(READY)
