@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from ..networks.cuda_graph import TensorStep, can_capture, recorded
 from .cache import KeyValueCache, StaticView
-from .cuda_graph import TensorStep, can_capture, recorded
 from .network import PlannerNetwork
 
 REACH = 1024  # a recording attends to a multiple of so many tokens

@@ -29,6 +29,9 @@ class SamplerParts:
     silence: Silence
     dtype: torch.dtype = torch.float32
     device: torch.device = CPU
+    record: bool = (
+        True  # whether steps may be captured as CUDA graphs; not where a host fetches weights at each use
+    )
 
 
 def generate_song(
@@ -53,7 +56,9 @@ def generate(parts: SamplerParts, job: Job, settings: ResolvedSettings, on_step:
     x = settings.times[0] * noise + (1 - settings.times[0]) * start
 
     stages = stages_of(parts, job, settings, context)
-    field = NetworkField(parts.transformer, stages, settings.times, settings.guided, settings.asked.filters)
+    field = NetworkField(
+        parts.transformer, stages, settings.times, settings.guided, settings.asked.filters, parts.record
+    )
     corrections = corrections_of(settings, context, source, noise, silenced)
     latents = integrate(field, x, settings.times, settings.solver(stream), corrections, on_step)
 

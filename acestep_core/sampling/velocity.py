@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from ..networks.attention import KeyValue
+from ..networks.cuda_graph import can_capture
 from ..networks.dit import Branches, CrossAttended, DiffusionTransformer, Modulation
+from ..networks.recorded import Recorder, Shown, evaluate
 from .guidance import Evaluation, Guidance
 from .solvers import SolverState, Step, norm_clamped
 
@@ -55,8 +57,8 @@ class PreparedStage(NamedTuple):
     """A stage with all that is the same in its every step."""
 
     first_step: int
-    key_values: tuple[KeyValue, ...]  # of the condition sequences, for each block
-    context: Tensor
+    under_conditions: Shown
+    both_ways: Shown | None  # without the conditions too; None: the run is not guided
 
 
 class NetworkField:
@@ -64,6 +66,7 @@ class NetworkField:
 
     Made for one run: what does not change from step to step is computed here, once, and never written to again. So an
     answer depends on the question alone, and another sampler may ask in any order and between the run's own times.
+    What a card has recorded of the answers before changes only how fast the next one comes.
     """
 
     def __init__(
@@ -73,17 +76,18 @@ class NetworkField:
         times: Sequence[float],
         guided: Guided | None = None,
         filters: Filters | None = None,
+        record: bool = False,
     ) -> None:
+        """record: whether evaluations may be captured as CUDA graphs, where there are any."""
         self._transformer = transformer
         self._guided = guided
         self._filters = filters or Filters()
-        self._stages = tuple(
-            PreparedStage(stage.first_step, transformer.key_values(stage.sequences), stage.context)
-            for stage in reached(stages)
-        )
         self._like = stages[0].context
         self._positions = transformer.positions(self._like.shape[1], self._like)
         self._null = transformer.null_outputs(self._like) if guided else None
+        self._stages = tuple(self._prepared(stage) for stage in reached(stages))
+        records = record and can_capture(transformer, self._like.device)
+        self._evaluate = Recorder(transformer) if records else partial(evaluate, transformer)
         moments = list(dict.fromkeys(times))
         self._modulations = dict(zip(moments, self._modulations_at(moments), strict=True))
 
@@ -104,14 +108,18 @@ class NetworkField:
     def evaluate(self, x: Tensor, t: float, number: int, both: bool = False) -> Branches:
         """What the network says at (x, t), shown what step `number` shows; without the conditions too if `both`."""
         stage = [stage for stage in self._stages if stage.first_step <= number][-1]
-        assert self._null is not None or not both, "only a guided field knows the null condition"
-        return self._transformer(
-            x.to(stage.context),
-            context=stage.context,
-            modulation=self._modulations.get(t) or self._modulations_at([t])[0],
-            attended=CrossAttended(stage.key_values, self._null if both else None),
-            positions=self._positions,
-        ).to(x)
+        shown = stage.both_ways if both else stage.under_conditions
+        assert shown is not None, "only a guided field knows the null condition"
+        modulation = self._modulations.get(t) or self._modulations_at([t])[0]
+        return self._evaluate(x.to(shown.context), modulation, shown).to(x)
+
+    def _prepared(self, stage: Stage) -> PreparedStage:
+        key_values = self._transformer.key_values(stage.sequences)
+        under_conditions, both_ways = (
+            Shown(stage.context, CrossAttended(key_values, null), self._positions)
+            for null in (None, self._null)
+        )
+        return PreparedStage(stage.first_step, under_conditions, both_ways if self._guided else None)
 
     def _guide(
         self, x: Tensor, t: float, number: int, guidance: Guidance | None, average: Tensor | None

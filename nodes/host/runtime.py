@@ -140,6 +140,16 @@ class Managed:
         return self.patcher.model_size() + activation_bytes <= self._most
 
     @property
+    def is_settled(self) -> bool:
+        """Whether its weights are in place as they are used: none is fetched, or changed by an adapter, at each use."""
+        whole = self.patcher.loaded_size() >= self.patcher.model_size()
+        changes = (
+            (getattr(layer, "weight_function", ()), getattr(layer, "bias_function", ()))
+            for layer in self.network.modules()
+        )
+        return whole and not any(weight or bias for weight, bias in changes)
+
+    @property
     def _most(self) -> int:
         return int(mm.get_total_memory(self.device) - mm.extra_reserved_memory())
 

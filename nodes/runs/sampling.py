@@ -55,7 +55,9 @@ def sample(model: ModelHandle, job: Job, settings: ResolvedSettings) -> Tensor:
         managed.dtype.itemsize,
     )
     with managed.at_work(room) as transformer:
-        parts = SamplerParts(transformer, model.silence, managed.dtype, managed.device)
+        parts = SamplerParts(
+            transformer, model.silence, managed.dtype, managed.device, record=managed.is_settled
+        )
         return generate_song(parts, job, settings, listener(settings.steps, job.frames, model.silence))
 
 

@@ -181,6 +181,7 @@ def test_strength_acts_alike_however_much_of_the_network_is_on_the_card(
         before = answer(handle.transformer.loaded(MB))
         model, *_ = load_lora(pack, FIRST, strength, model=handle)
         adapted = answer(model.transformer.loaded(MB))
+        assert share == WHOLE or not model.transformer.is_settled  # weights are changed at each use
         assert torch.equal(answer(handle.transformer.loaded(MB)), before)
     assert (adapted - before).abs().max() > 0.1
     assert_close(adapted, wanted)

@@ -226,6 +226,35 @@ def test_a_vae_that_does_not_fit_says_so_and_takes_nothing(vae, pack, monkeypatc
         assert resident(managed) == 1
 
 
+@pytest.mark.parametrize("share", [WHOLE, MOST, SOME, NONE])
+def test_steps_may_be_recorded_where_the_whole_network_is_in_place(host, run_graph, pack, monkeypatch, share):
+    """And only there: what a layer fetches or changes at each use is in no recording."""
+    asked = []
+    plain = pack.nodes.runs.sampling.SamplerParts
+
+    def parts(*given, record):
+        asked.append(record)
+        return plain(*given, record=record)
+
+    monkeypatch.setattr(pack.nodes.runs.sampling, "SamplerParts", parts)
+    graph = host.graph()
+    task_graphs.text2music(graph)
+    with card_with_room_for(share):
+        run_graph.executor.reset()
+        done = run_graph(graph)
+    assert done.success, done.error
+    assert asked == [share == WHOLE]
+
+
+def test_a_weight_that_is_changed_at_each_use_is_not_in_place(vae):
+    managed = vae()
+    managed.loaded(MB)
+    assert managed.is_settled
+    layer = next(layer for layer in managed.network.modules() if not list(layer.children()))
+    layer.weight_function = [torch.neg]
+    assert not managed.is_settled
+
+
 def test_conditions_wait_where_results_wait(host, run_graph):
     graph = host.graph()
     song = task_graphs.text2music(graph)

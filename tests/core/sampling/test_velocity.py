@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from acestep_core.networks.recorded import Recorder
 from acestep_core.sampling.guidance import Apg, Cfg
 from acestep_core.sampling.schedule import shifted
 from acestep_core.sampling.solvers import SolverState, Step, euler, heun, integrate
@@ -193,3 +194,33 @@ def test_filters_see_the_guided_velocity():
     field = NetworkField(transformer, [stage()], TIMES, Guided(Cfg(50.0)), Filters(norm_threshold=0.5))
     velocity, _ = field.predict(noise(), Step(0, 8, 1.0, TIMES[1]), SolverState())
     assert velocity.norm() <= 0.5 * noise().norm() + 1e-4
+
+
+@pytest.mark.parametrize("solver", [euler, heun])
+def test_a_recorded_run_equals_the_plain_one_over_both_switches(network, monkeypatch, solver):
+    """Guidance that begins and ends on the way, and conditions that change: what a card records is replaced each time."""
+    recorded = []
+
+    def recorder(transformer):
+        def capture(step):
+            recorded.append(step)
+            return step
+
+        return Recorder(transformer, lambda step: step() is None, capture)
+
+    monkeypatch.setattr("acestep_core.sampling.velocity.can_capture", lambda *_: True)
+    monkeypatch.setattr("acestep_core.sampling.velocity.Recorder", recorder)
+    times, guided = shifted(20, 3.0), Guided(Apg(3.0), 0.3, 0.95)
+    stages = [stage(0), stage(12, seed=1, tokens=5)]
+    plain, replayed = (
+        integrate(NetworkField(network, stages, times, guided, record=record), noise(), times, solver)
+        for record in (False, True)
+    )
+    assert furthest(replayed, plain) < 1e-5
+    assert len(recorded) == 4  # plain, guided, guided on other conditions, plain again
+
+
+def test_the_cpu_records_nothing(network, monkeypatch):
+    monkeypatch.setattr("acestep_core.sampling.velocity.Recorder", None)
+    integrate(NetworkField(network, [stage()], TIMES, record=True), noise(), TIMES, euler)
+    assert network.evaluated == [1] * 8

@@ -1,6 +1,7 @@
 """When a step is recorded, and what happens where that fails; the recording itself needs a card."""
 
 import gc
+import time
 import weakref
 from types import SimpleNamespace
 
@@ -8,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from acestep_core.planner import cuda_graph
+from acestep_core.networks import cuda_graph
 from acestep_core.planner.decoding import Decoder, StaticStep
 from support.reference.planner import pair
 
@@ -93,3 +94,15 @@ def test_a_card_that_is_full_once_is_asked_again_in_the_next_run(card, monkeypat
     monkeypatch.setattr(cuda_graph, "recording", full)
     assert cuda_graph.recorded(list) is None
     assert cuda_graph.can_capture(network_on(CARD), CARD)
+
+
+@pytest.mark.parametrize(("launching", "working", "waits"), [(0.02, 0.0, True), (0.0, 0.02, False)])
+def test_a_card_that_is_done_with_the_last_launch_was_waiting_for_it(card, launching, working, waits):
+    steps = []
+
+    def step():
+        steps.append(time.sleep(launching))
+
+    card.stream.synchronize = lambda: time.sleep(working)
+    assert cuda_graph.waits_for_launches(step) is waits
+    assert len(steps) == 1

@@ -1,6 +1,7 @@
-"""A decode step captured as a CUDA graph, which an NVIDIA card replays as one; nothing else here names CUDA."""
+"""A step captured as a CUDA graph, which an NVIDIA card replays as one; nothing else here names CUDA."""
 
 import logging
+import time
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -9,6 +10,7 @@ from torch import nn
 
 log = logging.getLogger("acestep-graph")
 
+IDLE = 0.25  # a card that works on for less than this share of the time of the launches was waiting for them
 WARM_UPS = 2  # so that libraries have their workspaces on the stream that is recorded
 REFUSED: set[torch.device] = (
     set()
@@ -31,6 +33,19 @@ def can_capture(network: nn.Module, device: torch.device) -> bool:
     )
 
 
+def waits_for_launches(step: TensorStep) -> bool:
+    """Run a step, and tell whether the card was done as soon as its last operator was launched.
+
+    Then it is fast enough to wait for the next launch most of the time, which a recording spares it. Where it is still
+    busy, launches cost nothing, and a recording would only take memory.
+    """
+    began = time.perf_counter()
+    step()
+    launched = time.perf_counter()
+    torch.cuda.current_stream().synchronize()
+    return time.perf_counter() - launched < IDLE * (launched - began)
+
+
 def recorded(step: TensorStep) -> TensorStep | None:
     """The step as a CUDA graph, or None where the device refuses."""
     current = torch.cuda.current_stream()
@@ -40,15 +55,15 @@ def recorded(step: TensorStep) -> TensorStep | None:
         torch.cuda.set_stream(current)  # a recording that fails may leave its own stream behind
         if not isinstance(fault, torch.OutOfMemoryError):  # another time there may be room
             REFUSED.add(current.device)
-        log.warning("The planner runs operator by operator, for its step cannot be recorded: %s", fault)
+        log.warning("Steps run operator by operator, for they cannot be recorded: %s", fault)
         return None
 
 
 def recording(step: TensorStep) -> TensorStep:
     """Capture the step as a CUDA graph; calling that launches the same kernels on the same addresses.
 
-    So it reads whatever the step's tensors hold by then, and writes where the step wrote. One recording may be alive
-    at a time.
+    So it reads whatever the step's tensors hold by then, and writes where the step wrote. Recordings of a device share
+    what libraries keep for its side stream, so they are replayed one after the other, by one thread.
     """
     current = torch.cuda.current_stream()
     aside = side_stream(current.device)
