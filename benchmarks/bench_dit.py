@@ -57,11 +57,12 @@ def measured(item: Item, theirs: Any, ours: DiffusionTransformer, quick: bool) -
 
 
 def evaluations(
-    item: Item, theirs: Any, ours: DiffusionTransformer
+    item: Item, theirs: Any, ours: DiffusionTransformer, tokens: int = TOKENS
 ) -> tuple[Callable[[], Tensor], Callable[[], Tensor]]:
     """The same evaluation as a sampling loop makes it, ours and theirs."""
     generator, frames, dtype = torch.Generator().manual_seed(0), frames_of(item.seconds), DTYPES[item.dtype]
-    sizes = ((1, frames, 64), (1, frames, 128), (1, TOKENS, 2048))
+    width = ours.null_condition_emb.shape[-1]
+    sizes = ((1, frames, 64), (1, frames, 128), (1, tokens, width))
     x, context, enc = (torch.randn(size, generator=generator).to(device(), dtype) for size in sizes)
     attended = CrossAttended(ours.key_values(list(enc)), ours.null_outputs(x) if item.guided else None)
     modulation = ours.modulations(torch.tensor([T], device=device(), dtype=dtype))[0]

@@ -169,9 +169,9 @@ def measured(item: Item, theirs: Any, ours: PlannerNetwork, tokens: int, quick: 
     return Row.of_race(name, found, item.gate, tokens=tokens, **rates)
 
 
-def bandwidth() -> float:
+def bandwidth(numbers: int = 1 << 30) -> float:
     """Bytes per second that the device reads, from a sum over much memory."""
-    block = torch.ones(1 << 30, dtype=torch.bfloat16, device=device())
+    block = torch.ones(numbers, dtype=torch.bfloat16, device=device())
     return block.nbytes / min(seconds_of(block.sum) for _ in range(5))
 
 

@@ -18,7 +18,7 @@ from acestep_core.sampling.run import SamplerParts, generate
 from acestep_core.sampling.settings import Settings
 from acestep_core.silence import Silence
 from acestep_core.sound.levels import PEAK
-from acestep_core.text.conditions import Conditioner
+from acestep_core.text.conditions import Condition, Conditioner
 from acestep_core.text.prompts import Brief
 from acestep_core.text.tasks import TEXT2MUSIC
 from acestep_core.text.tokenizer import TextTokenizer
@@ -50,19 +50,30 @@ class Chain(NamedTuple):
     sampler: SamplerParts
     vae: Oobleck
 
-    @torch.inference_mode()
-    def latents(self, seconds: float) -> Tensor:
-        """The song before it is decoded."""
+    def condition(self, seconds: float) -> Condition:
+        """The words, encoded."""
         brief = Brief(BRIEF.caption, BRIEF.lyrics, "en", BRIEF.bpm, BRIEF.key, BRIEF.time_signature, seconds)
-        condition, _ = self.conditioner.encode(brief, TEXT2MUSIC, device=device())
+        return self.conditioner.encode(brief, TEXT2MUSIC, device=device())[0]
+
+    def played(self, condition: Condition, seconds: float) -> Tensor:
+        """The song before it is decoded."""
         source = self.sampler.silence.frames(frames_of(seconds))
         settings = Settings(steps=8, shift=3.0).resolved(turbo=True)
         return generate(self.sampler, Job([condition], source, NoisePlan((SEED,))), settings)
 
+    def decoded(self, latents: Tensor) -> Tensor:
+        """The finished sound."""
+        return PEAK.apply(decode_tiled(self.vae, latents, TILE))
+
+    @torch.inference_mode()
+    def latents(self, seconds: float) -> Tensor:
+        """From words to what is decoded."""
+        return self.played(self.condition(seconds), seconds)
+
     @torch.inference_mode()
     def song(self, seconds: float) -> Tensor:
-        """The finished sound."""
-        return PEAK.apply(decode_tiled(self.vae, self.latents(seconds), TILE))
+        """From words to sound."""
+        return self.decoded(self.latents(seconds))
 
 
 def run(quick: bool) -> list[Row]:

@@ -19,8 +19,8 @@ def with_layers(count: int) -> ModelConfig:
     return replace(TURBO, num_hidden_layers=count, layer_types=TURBO.layer_types[:count])
 
 
-def filled(make: Callable[[], nn.Module], dtype: torch.dtype, seed: int = 0) -> Any:
-    """A network built without memory, then given random weights that keep signals alive."""
+def filled(make: Callable[[], nn.Module], dtype: torch.dtype, seed: int = 0, where: str | None = None) -> Any:
+    """A network built without memory, then given random weights that keep signals alive, on the benchmark's device or where."""
     default = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:
@@ -28,7 +28,7 @@ def filled(make: Callable[[], nn.Module], dtype: torch.dtype, seed: int = 0) -> 
             module = make()
     finally:
         torch.set_default_dtype(default)
-    module = module.to_empty(device=device())
+    module = module.to_empty(device=where or device())
     torch.manual_seed(seed)
     for name, parameter in module.named_parameters():
         if parameter.ndim >= 2:

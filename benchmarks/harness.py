@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LONG_SECONDS = 5.0  # an item that takes longer is measured in fewer rounds
 ROUNDS, LONG_ROUNDS = 7, 3
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+DEVICE = "BENCH_DEVICE"  # in the environment: a device to take instead of the accelerator
 
 Run = Callable[[], object]
 
@@ -80,6 +81,8 @@ class Row:
 
 def device() -> str:
     """Where the candidates run: the accelerator if there is one."""
+    if named := os.environ.get(DEVICE):
+        return named
     return str(torch.accelerator.current_accelerator()) if torch.accelerator.is_available() else "cpu"
 
 
@@ -87,9 +90,17 @@ def seconds_of(run: Run) -> float:
     """Wall-clock time of one run, work that an accelerator still holds included."""
     started = time.perf_counter()
     run()
-    if torch.accelerator.is_available():
+    if device() != "cpu":
         torch.accelerator.synchronize()
     return time.perf_counter() - started
+
+
+@torch.inference_mode()
+def timed(run: Run, quick: bool = False) -> Spread:
+    """Seconds of one candidate by itself, after two warm-ups."""
+    slowest = max(seconds_of(run) for _ in range(1 if quick else 2))
+    rounds = 1 if quick else LONG_ROUNDS if slowest > LONG_SECONDS else ROUNDS
+    return Spread.of([seconds_of(run) for _ in range(rounds)])
 
 
 @torch.inference_mode()
@@ -138,7 +149,8 @@ def gemm_peak(dtype: torch.dtype, size: int = 2048) -> float:
 
 def use_every_core() -> None:
     """As many threads as the process may use cores, so that a run does not depend on the caller's environment."""
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    own = getattr(os, "sched_getaffinity", None)  # of Linux alone
+    torch.set_num_threads(len(own(0)) if own else os.cpu_count() or 1)
 
 
 def machine() -> dict[str, Any]:
@@ -150,12 +162,21 @@ def machine() -> dict[str, Any]:
         "device": device(),
         "gemm_gflops": {name: round(gemm_peak(dtype) / 1e9) for name, dtype in DTYPES.items()},
         "python": platform.python_version(),
-        **{name: version(name) for name in ("torch", "diffusers", "transformers")},
+        **{name: version_of(name) for name in ("torch", "diffusers", "transformers")},
     }
+
+
+def version_of(name: str) -> str:
+    """The version of a package; a card is measured where only some of them are."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def cpu_name() -> str:
     """The processor as it calls itself."""
-    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    told = Path("/proc/cpuinfo")  # of Linux alone
+    lines = told.read_text(encoding="utf-8").splitlines() if told.is_file() else []
     named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return named[0] if named else platform.processor()

@@ -70,7 +70,7 @@ def told(name: str) -> Iterator[str]:
 
 
 def test_the_samplers_pages_have_the_measured_table_of_solvers():
-    """Both say what benchmarks/solver_errors.py printed at 8 evaluations."""
+    """Both say what benchmarks/figures/solver_errors.py printed at 8 evaluations."""
     head, *_, row = re.findall(r"^\| (?:evaluations|8) \|.*$", text_of("benchmarks/README.md"), re.MULTILINE)[
         :2
     ]

@@ -76,13 +76,13 @@ class Host:
         self.server.loop.close()
 
 
-def start(comfyui: Path, base: Path) -> Host:
-    """Import ComfyUI in the one order that works; `base` holds the sub-folders that it expects."""
+def start(comfyui: Path, base: Path, cpu: bool = True) -> Host:
+    """Import ComfyUI in the one order that works; `base` holds the sub-folders that it expects. cpu: as with --cpu."""
     sys.path.insert(0, str(comfyui))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         args = importlib.import_module("comfy.cli_args").args
-        args.cpu, args.base_directory, args.disable_api_nodes = True, str(base), True
+        args.cpu, args.base_directory, args.disable_api_nodes = cpu, str(base), True
         importlib.import_module("utils.extra_config")  # once nodes.py is imported, `utils` is another module
         nodes = importlib.import_module("nodes")
         importlib.import_module("execution")

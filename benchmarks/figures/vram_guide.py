@@ -1,4 +1,4 @@
-"""What memory a card needs, counted without one: `python benchmarks/vram_guide.py` puts the table into the README.
+"""What memory a card needs, counted without one: `python benchmarks/figures/vram_guide.py` puts the table into the README.
 
 Weights are counted from the published shapes, activations are the estimates that the nodes give ComfyUI before they
 load anything. Nothing here was measured on a card.
@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 sys.path[0] = str(ROOT)  # instead of this folder
 sys.path.insert(1, str(ROOT / "tests"))  # where the published shapes are written down
 

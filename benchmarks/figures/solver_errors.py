@@ -1,6 +1,6 @@
 """Prints how far each solver ends from the exact way, for the table in benchmarks/README.md.
 
-    python benchmarks/solver_errors.py
+    python benchmarks/figures/solver_errors.py
 
 A toy, not the model: the flow from noise to a mixture of Gaussians, whose velocity is known exactly, with shift 3. Each
 solver may evaluate it equally often; the reference takes 200 steps of Heun.
@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 sys.path[0] = str(ROOT)
 
 from acestep_core.sampling.schedule import shifted  # noqa: E402  after the path is set
