@@ -8,7 +8,7 @@
 # make generate  writes what is made by programs: snapshot and words of the nodes, workflows, blueprints, pictures
 # make screenshots  every template in two frontends, nodes drawn and as HTML, to be looked at in .host/screenshots
 # make train     the tiny model of the demo from nothing: hours on two cores; goes on where it stopped; STEPS=
-# make bench     speed and memory against diffusers; BENCH="vae --quick" chooses
+# make bench     speed and memory against diffusers; BENCH="vae --quick" chooses, BENCH=core COMFYUI_DIR= races that ComfyUI's nodes
 # make host      the environment and a ComfyUI in .host; `make browser` also fetches a browser and the newest frontend
 # make clean     takes .venv and .host away
 PYTHON ?= python3
@@ -88,7 +88,7 @@ train: $(READY)
 screenshots: browser
 	SCREENSHOTS=1 $(BIN)/pytest -q -n 2 --dist loadfile tests/browser/test_templates.py tests/browser/test_app_mode.py
 
-bench: $(READY) $(RAY)/.ready
+bench: $(READY) $(RAY)/.ready $(if $(COMFYUI_DIR),host)
 	$(BIN)/python benchmarks/run.py $(BENCH)
 
 host: $(READY)

@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from benchmarks.cards.networks import vae_weights
 from benchmarks.cards.sizes import Sizes, size
 from benchmarks.cards.songs import GIB, can_cap, cap, memory_of, taken
 from benchmarks.harness import Row, device, in_fresh_process
@@ -21,7 +22,7 @@ from support.comfyui import host as comfy_host
 from support.comfyui import models, task_graphs
 from support.comfyui.small_cards import SOME, Loads, card_with_room_for
 from support.tiny.checkpoint import stable_audio_names
-from support.tiny.shapes import Shapes, model_shapes, qwen_shapes, vae_shapes
+from support.tiny.shapes import Shapes, model_shapes, qwen_shapes
 
 TRANSFORMER = "acestep_v1.5_turbo.safetensors"
 PICKERS = {"model": TRANSFORMER, "text_encoder": models.TEXT_FILE, "vae": models.VAE_FILE}
@@ -121,8 +122,7 @@ class SmallCard:
 
 def transformer_shapes(sizes: Sizes) -> Shapes:
     """What ComfyUI calls a diffusion model."""
-    raw = {**asdict(sizes.config), "in_channels": 3 * sizes.config.audio_acoustic_hidden_dim}
-    return model_shapes(raw)
+    return model_shapes({**asdict(sizes.config), "fsq_input_levels": list(sizes.config.fsq_input_levels)})
 
 
 def write_split(sizes: Sizes, folder: Path) -> None:
@@ -131,9 +131,7 @@ def write_split(sizes: Sizes, folder: Path) -> None:
     files: dict[str, Mapping[str, Tensor]] = {
         f"diffusion_models/{TRANSFORMER}": random_weights(transformer_shapes(sizes), sizes.dtype),
         f"text_encoders/{models.TEXT_FILE}": random_weights(text, sizes.dtype),
-        f"vae/{models.VAE_FILE}": stable_audio_names(
-            random_weights(vae_shapes(asdict(sizes.vae)), torch.float32)
-        ),
+        f"vae/{models.VAE_FILE}": stable_audio_names(vae_weights(sizes.vae)),
     }
     for name, weights in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -144,7 +142,7 @@ def random_weights(shapes: Shapes, dtype: torch.dtype) -> dict[str, Tensor]:
     """Matrices by fan-in, norms of one, everything else small."""
     found = {}
     for name, shape in shapes.items():
-        if name.endswith(("norm.weight", "weight_g")):
+        if name.endswith("norm.weight"):
             weight = torch.ones(shape)
         else:
             fan_in = math.prod(shape[1:]) if len(shape) > 1 else 100

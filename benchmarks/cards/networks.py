@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from acestep_core.checkpoints.load import text_encoder_of
 from acestep_core.networks.condition_encoder import ConditionEncoder
+from acestep_core.networks.config import VaeConfig
 from acestep_core.networks.dit import CrossAttended, DiffusionTransformer, Modulation
 from acestep_core.networks.oobleck import Oobleck
 from acestep_core.networks.recorded import Shown
@@ -41,13 +42,18 @@ def transformer(
 
 
 def vae(sizes: Sizes, dtype: torch.dtype, where: str | None = None) -> Oobleck:
-    """Weights of lengths that keep a signal about as loud as it is."""
+    """With the weights below."""
+    return oobleck_of(vae_weights(sizes.vae), sizes.vae, dtype).to(where or device())
+
+
+def vae_weights(config: VaeConfig) -> dict[str, Tensor]:
+    """As a file has them, of lengths that keep a signal about as loud as it is."""
     generator = torch.Generator().manual_seed(5)
     raw = {}
-    for name, shape in vae_shapes(asdict(sizes.vae)).items():
+    for name, shape in vae_shapes(asdict(config)).items():
         noise = torch.randn(shape, generator=generator)
         raw[name] = gain(name) * (1 + 0.1 * noise) if name.endswith("weight_g") else 0.2 * noise
-    return oobleck_of(raw, sizes.vae, dtype).to(where or device())
+    return raw
 
 
 def chain(sizes: Sizes, where: str | None = None) -> Chain:
@@ -83,9 +89,9 @@ class Question:
             )  # the same numbers in every dtype
 
         self.x, context = random(1, frames, latent), random(1, frames, 2 * latent)
-        sequence = random(sizes.tokens, network.null_condition_emb.shape[-1])
+        self.sequence = random(sizes.tokens, network.null_condition_emb.shape[-1])
         null = network.null_outputs(context) if guided else None
-        attended = CrossAttended(network.key_values([sequence]), null)
+        attended = CrossAttended(network.key_values([self.sequence]), null)
         self.shown = Shown(context, attended, network.positions(frames, context))
         self.modulation: Modulation = network.modulations(torch.tensor([MOMENT]).to(like))[0]
 
