@@ -25,6 +25,7 @@ from acestep_core.errors import is_full  # noqa: E402  after the path is set
 from benchmarks import harness, table  # noqa: E402
 from benchmarks.cards import equal, hosted, peers, report, songs, speed  # noqa: E402
 from benchmarks.cards.sizes import size  # noqa: E402
+from benchmarks.core_nodes.install import NoOpponentError  # noqa: E402
 from benchmarks.harness import Row  # noqa: E402
 
 
@@ -92,7 +93,7 @@ def within(end: float, part: Part) -> Iterator[Row]:
 def first_line(fault: BaseException) -> str:
     """What an error says, in one line."""
     said = str(fault).strip().partition("\n")[0]
-    return said if isinstance(fault, OutOfTimeError) else f"{type(fault).__name__}: {said}"
+    return said if isinstance(fault, OutOfTimeError | NoOpponentError) else f"{type(fault).__name__}: {said}"
 
 
 def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:

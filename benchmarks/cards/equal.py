@@ -55,7 +55,7 @@ def evaluation_rows(sizes: Sizes, guided: bool) -> Iterator[Row]:
         plain = answered(mine, sizes, guided, evaluate_plainly)
         word = "fp32" if dtype is torch.float32 else "bf16"
         yield compared(f"{name}, {word}, against the CPU", distance(plain.cpu(), exact), allowed)
-        if can_capture(mine, torch.device(device())):
+        if can_capture(mine, plain.device):
             replayed = answered(mine, sizes, guided, evaluate_recorded)
             yield compared(f"{name}, {word}, recorded against plain", distance(replayed, plain), FP32)
 

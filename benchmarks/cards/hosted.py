@@ -17,6 +17,7 @@ from torch import Tensor
 from benchmarks.cards.networks import vae_weights
 from benchmarks.cards.sizes import Sizes, size
 from benchmarks.cards.songs import GIB, can_cap, cap, memory_of, taken
+from benchmarks.core_nodes import install
 from benchmarks.harness import Row, device, in_fresh_process
 from support.comfyui import host as comfy_host
 from support.comfyui import models, task_graphs
@@ -39,7 +40,8 @@ def partial_rows(comfyui: Path, tiny: bool) -> Iterator[Row]:
 
 def race_rows(comfyui: Path, tiny: bool) -> Iterator[Row]:
     """What `make bench BENCH=core` measures with that ComfyUI."""
-    os.environ["COMFYUI_DIR"] = str(comfyui.resolve())
+    os.environ[install.NAMED] = str(comfyui.resolve())
+    install.found()
     for row in in_fresh_process("bench_core", "told", tiny):
         yield Row(**row)
 

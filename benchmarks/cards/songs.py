@@ -41,7 +41,8 @@ def memory_rows(tiny: bool) -> Iterator[Row]:
 def peak_row(item: str, found: dict[str, Any], budget: int | None = None) -> Row:
     """What was taken; a song that did not fit says so in its name."""
     failed = "" if found["fits"] else ": does not fit"
-    return Row(f"{item}{failed}", found["gib"], "GiB", budget, more_is_better=False)
+    bound = budget if found["fits"] else None
+    return Row(f"{item}{failed}", found["gib"], "GiB", bound, more_is_better=False)
 
 
 def peak(tiny: bool, seconds: float, budget: int) -> dict[str, Any]:

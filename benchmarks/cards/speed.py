@@ -56,7 +56,7 @@ def one_evaluation(
     details = {"eager_s": vars(spread), "flop": counter.get_total_flops(), "peak_flops": peak}
     yield Row(f"evaluation, {name}", 1e3 * spread.median, "ms", details=details, more_is_better=False)
     yield Row(f"evaluation, {name}, share of the best matrix product", share, "")
-    if can_capture(network, torch.device(device())):
+    if can_capture(network, asked.x.device):
         record = Recorder(network, lambda step: step() is None, recorded)
         replayed = timed(lambda: record(asked.x, asked.modulation, asked.shown), quick)
         details = {"recorded_s": vars(replayed)}

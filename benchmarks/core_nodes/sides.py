@@ -1,7 +1,7 @@
 """Both sides of the race on the same weights."""
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -76,16 +76,21 @@ def built(host: comfy_host.Host, comfyui: Path, sizes: Sizes, dtype: torch.dtype
     silence = Silence(theirs.silence(SILENT_FRAMES))
     conditioner = Conditioner(
         TextTokenizer.from_comfyui(comfyui / TOKENIZER),
-        text_encoder_of(text, sizes.text, nn),
-        load_exactly(lambda: ConditionEncoder(sizes.config, nn), beginning(model, "encoder.")),
+        text_encoder_of(text, sizes.text, nn).to(device()),
+        on_card(lambda: ConditionEncoder(sizes.config, nn), beginning(model, "encoder.")),
         silence,
     )
     decoder = {**beginning(model, "decoder."), "null_condition_emb": model["null_condition_emb"]}
-    transformer = load_exactly(lambda: DiffusionTransformer(sizes.config, nn), decoder)
+    transformer = on_card(lambda: DiffusionTransformer(sizes.config, nn), decoder)
     parts = SamplerParts(transformer, silence, dtype, torch.device(device()))
-    planner = load_exactly(lambda: PlannerNetwork(planned, nn), code_text)
+    planner = on_card(lambda: PlannerNetwork(planned, nn), code_text)
     vae = oobleck_of(sound, sizes.vae, dtype).to(device())
     return Sides(Chain(conditioner, parts, vae), planner, theirs)
+
+
+def on_card(make: Callable[[], nn.Module], weights: Mapping[str, Tensor]) -> Any:
+    """A network of ours; newer versions of theirs may keep weights elsewhere than where they compute."""
+    return load_exactly(make, weights).to(device())
 
 
 def beginning(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

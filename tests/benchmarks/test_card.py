@@ -14,6 +14,7 @@ from benchmarks import card, harness
 from benchmarks.card import Part, measured
 from benchmarks.cards import equal, hosted, networks, report, songs, speed
 from benchmarks.cards.sizes import REAL, TINY
+from benchmarks.core_nodes import install
 from benchmarks.harness import Row
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -255,3 +256,11 @@ def test_a_song_is_played_in_a_real_comfyui_whole_and_with_a_part_of_the_transfo
     assert rows["song in ComfyUI, whole, share of the transformer on the card"] == 1
     assert 0 < rows["song in ComfyUI, in part, share of the transformer on the card"] < 1
     assert rows["song in ComfyUI, in part"] > 0
+
+
+def test_a_comfyui_without_the_model_is_named_in_its_own_words(tmp_path, monkeypatch):
+    monkeypatch.setenv(install.NAMED, "")
+    (tmp_path / "main.py").touch()
+    rows, left_out = measured([Part("core", lambda: hosted.race_rows(tmp_path, True))], 10, lambda _: None)
+    assert rows == []
+    assert left_out[0].startswith(f"core: ComfyUI of unknown version in {tmp_path}")
