@@ -23,7 +23,13 @@ class Shown(NamedTuple):
 
 def evaluate(transformer: DiffusionTransformer, x: Tensor, modulation: Modulation, shown: Shown) -> Branches:
     """The velocities at latents [B, T, C]; what a recording gives as well."""
-    return transformer(x, shown.context, modulation, shown.attended, shown.positions)
+    return transformer(
+        x,
+        context=shown.context,
+        modulation=modulation,
+        attended=shown.attended,
+        positions=shown.positions,
+    )
 
 
 class Recorder:
