@@ -4,6 +4,7 @@ import gc
 import shutil
 import sys
 import weakref
+from importlib import import_module
 
 import pytest
 import torch
@@ -131,7 +132,14 @@ def answer(network):
 
 
 def assert_close(ours, theirs, atol=5e-5):
-    torch.testing.assert_close(ours, theirs, atol=atol, rtol=0)
+    torch.testing.assert_close(ours, theirs, atol=atol + host_rounding(), rtol=0)
+
+
+def host_rounding():
+    """What newer hosts lose: they hand a weight over in fp16 to be changed, where the card computes in it."""
+    management = import_module("comfy.model_management")
+    dtype_of = getattr(management, "lora_compute_dtype", None)
+    return 5e-3 if dtype_of and dtype_of(management.get_torch_device()) is torch.float16 else 0.0
 
 
 # --------------------------------------------------------------------------------------- equal by both ways
