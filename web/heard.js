@@ -13,6 +13,9 @@ const LISTEN = "acestepgraph.listen"; // a setting: whether excerpts are played
 const HEIGHT = 36; // pixels
 const CROSSFADE = 0.05; // seconds
 const RATE = 24000; // at which waves are counted
+const LOOK =
+  "cursor: pointer; min-height: 24px; padding: 0 8px; border-radius: 6px; color: inherit; " +
+  "background: var(--comfy-input-bg, #222); border: 1px solid var(--border-color, #4e4e4e);";
 const LOOP = { from: 0, loop: true };
 
 const run = new Run();
@@ -99,7 +102,7 @@ class View {
   constructor(node) {
     this.peaks = null;
     const small = "font-size: 12px; flex: none; white-space: nowrap;";
-    this.button = make("button", "acegraph-listen", `${small} cursor: pointer; min-height: 24px; padding: 0 8px; border-radius: 6px;`, {
+    this.button = make("button", "acegraph-listen", `${small} ${LOOK}`, {
       type: "button",
       onclick: () => this.toggle(),
     });
@@ -176,8 +179,9 @@ class View {
     const pen = this.canvas.getContext("2d");
     pen.fillStyle = getComputedStyle(this.box).color;
     const columns = columnsOf(this.peaks, 0, secondsOf(this.peaks), width);
+    const loudest = columns.reduce((most, value) => Math.max(most, Math.abs(value)), 0.01); // a rough song is a quiet one
     for (let column = 0; column < width; column++) {
-      const [low, high] = [columns[2 * column], columns[2 * column + 1]];
+      const [low, high] = [columns[2 * column] / loudest, columns[2 * column + 1] / loudest];
       pen.fillRect(column, ((1 - high) / 2) * height, 1, Math.max(scale, ((high - low) / 2) * height));
     }
   }
