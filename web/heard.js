@@ -132,8 +132,6 @@ class View {
       views.delete(node);
       if (!views.size) loop.silence();
     };
-    const [width, tall] = node.computeSize();
-    node.setSize([Math.max(node.size[0], width), Math.max(node.size[1], tall)]);
   }
 
   toggle() {

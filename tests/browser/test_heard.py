@@ -79,6 +79,12 @@ def opened(editor, name):
     watch(editor)
 
 
+def saved(editor):
+    """How many values every node keeps, and what else is noted of it."""
+    nodes = editor.prompt()["workflow"]["nodes"]
+    return {node["id"]: (len(node.get("widgets_values") or ()), node["properties"]) for node in nodes}
+
+
 @pytest.fixture
 def listener(styled):
     """The editor with nobody listening, as it is at first; it stays as it was."""
@@ -94,6 +100,7 @@ def listener(styled):
 )
 def test_excerpts_are_silent_until_asked_and_then_heard_before_the_song_is_there(listener, name, end):
     opened(listener, name)
+    before = saved(listener)
     listener.press_run()
     until(lambda: any(row["kind"] == "event" for row in listener.js(LOG)), "an excerpt is there")
     (switch,) = until(lambda: [one for one in listener.js(SWITCHES) if one["step"]], "the node shows it")
@@ -116,4 +123,6 @@ def test_excerpts_are_silent_until_asked_and_then_heard_before_the_song_is_there
     assert loud[0] < kinds.index(end)
     assert max(row["rms"] for row in log[-8:]) < 1e-4, "the end of the run ends it"
     assert listener.js(SWITCHES)[0]["listens"] == "true"
+    assert saved(listener) == before, "nothing of it is saved"
+    assert not workflow(name)["groups"] or listener.outside() == []
     assert (listener.toasts(), listener.errors) == ([], [])

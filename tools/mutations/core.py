@@ -7,8 +7,8 @@ class Mutation(NamedTuple):
     """One breakage."""
 
     words: str
-    file: str  # of acestep_core
-    tests: str  # names of the files of tests/core that have to notice, without test_ and .py
+    file: str  # of acestep_core, or nodes/...
+    tests: str  # names of the files of tests/core that have to notice, without test_ and .py; nodes/... of tests/nodes
     old: str  # occurs once in the file
     new: str
 
