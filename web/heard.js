@@ -91,7 +91,14 @@ function make(tag, className, style, more = {}) {
   return element;
 }
 
-async function waveOf(told) {
+const waves = new WeakMap(); // what was told -> its peaks: all views show the same
+
+function waveOf(told) {
+  if (!waves.has(told)) waves.set(told, readWave(told));
+  return waves.get(told);
+}
+
+async function readWave(told) {
   const content = await (await fetch(addressOf(told))).arrayBuffer();
   const sound = await new OfflineAudioContext(1, 1, RATE).decodeAudioData(content);
   return reducePeaks(Array.from({ length: sound.numberOfChannels }, (_, channel) => sound.getChannelData(channel)), sound.sampleRate);
@@ -117,6 +124,8 @@ class View {
     this.button.setAttribute("role", "switch");
     this.canvas.setAttribute("role", "img");
     for (const event of ["pointerdown", "pointermove", "pointerup"]) this.box.addEventListener(event, (e) => e.stopPropagation());
+    this.watcher = new ResizeObserver(() => this.draw()); // also when a box is opened
+    this.watcher.observe(this.canvas);
     this.listen();
     this.place(node);
   }
@@ -126,9 +135,16 @@ class View {
     const options = { serialize: false, hideOnZoom: false, getMinHeight: height, getMaxHeight: height };
     const widget = node.addDOMWidget(WIDGET, "ACEGRAPH_HEARD", this.box, options);
     widget.serialize = false;
+    const onSerialize = node.onSerialize;
+    node.onSerialize = function (saved) {
+      onSerialize?.apply(this, arguments);
+      const listed = saved.properties?.proxyWidgets; // in which older frontends keep a box's own widgets as well
+      if (listed) saved.properties.proxyWidgets = listed.filter(([, name]) => name !== WIDGET);
+    };
     const onRemove = widget.onRemove;
-    widget.onRemove = function () {
-      onRemove?.apply(this, arguments);
+    widget.onRemove = (...given) => {
+      onRemove?.apply(widget, given);
+      this.watcher.disconnect();
       views.delete(node);
       if (!views.size) loop.silence();
     };
@@ -172,7 +188,7 @@ class View {
   draw() {
     const scale = Math.min(2, window.devicePixelRatio || 1);
     const [width, height] = [this.canvas.clientWidth, this.canvas.clientHeight].map((size) => Math.round(size * scale));
-    if (!width || !height) return;
+    if (!width || !height || !this.peaks) return;
     Object.assign(this.canvas, { width, height });
     const pen = this.canvas.getContext("2d");
     pen.fillStyle = getComputedStyle(this.box).color;
