@@ -28,6 +28,8 @@ from .wires.sockets import (
     ModelHandle,
     Noise,
     NoiseChoice,
+    Vae,
+    VaeHandle,
 )
 from .wires.tensors import Latent, latent_of, noted, noted_takes, source_of_latent
 
@@ -121,6 +123,12 @@ class Sampler(Node):
                         "a curve through the steps before.",
                     )
                 ),
+                Vae.Input(
+                    "preview_vae",
+                    optional=True,
+                    tooltip="From Load ACE-Step: the song can be heard in this node while it is sampled, if the card has room for both "
+                    "networks. The result is the same.",
+                ),
             ],
             outputs=[io.Latent.Output(display_name="latent", tooltip="For Oobleck Decode."), report_output()],
         )
@@ -164,6 +172,7 @@ class Sampler(Node):
         start_from: Latent | None = None,
         sigmas: Tensor | None = None,
         extras: ExtraSettings | None = None,
+        preview_vae: VaeHandle | None = None,
     ) -> io.NodeOutput:
         extras = extras or NO_EXTRAS
         settings = Settings(
@@ -190,14 +199,14 @@ class Sampler(Node):
         )
         refuse_foreign(model, (*job.conditions, *job.second))
         resolved = settings.resolved(model.variant.is_turbo)
-        latents = sample(model, job, resolved)
+        latents, heard = sample(model, job, resolved, preview_vae)
         same = "batch_index" in source and len(source["samples"]) == len(latents)
         kept = {"batch_index": source["batch_index"]} if same else {}
         played = {
             **noted(model.played_with, len(latents)),
             **noted_takes(job.noise.seeds, model.name, resolved.steps),
         }
-        return io.NodeOutput({**latent_of(latents), **kept, **played}, report(model, job, resolved))
+        return io.NodeOutput({**latent_of(latents), **kept, **played}, report(model, job, resolved, heard))
 
 
 def started(start_from: Latent, model: ModelHandle, frames: int) -> Tensor:

@@ -4,15 +4,16 @@ from collections import Counter
 
 import pytest
 
-from tools.mutations.run import ALL, ROOT, files_of_tests
+from tools.mutations.run import ALL, ROOT, files_of_tests, source_of
 
 FILES = files_of_tests()
 
 
 @pytest.mark.parametrize("file", sorted({mutation.file for mutation in ALL}))
 def test_what_a_mutation_replaces_occurs_once_in_its_file(file):
-    source = (ROOT / "acestep_core" / file).read_text(encoding="utf-8")
-    places = {m.words: source.count(m.old) for m in ALL if m.file == file}
+    rows = [m for m in ALL if m.file == file]
+    source = (ROOT / source_of(rows[0])).read_text(encoding="utf-8")
+    places = {m.words: source.count(m.old) for m in rows}
     assert not {words: count for words, count in places.items() if count != 1}
 
 

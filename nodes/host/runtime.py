@@ -135,23 +135,37 @@ class Managed:
         """
         return max(self._most - self.patcher.model_size(), self._most // 2)
 
-    def fits_beside(self, activation_bytes: int) -> bool:
-        """Whether the whole network and such a run have room on the device once everything else has left it."""
-        return self.patcher.model_size() + activation_bytes <= self._most
+    def fits_beside(self, activation_bytes: int, *beside: "Managed") -> bool:
+        """Whether the whole network and such a run have room on the device once everything else has left it.
+
+        With networks beside it, all of them whole, and next to what other programs hold of the device now.
+        """
+        weights = sum(managed.patcher.model_size() for managed in (self, *beside))
+        return weights + activation_bytes <= (min(self._most, self._ours) if beside else self._most)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every weight is on the device now."""
+        return self.patcher.loaded_size() >= self.patcher.model_size()
 
     @property
     def is_settled(self) -> bool:
         """Whether its weights are in place as they are used: none is fetched, or changed by an adapter, at each use."""
-        whole = self.patcher.loaded_size() >= self.patcher.model_size()
         changes = (
             (getattr(layer, "weight_function", ()), getattr(layer, "bias_function", ()))
             for layer in self.network.modules()
         )
-        return whole and not any(weight or bias for weight, bias in changes)
+        return self.is_whole and not any(weight or bias for weight, bias in changes)
 
     @property
     def _most(self) -> int:
         return int(mm.get_total_memory(self.device) - mm.extra_reserved_memory())
+
+    @property
+    def _ours(self) -> int:
+        """Bytes of the device that are free, or would be if ComfyUI let every network go."""
+        loaded = (entry for entry in mm.current_loaded_models if entry.device == self.device)
+        return free_bytes(self.device) + sum(entry.model_loaded_memory() for entry in loaded if entry.model)
 
     def adapted(self, changes: Mapping[float, Mapping[str, Change]]) -> "Managed":
         """The same network with changes of its weights, by strength; they are made when it is next loaded."""
@@ -164,14 +178,14 @@ class Managed:
         return changed
 
     @contextmanager
-    def at_work(self, activation_bytes: int) -> Iterator[Any]:
+    def at_work(self, activation_bytes: int, *beside: "Managed") -> Iterator[Any]:
         """The network with its weights brought in and so much room left to compute, for every execution anew.
 
-        What runs out of memory inside says so, and what helps; ComfyUI then unloads every network.
+        beside: networks that come in together with it, as far as there is room. What runs out of memory inside says so, and what helps; ComfyUI then unloads every network.
         """
         stop_if_asked()
         try:
-            yield self.loaded(activation_bytes)
+            yield self.loaded(activation_bytes, *beside)
         except DeviceFullError:
             raise
         except (RuntimeError, MemoryError, OSError) as fault:
@@ -183,15 +197,28 @@ class Managed:
                 self._role.relief,
             ) from fault
 
-    def loaded(self, activation_bytes: int) -> Any:
-        """The network, brought in; whoever computes with it does so in `at_work`."""
-        mm.load_models_gpu([self.patcher], memory_required=activation_bytes, force_full_load=self._whole)
+    def loaded(self, activation_bytes: int, *beside: "Managed") -> Any:
+        """The network, brought in; whoever computes with it does so in `at_work`.
+
+        All come in by one call: another one might send away what this one has brought.
+        """
+        group = (self, *beside)
+        mm.load_models_gpu(
+            [managed.patcher for managed in group],
+            memory_required=activation_bytes,
+            force_full_load=self._whole,
+        )
         if self._whole:
             self._complete()
-        if self.network not in KNOWN_GOOD:  # its weights are in memory now, and about to be read anyway
+        for managed in group:
+            managed.refuse_broken()
+        return self.network
+
+    def refuse_broken(self) -> None:
+        """Refuse weights that are not finite, once: they are in memory now, and about to be read anyway."""
+        if self.network not in KNOWN_GOOD:
             refuse_broken(self.network.named_parameters(), f"The {self._role.value}")
             KNOWN_GOOD.add(self.network)
-        return self.network
 
     def _complete(self) -> None:
         """With --novram ComfyUI leaves every weight behind, even of a network that was to come in whole."""

@@ -15,9 +15,10 @@ from ...acestep_core.text.conditions import Condition
 from ...acestep_core.timebase import MIN_FRAMES, seconds_of
 from ..host.runtime import Bar
 from ..wires.limits import batch_indices
-from ..wires.sockets import ConditionList, ModelHandle, NoiseChoice
+from ..wires.sockets import ConditionList, ModelHandle, NoiseChoice, VaeHandle
 from ..wires.tensors import Latent, mask_of_wire, source_of_latent
-from .preview import Envelope
+from .envelope import Envelope
+from .excerpts import Excerpts, excerpts_of
 
 
 def job_of(
@@ -40,39 +41,55 @@ def wired_mask(mask: Tensor | None, source: Latent, frames: int) -> Tensor | Non
     return None if carried is None else mask_of_wire(carried, frames, "noise_mask of the latent")
 
 
-def sample(model: ModelHandle, job: Job, settings: ResolvedSettings) -> Tensor:
-    """Bring the transformer in, with room for this run, and sample."""
-    managed = model.transformer
+def sample(
+    model: ModelHandle, job: Job, settings: ResolvedSettings, preview_vae: VaeHandle | None = None
+) -> tuple[Tensor, list[str]]:
+    """Bring the transformer in, with room for this run, and sample; what became of the excerpts, in words.
+
+    preview_vae: comes in as well, if both have room, so that the song can be heard on the way.
+    """
+    managed, room = model.transformer, room_of(model, job, settings)
+    excerpts, why_not = (
+        (None, []) if preview_vae is None else excerpts_of(model, preview_vae, job, settings, room)
+    )
+    beside = () if excerpts is None else (excerpts.vae,)
+    with managed.at_work(room + (excerpts.room if excerpts else 0), *beside) as transformer:
+        parts = SamplerParts(
+            transformer, model.silence, managed.dtype, managed.device, record=managed.is_settled
+        )
+        hear = listener(settings.steps, job.frames, model.silence, excerpts)
+        return generate_song(parts, job, settings, hear), excerpts.report() if excerpts else why_not
+
+
+def room_of(model: ModelHandle, job: Job, settings: ResolvedSettings) -> int:
+    """Bytes that a run takes beyond the weights."""
     second = job.second if settings.asked.cover_strength < 1 else ()
     tokens = sum(max((len(item.enc) for item in items), default=0) for items in (job.conditions, second))
-    room = sampling_bytes(
+    return sampling_bytes(
         model.config,
         job.songs,
         max(job.frames, MIN_FRAMES),
         tokens,
         settings.steps,
         settings.guided is not None,
-        managed.dtype.itemsize,
+        model.transformer.dtype.itemsize,
     )
-    with managed.at_work(room) as transformer:
-        parts = SamplerParts(
-            transformer, model.silence, managed.dtype, managed.device, record=managed.is_settled
-        )
-        return generate_song(parts, job, settings, listener(settings.steps, job.frames, model.silence))
 
 
-def listener(steps: int, frames: int, silence: Silence) -> OnStep:
-    """Moves the bar, shows the envelope of the estimate, and stops when asked."""
+def listener(steps: int, frames: int, silence: Silence, excerpts: Excerpts | None = None) -> OnStep:
+    """Moves the bar, shows the envelope of the estimate, lets it be heard, and stops when asked."""
     bar, envelope = Bar(steps), Envelope(silence, frames)
 
     def hear(progress: Progress) -> None:
         bar.move(progress.done, progress.total, envelope.of(progress.clean))
+        if excerpts is not None:
+            excerpts.hear(progress)
 
     return hear
 
 
-def report(model: ModelHandle, job: Job, settings: ResolvedSettings) -> str:
-    """What was resolved, for the musician."""
+def report(model: ModelHandle, job: Job, settings: ResolvedSettings, heard: Sequence[str] = ()) -> str:
+    """What was resolved, for the musician. heard: of the excerpts."""
     tasks = ", ".join(dict.fromkeys(condition.task.name for condition in job.conditions))
     with_adapters = f" with {model.played_with}" if model.adapters else ""
     lines = [
@@ -95,6 +112,7 @@ def report(model: ModelHandle, job: Job, settings: ResolvedSettings) -> str:
         )
     if job.frames < MIN_FRAMES:
         lines.append(f"Sampled on {seconds_of(MIN_FRAMES):g} s, the model's shortest song, and cut.")
+    lines += heard
     return "\n".join(line if line.endswith(".") else f"{line}." for line in lines)  # some viewers join lines
 
 

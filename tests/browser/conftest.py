@@ -1,6 +1,7 @@
 """What tests of workflows and of the editor get: servers with both frontends, and a browser, each started once."""
 
 import re
+import shutil
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,6 +14,8 @@ from support.comfyui.editor import FRONTENDS, SHOOTING, USUAL, Editor, browser
 from support.comfyui.server import Server
 from tools.workflows import build as example_workflows
 
+SLOW_PACK = "tests_slow_runs"  # packs are loaded by name, and this one after ours
+SLOW_RUNS = Path(__file__).parents[1] / "support" / "comfyui" / "slow_runs.py"
 STYLES = {"classic": False, "new": True}  # nodes drawn on the canvas, or as HTML
 FAILED = pytest.StashKey[bool]()
 
@@ -39,6 +42,9 @@ class Studio:
             newest = frontend != FRONTENDS[0]
             options = ("--front-end-root", str(fetch.frontend_dir())) if newest else ()
             base = example_workflows.prepared(self._base / frontend)
+            slow = base / "custom_nodes" / SLOW_PACK
+            slow.mkdir()
+            shutil.copyfile(SLOW_RUNS, slow / "__init__.py")
             self._servers[frontend] = self._stack.enter_context(Server(self._comfyui, base, *options))
         return self._servers[frontend]
 

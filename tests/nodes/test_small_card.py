@@ -90,6 +90,6 @@ def test_a_picture_costs_one_small_copy_from_the_card(card, pack):
         MB
     )  # what has to make room leaves the card before anything is counted
     card.watch.fetched.clear()
-    with replaced(pack.nodes.runs.preview, SHARE=1e9):  # a picture in every step
+    with replaced(pack.nodes.runs.envelope, SHARE=1e9):  # a picture in every step
         card.sampled(conditions, source, steps=2)
     assert card.watch.fetched == [(2, FRAMES_10)] * 2 + [(2, 64, FRAMES_10)]

@@ -7,8 +7,8 @@ class Mutation(NamedTuple):
     """One breakage."""
 
     words: str
-    file: str  # of acestep_core
-    tests: str  # names of the files of tests/core that have to notice, without test_ and .py
+    file: str  # of acestep_core, or nodes/...
+    tests: str  # names of the files of tests/core that have to notice, without test_ and .py; nodes/... of tests/nodes
     old: str  # occurs once in the file
     new: str
 
@@ -492,6 +492,9 @@ MUTATIONS = [
     Mutation("peaks between samples are not seen", "sound/loudness.py", "loudness", "torch.maximum(between, themselves[:-1])", "themselves[:-1]"),
     Mutation("a limiter does not look ahead", "sound/limiter.py", "limiter", "held = largest_within(taken, reach)", "held = taken[reach:-reach]"),
     Mutation("a loudness is not corrected", "sound/levels.py", "limiter", "CORRECTIONS, CLOSE = 4, 0.05", "CORRECTIONS, CLOSE = 1, 0.05"),
+    Mutation("a wave's steps are rounded inwards", "sound/peaks.py", "peaks", "(low * FULL).floor()", "(low * FULL).ceil()"),
+    Mutation("a wave's pairs are a sample longer", "sound/peaks.py", "peaks", "edges[1:].clamp_max(length) - 1", "edges[1:].clamp_max(length - 1)"),
+    Mutation("long waves are cut at odd places", "sound/peaks.py", "peaks", "split(PIECE * sample_rate, -1)", "split(PIECE * sample_rate + 3, -1)"),
     Mutation("a splice's ramp begins before the span", "sound/splice.py", "splice",
              "blend_into(song, original, weight, start, shift)",
              "blend_into(song, original, weight, max(0, start - rise), shift)"),

@@ -1,4 +1,4 @@
-"""Breaks acestep_core on purpose, one place at a time, in a copy of the sources, and prints which test notices.
+"""Breaks acestep_core and nodes on purpose, one place at a time, in a copy of the sources, and prints which test notices.
 
     python -m tools.mutations.run                       all mutations, about forty minutes
     python -m tools.mutations.run velocity              only those whose row holds "velocity"
@@ -21,22 +21,40 @@ from support.comfyui import fetch
 from tools.mutations.adapters import ADAPTER_MUTATIONS
 from tools.mutations.analysis import ANALYSIS_MUTATIONS
 from tools.mutations.core import MUTATIONS, Mutation
+from tools.mutations.nodes import NODE_MUTATIONS
 from tools.mutations.planner import PLANNER_MUTATIONS
 
 ROOT = Path(__file__).resolve().parents[2]
-ALL = (*MUTATIONS, *PLANNER_MUTATIONS, *ADAPTER_MUTATIONS, *ANALYSIS_MUTATIONS)
-COPIED = ("acestep_core", "tests", "conftest.py", "pyproject.toml")
+ALL = (*MUTATIONS, *PLANNER_MUTATIONS, *ADAPTER_MUTATIONS, *ANALYSIS_MUTATIONS, *NODE_MUTATIONS)
+COPIED = (
+    "acestep_core",
+    "nodes",
+    "web",
+    "locales",
+    "tests",
+    "tools",
+    "__init__.py",
+    "conftest.py",
+    "pyproject.toml",
+)
 SURVIVES = "**survives**"
-CAUGHT_BY = re.compile(r"^(?:FAILED|ERROR) tests/core/([\w/]+\.py::\w+)", re.MULTILINE)
+CAUGHT_BY = re.compile(r"^(?:FAILED|ERROR) tests/(?:core/)?([\w/]+\.py::\w+)", re.MULTILINE)
 HEAD = "| file | mutation | caught by |\n| --- | --- | --- |\n"
 
 
 def files_of_tests() -> dict[str, list[Path]]:
-    """The core's test files by the names that rows call them: without folder, test_ and .py."""
+    """Test files by the names that rows call them: the core's without folder, test_ and .py; others as nodes/excerpts."""
     found: dict[str, list[Path]] = {}
     for path in sorted((ROOT / "tests" / "core").rglob("test_*.py")):
         found.setdefault(path.stem.removeprefix("test_"), []).append(path.relative_to(ROOT))
+    for path in sorted((ROOT / "tests" / "nodes").glob("test_*.py")):
+        found[f"nodes/{path.stem.removeprefix('test_')}"] = [path.relative_to(ROOT)]
     return found
+
+
+def source_of(mutation: Mutation) -> Path:
+    """The file that a mutation changes, from the top of the sources."""
+    return Path(mutation.file) if mutation.file.startswith("nodes/") else Path("acestep_core", mutation.file)
 
 
 def copy_sources(target: Path) -> None:
@@ -65,7 +83,7 @@ def run_tests(root: Path, names: Iterable[str]) -> subprocess.CompletedProcess[s
 
 def catcher_of(mutation: Mutation, root: Path) -> str:
     """The first test that fails under the mutation, or SURVIVES."""
-    path = root / "acestep_core" / mutation.file
+    path = root / source_of(mutation)
     intact = path.read_text(encoding="utf-8")
     places = intact.count(mutation.old)
     assert places == 1, f"{mutation.file}: {mutation.words}: the old text occurs {places} times"

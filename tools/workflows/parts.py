@@ -15,6 +15,7 @@ NARROW, WIDE, TALL = 290, 400, 470  # pixels of nodes on pages for a small scree
 PLANNER_LINE = f"\n- [{PLANNER_FILE}]({FILES}/text_encoders/{PLANNER_FILE}) in models/text_encoders"
 OWN = "*Your recording*: upload it there."
 SAMPLER_HEIGHT = 660  # with its picture
+HEARD_HEIGHT = 60  # more, of one that is heard
 CAPTION = (
     "warm indie pop, female lead vocal, fingerpicked acoustic guitar, brushed drums, upright bass, "
     "soft backing vocals in the chorus, intimate and hopeful"
@@ -141,7 +142,8 @@ def length_of(page: Page, load: Item, conditions: Item, seconds: float) -> Item:
 
 def sampler(page: Page, load: Item, conditions: Item, source: Wire, title: str = "", **settings: Any) -> Item:
     """The Sampler, with room for the picture it shows; the seed stays as it is unless asked for otherwise."""
-    look = {"height": SAMPLER_HEIGHT, **({"title": title} if title else {})}
+    height = SAMPLER_HEIGHT + (HEARD_HEIGHT if "preview_vae" in settings else 0)
+    look = {"height": height, **({"title": title} if title else {})}
     fields = {**FIXED, "conditions": conditions["conditions"], "source": source, **settings}
     return page.add("AceGraphSampler", {"width": 300, **look}, model=load["model"], **fields)
 

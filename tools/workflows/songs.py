@@ -188,7 +188,7 @@ def text2music() -> Page:
     conditions = words(page, load, caption=CAPTION, lyrics=LYRICS)
     page.group("Play", GOLD)
     silence = length_of(page, load, conditions, 45.0)
-    settings = {"control_after_generate": "randomize"}
+    settings = {"control_after_generate": "randomize", "preview_vae": load["vae"]}
     played = sampler(page, load, conditions, silence["latent"], **settings)
     finish(page, load, conditions, played, "text2music")
     return page

@@ -194,6 +194,7 @@ def everything(graph: Graph, codes_file: str) -> dict[str, Node]:
         start_from=quiet,
         sigmas=times[0],
         extras=extras["extras"],
+        preview_vae=load["vae"],
         guidance=3.0,
     )
     edit = graph.add(

@@ -67,6 +67,7 @@ def text_to_music(
     page.column()
     silence = page.add("AceGraphSilenceLatent", model=load["model"], seconds=seconds)
     conditions.wires["source"] = silence["latent"]
+    wires["preview_vae"] = load["vae"]
     played = sampler(page, load, conditions, silence["latent"], **settings, **wires)
     song = decoded(page, load, played)
     asked = [

@@ -6,8 +6,8 @@ import torch
 
 
 @pytest.fixture
-def preview(pack):
-    return pack.nodes.runs.preview
+def envelopes(pack):
+    return pack.nodes.runs.envelope
 
 
 @pytest.fixture
@@ -26,37 +26,37 @@ class Clock:
 
 
 @pytest.fixture
-def clock(preview, monkeypatch):
+def clock(envelopes, monkeypatch):
     clock = Clock()
-    monkeypatch.setattr(preview.time, "perf_counter", clock)
+    monkeypatch.setattr(envelopes.time, "perf_counter", clock)
     return clock
 
 
-def test_loud_frames_stand_taller_than_quiet_ones(preview):
+def test_loud_frames_stand_taller_than_quiet_ones(envelopes):
     distance = np.zeros((1, 512), dtype=np.float32)
     distance[0, 256:] = 1.0
-    kind, image, side = preview.picture_of(distance)
-    bars = (np.asarray(image) == preview.BAR).all(-1).sum(0)
-    assert (kind, side, image.size) == ("JPEG", preview.WIDTH, (preview.WIDTH, preview.ROW_HEIGHT))
+    kind, image, side = envelopes.picture_of(distance)
+    bars = (np.asarray(image) == envelopes.BAR).all(-1).sum(0)
+    assert (kind, side, image.size) == ("JPEG", envelopes.WIDTH, (envelopes.WIDTH, envelopes.ROW_HEIGHT))
     assert bars[:256].max() <= 2
     assert bars[256:].min() > 80
 
 
-def test_every_song_has_a_row_up_to_four(preview, silence, clock):
-    envelope = preview.Envelope(silence, 20)
+def test_every_song_has_a_row_up_to_four(envelopes, silence, clock):
+    envelope = envelopes.Envelope(silence, 20)
     for songs, rows in ((1, 1), (3, 3), (9, 4)):
         clock.now += 1e6
         _, image, _ = envelope.of(torch.randn(songs, 20, 64))
-        assert image.size[1] == rows * preview.ROW_HEIGHT
+        assert image.size[1] == rows * envelopes.ROW_HEIGHT
 
 
-def test_what_was_added_to_a_short_song_is_not_shown(preview, silence):
+def test_what_was_added_to_a_short_song_is_not_shown(envelopes, silence):
     clean = torch.zeros(1, 128, 64)
     clean[:, 20:] = 9
-    assert not preview.distance_from(silence.frames(20), clean[:, :20]).any()
+    assert not envelopes.distance_from(silence.frames(20), clean[:, :20]).any()
 
 
-def test_pictures_take_at_most_their_share_of_the_run(preview, silence, clock, monkeypatch):
+def test_pictures_take_at_most_their_share_of_the_run(envelopes, silence, clock, monkeypatch):
     cost, step, drawn = 0.004, 0.01, []
 
     def slow(distance):
@@ -64,8 +64,8 @@ def test_pictures_take_at_most_their_share_of_the_run(preview, silence, clock, m
         drawn.append(clock.now)
         return "JPEG", None, 1
 
-    monkeypatch.setattr(preview, "picture_of", slow)
-    envelope = preview.Envelope(silence, 20)
+    monkeypatch.setattr(envelopes, "picture_of", slow)
+    envelope = envelopes.Envelope(silence, 20)
     for _ in range(2_000):
         clock.now += step
         envelope.of(torch.zeros(1, 20, 64))
@@ -73,8 +73,8 @@ def test_pictures_take_at_most_their_share_of_the_run(preview, silence, clock, m
     assert len(drawn) * cost <= 0.03 * clock.now
 
 
-def test_a_slow_run_shows_every_step(preview, silence, clock):
-    envelope = preview.Envelope(silence, 20)
+def test_a_slow_run_shows_every_step(envelopes, silence, clock):
+    envelope = envelopes.Envelope(silence, 20)
     for _ in range(5):
         clock.now += 2.0
         assert envelope.of(torch.zeros(1, 20, 64)) is not None

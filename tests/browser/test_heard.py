@@ -1,0 +1,133 @@
+"""Heard while sampling, in the real editor: silent until asked, then played before the run has ended, as an AnalyserNode measures."""
+
+import json
+
+import pytest
+
+from support.comfyui import host as comfy_host
+from support.comfyui.editor import FRONTENDS, until
+from tools.templates.names import file_of
+
+FOLDER = comfy_host.PACK / "example_workflows"
+CASES = [  # each frontend as it draws nodes by itself: the Sampler in sight, or inside of a box; how the run ends
+    (FRONTENDS[0], "classic", "text2music", "execution_success"),
+    (FRONTENDS[1], "new", "song", "execution_interrupted"),
+]
+STEPS, SECONDS, PACE = 24, 6.0, 0.5  # a run that takes twelve seconds
+WATCH = """async () => {
+  const { api } = await import("/scripts/api.js");
+  const { tap } = await import(MODULE);
+  window.heardLog = [];
+  const level = () => {
+    const node = tap();
+    if (!node) return 0;
+    const samples = new Float32Array(node.fftSize);
+    node.getFloatTimeDomainData(samples);
+    return Math.sqrt(samples.reduce((sum, sample) => sum + sample * sample, 0) / samples.length);
+  };
+  const note = (kind, more = {}) => window.heardLog.push({ kind, rms: level(), ...more });
+  if (window.heardWatch) return;
+  window.heardWatch = true;
+  api.addEventListener("acegraph.heard", ({ detail }) => note("event", detail));
+  for (const kind of ["execution_start", "execution_success", "execution_error", "execution_interrupted"]) {
+    api.addEventListener(kind, ({ detail }) => note(kind, { prompt_id: detail.prompt_id }));
+  }
+  setInterval(() => note("level"), 25);
+}"""
+LOG = "() => window.heardLog"
+SWITCHES = """() => Array.from(document.querySelectorAll(".acegraph-heard"), (box) => ({
+  listens: box.querySelector("button").getAttribute("aria-checked"), words: box.querySelector("button").textContent,
+  step: box.querySelector(".acegraph-heard-step").textContent, what: box.querySelector("canvas").ariaLabel,
+  drawn: box.querySelector("canvas").width > 0 && box.querySelector("canvas").getContext("2d")
+    .getImageData(0, 0, box.querySelector("canvas").width, box.querySelector("canvas").height).data.some((byte) => byte),
+  seen: box.checkVisibility(),
+})).filter((view) => view.seen)"""  # those of boxes that are not opened are there and not seen
+SWITCH = """(on) => app.extensionManager.setting.set("acestepgraph.listen", on)"""
+
+
+def workflow(name):
+    return json.loads((FOLDER / f"{file_of(name)}.json").read_text(encoding="utf-8"))
+
+
+def watch(editor):
+    """Note events, and 40 times a second how loud it is."""
+    packs = editor.server.get("/extensions")
+    (module,) = (path for path in packs if path.endswith("/sound.js"))
+    editor.js(WATCH.replace("MODULE", json.dumps(module)))
+    editor.js("() => { window.heardLog = []; }")
+
+
+def finished_log(editor):
+    """The log of a run that has ended, half a second after it."""
+
+    def ended():
+        return [
+            row
+            for row in editor.js(LOG)
+            if row["kind"].startswith("execution_") and row["kind"] != "execution_start"
+        ]
+
+    until(ended, "the run has ended")
+    editor.page.wait_for_timeout(500)
+    return editor.js(LOG)
+
+
+def opened(editor, name):
+    editor.open_template(file_of(name), len(workflow(name)["nodes"]))
+    editor.set("AceGraphSilenceLatent", seconds=SECONDS)
+    editor.set("AceGraphSampler", steps=STEPS)
+    watch(editor)
+
+
+def saved(editor):
+    """How many values every node keeps, and what a box lists as shown, but for the frontend's own picture."""
+    return {
+        node["id"]: (
+            len(node.get("widgets_values") or ()),
+            [entry for entry in node["properties"].get("proxyWidgets", ()) if not entry[1].startswith("$$")],
+        )
+        for node in editor.prompt()["workflow"]["nodes"]
+    }
+
+
+@pytest.fixture
+def listener(styled):
+    """The editor with nobody listening, as it is at first; it stays as it was."""
+    styled.js(SWITCH, False)
+    styled.server.post("/tests/slow_runs", {"seconds": PACE})
+    yield styled
+    styled.server.post("/tests/slow_runs", {"seconds": 0})
+    styled.js(SWITCH, False)
+
+
+@pytest.mark.parametrize(
+    ("frontend", "style", "name", "end"), CASES, indirect=["frontend", "style"], scope="session"
+)
+def test_excerpts_are_silent_until_asked_and_then_heard_before_the_song_is_there(listener, name, end):
+    opened(listener, name)
+    before = saved(listener)
+    listener.press_run()
+    until(lambda: any(row["kind"] == "event" for row in listener.js(LOG)), "an excerpt is there")
+    (switch,) = until(lambda: [one for one in listener.js(SWITCHES) if one["step"]], "the node shows it")
+    assert switch["listens"] == "false"
+    assert "Listen" in switch["words"]
+    until(lambda: sum(row["kind"] == "event" for row in listener.js(LOG)) > 1, "another excerpt is there")
+    assert max(row["rms"] for row in listener.js(LOG)) == 0, "nothing sounds unasked"
+    (switch,) = until(lambda: [one for one in listener.js(SWITCHES) if one["drawn"]], "the wave is drawn")
+    assert switch["step"].endswith(f"of {STEPS}")
+    assert switch["what"].startswith("Excerpt of the song, ")
+    listener.page.locator(".acegraph-listen:visible").click()
+    until(lambda: any(row["rms"] > 1e-3 for row in listener.js(LOG)), "it is heard")
+    listener.picture(f"heard_{name}")
+    if end == "execution_interrupted":
+        listener.server.interrupt()
+    log = finished_log(listener)
+    kinds = [row["kind"] for row in log]
+    loud = [place for place, row in enumerate(log) if row["rms"] > 1e-3]
+    assert loud, "it was heard"
+    assert loud[0] < kinds.index(end)
+    assert max(row["rms"] for row in log[-8:]) < 1e-4, "the end of the run ends it"
+    assert listener.js(SWITCHES)[0]["listens"] == "true"
+    assert saved(listener) == before, "nothing of it is saved"
+    assert not workflow(name)["groups"] or listener.outside() == []
+    assert (listener.toasts(), listener.errors) == ([], [])

@@ -1,0 +1,28 @@
+"""Deliberate breakages of the nodes; their tests run in a real ComfyUI."""
+
+from tools.mutations.core import Mutation
+
+# fmt: off
+NODE_MUTATIONS = [
+    # --------------------------------------------------------------------------------------- heard while sampling
+    Mutation("excerpts are told to every open tab", "nodes/host/audience.py", "nodes/excerpts",
+             "{**about, **told}, self.client)", "{**about, **told}, None)"),
+    Mutation("a client that has gone counts as one that listens", "nodes/host/audience.py", "nodes/excerpts",
+             "running.client_id not in running.sockets", "running.client_id is None"),
+    Mutation("the VAE is brought in for every excerpt", "nodes/runs/excerpts.py", "nodes/excerpts",
+             "decoded(self.vae.network,", "decoded(self.vae.loaded(self.room),"),
+    Mutation("a card too small for both gets both", "nodes/runs/excerpts.py", "nodes/excerpts",
+             "if not transformer.fits_beside(room + excerpt_bytes(vae), vae):", "if False:"),
+    Mutation("what other programs hold of a card is forgotten", "nodes/host/runtime.py", "nodes/excerpts",
+             "(min(self._most, self._ours) if beside else self._most)", "self._most"),
+    Mutation("weights that have left are not missed", "nodes/runs/excerpts.py", "nodes/excerpts",
+             "if not (self._transformer.is_whole and self.vae.is_whole):", "if False:"),
+    Mutation("the first quarter is heard", "nodes/runs/excerpts.py", "nodes/excerpts", "done <= EARLY * total", "done < EARLY * total"),
+    Mutation("the finished song is heard twice", "nodes/runs/excerpts.py", "nodes/excerpts", " or done >= total", ""),
+    Mutation("excerpts take twice their share", "nodes/runs/excerpts.py", "nodes/excerpts", "cost / SHARE else 0", "cost / SHARE / 2 else 0"),
+    Mutation("memory that runs out in an excerpt ends the run", "nodes/runs/excerpts.py", "nodes/excerpts",
+             "not isinstance(fault, AceStepError) and not is_full(fault)", "not isinstance(fault, AceStepError)"),
+    Mutation("files of excerpts are never removed", "nodes/runs/excerpts.py", "nodes/excerpts", "while len(FILES) > MOST_FILES:", "while False:"),
+    Mutation("the passage wanders", "nodes/runs/excerpts.py", "nodes/excerpts", "if self._passage is None:\n            distance",
+             "if True:\n            distance"),
+]
