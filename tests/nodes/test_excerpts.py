@@ -208,6 +208,23 @@ def test_what_is_told_and_what_lies_in_the_temp_folder(host, run_song, listening
     assert "Excerpts while sampling: 5, from 0 to 6 s." in song.report
 
 
+def test_the_passage_stays_where_it_was_first_although_more_happens_elsewhere_later(
+    excerpts, run_song, listening, monkeypatch
+):
+    peaks = iter(range(250, 0, -50))
+
+    def elsewhere(quiet, clean):
+        distance = np.ones(clean.shape[:2], np.float32)
+        first = next(peaks)
+        distance[:, first : first + 200] = 9
+        return distance
+
+    monkeypatch.setattr(excerpts, "distance_from", elsewhere)
+    song = run_song(seconds=20.0)
+    assert [(told["at"], told["seconds"]) for told in song.told] == [(10.0, 8.0)] * len(HEARD_STEPS)
+    assert "from 10 to 18 s" in song.report
+
+
 def test_the_last_excerpt_is_the_estimate_of_its_step_with_its_ends_faded(
     host, pack, run_song, listening, monkeypatch
 ):
