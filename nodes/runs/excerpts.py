@@ -11,7 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from ...acestep_core.errors import AceStepError, is_full
-from ...acestep_core.networks.flops import decoding_flop, evaluation_flop
+from ...acestep_core.networks.costs import decoding_flop, evaluation_flop
 from ...acestep_core.networks.oobleck import Oobleck
 from ...acestep_core.networks.tiling import OVERLAP, activation_bytes, decode_tiled
 from ...acestep_core.sampling.job import Job

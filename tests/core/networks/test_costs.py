@@ -1,22 +1,31 @@
-"""The estimate of a run's memory grows with all that really takes memory."""
+"""The estimate of a run's memory grows with all that really takes memory; operations are counted as torch counts them."""
 
 from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
+from acestep_core.networks.config import ModelConfig, VaeConfig
 from acestep_core.networks.costs import (
     WORKSPACE,
+    decoding_flop,
     encoding_bytes,
+    evaluation_flop,
     listening_bytes,
     planning_bytes,
     sampling_bytes,
 )
+from acestep_core.networks.dit import CrossAttended, DiffusionTransformer
+from acestep_core.networks.oobleck import Oobleck
 from acestep_core.networks.qwen3 import Qwen3Sizes
 from acestep_core.planner.generation import CodeTokens, Options, Prompts, compose_codes
+from acestep_core.timebase import FRAMES_PER_SECOND
 from support.comfyui.live_memory import LiveMemory
 from support.reference.oracle import SMALL
 from support.reference.planner import pair
+from support.tiny.shapes import FULL_SIZE, FULL_VAE
 
 RUN = {"songs": 2, "frames": 500, "tokens": 300, "steps": 8, "guided": False, "itemsize": 2}
 
@@ -87,3 +96,46 @@ def test_composing_takes_no_more_than_was_told_and_more_than_half_of_it(songs, n
 def test_listening_takes_more_with_whatever_is_more(more):
     run = {"frames": 500, "tokens": 300, "heads": 2, "itemsize": 2}
     assert listening_bytes(SMALL, **{**run, **more}) > listening_bytes(SMALL, **run)
+
+
+# ------------------------------------------------------------------------------------------------ operations
+MODEL, VAE = ModelConfig.from_json(FULL_SIZE), VaeConfig.from_json(FULL_VAE)
+
+
+def product(_, left, right, **words) -> int:
+    return 2 * left[0] * left[1] * right[1]
+
+
+IN_PLACE = {torch.ops.aten.addmm_: product}  # which torch leaves out
+
+
+def counted(compute) -> int:
+    with torch.no_grad(), FlopCounterMode(display=False, custom_mapping=IN_PLACE) as counting:
+        compute()
+    return counting.get_total_flops()
+
+
+@pytest.mark.parametrize("frames", [50, 232])
+def test_a_decoded_frame(frames):
+    with torch.device("meta"):
+        vae, song = Oobleck(VAE), torch.empty(frames, VAE.decoder_input_channels)
+        exact = counted(lambda: vae.decoder(song))
+    assert decoding_flop(VAE) * frames == pytest.approx(
+        exact, rel=0.03
+    )  # convolutions reach beyond both ends
+
+
+def test_a_second_of_sound_of_the_published_vae():
+    assert decoding_flop(VAE) * FRAMES_PER_SECOND == pytest.approx(122e9, rel=0.01)
+
+
+@pytest.mark.parametrize(("rows", "frames"), [(1, 750), (2, 750), (1, 6_000)])
+def test_an_evaluation_is_its_weights_with_attention_on_top(rows, frames):
+    with torch.device("meta"), torch.no_grad():
+        transformer = DiffusionTransformer(MODEL, nn)
+        x, context = torch.empty(rows, frames, 64), torch.empty(rows, frames, 128)
+        conditions = [torch.empty(300, MODEL.hidden_size)] * rows
+        attended = CrossAttended(transformer.key_values(conditions), None)
+        given = x, context, transformer.modulations(torch.tensor([0.5]))[0], attended
+        exact = counted(lambda: transformer(*given, transformer.positions(frames, x)))
+    assert 0.65 * exact < evaluation_flop(MODEL, rows, frames) < exact
