@@ -116,3 +116,20 @@ export function trimmed(seconds, trims) {
   }
   return [from, to];
 }
+
+// Everything that the sound of a node depends on, as one text: what was run is still what is seen where it is the same.
+export function signatureOf(node, root, found = new Map()) {
+  for (let index = 0; index < (node.inputs?.length ?? 0); index++) {
+    const from = origin(node, index, root)?.node;
+    if (!from || found.has(from)) continue;
+    found.set(from, [typeOf(from), from.id, ...(from.widgets ?? []).filter((widget) => widget.serialize !== false).map((widget) => widget.value)]);
+    signatureOf(from, root, found);
+  }
+  return JSON.stringify([...found.values()]);
+}
+
+// Outputs are filed under "node" in the main graph and under "subgraph:node" inside of one.
+export function nodeAt(locator, root) {
+  const [node, subgraph] = String(locator).split(":").reverse();
+  return (subgraph ? root.subgraphs?.get(subgraph) : root)?.getNodeById(node);
+}
