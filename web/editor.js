@@ -2,7 +2,7 @@
 import { app } from "../../scripts/app.js";
 import { api } from "../../scripts/api.js";
 import { handle } from "./hands.js";
-import { LONGEST, RATE, merged, moved, parse, regionsOf, resized, secondsOf, snapped, widgetsOf } from "./regions.js";
+import { LONGEST, RATE, merged, parse, regionsOf, resized, secondsOf, snapped, widgetsOf } from "./regions.js";
 import { Voice } from "./sound.js";
 import { soundAt } from "./sounds.js";
 import { isWired, queryOf, signatureOf, sourceOf, trimmed, widgetOf } from "./sources.js";
@@ -15,6 +15,7 @@ const UNKNOWN = 30; // seconds that are drawn where no length is known
 const REACH = 8; // pixels within which a beat attracts
 export const HEIGHT = 150;
 const NAMES = ["start", "end", "regions"];
+const STEPS = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, Home: -Infinity, End: Infinity };
 const kept = new Map(); // undo makes every node anew: what is seen of a place in a graph outlives it
 const CSS = `
 .acegraph-region { display: flex; flex-direction: column; gap: 4px; min-height: ${HEIGHT}px; height: 100%; box-sizing: border-box; font-size: 12px; color: var(--fg-color, #ddd); user-select: none; }
@@ -111,12 +112,29 @@ export class RegionEditor {
 
   // Look whether widgets, wires or files have changed.
   tick() {
-    if (!this.element.isConnected) return;
+    const { own, element } = this;
+    if (own.element !== element && !element.isConnected && own.element?.isConnected) own.element.replaceWith(element);
+    if (!element.isConnected) return;
+    own.element = element; // after undo the newest frontend goes on showing that of the node before
     this.source();
+    this.typed();
     const box = this.track.getBoundingClientRect();
     const seen = JSON.stringify([this.values, this.found, widgetOf(this.node, "bpm")?.value, box.width, NAMES.map((name) => isWired(this.node, name))]);
     if (seen !== this.seen) this.later();
     this.seen = seen;
+  }
+
+  // Of several regions, start and end are the outer edges: a number that somebody types moves that edge.
+  typed() {
+    const { start, end, regions } = this.values;
+    const named = parse(regions);
+    const hull = named?.length && `${regions} ${start} ${end}`;
+    if (hull && !this.drafted && this.hull && hull !== this.hull && this.hull.startsWith(`${regions} `)) {
+      const first = resized(named[0], 0, Math.round(start * RATE), LONGEST);
+      const last = resized(named.length > 1 ? named.at(-1) : first, 1, end < 0 ? this.frames : Math.round(end * RATE), LONGEST);
+      this.write(widgetsOf([...(named.length > 1 ? [first] : []), ...named.slice(1, -1), last], this.frames));
+    }
+    this.hull = hull && `${this.values.regions} ${this.values.start} ${this.values.end}`;
   }
 
   source() {
@@ -126,12 +144,13 @@ export class RegionEditor {
     const fresh = wave && own.wave.signature === signatureOf(node, root());
     let { trims = [], seconds = null } = found;
     let [address, peaks, state] = [null, null, found.kind];
-    if (found.kind === "file") address = found.file && queryOf(found.file);
-    if (found.kind === "played") address = this.played(found.node);
+    if (found.kind === "file") [address, state] = [found.file && queryOf(found.file), "open"];
+    if (found.kind === "played") [address, state] = [this.played(found.node), "unknown"];
     if (address) state = soundAt(address, () => this.tick()).state;
     if (wave && (fresh || state !== "ready")) {
       [address, peaks, trims, seconds] = [queryOf(wave.sound), queryOf(wave.wave), [], wave.seconds];
-      state = soundAt(address, () => this.tick(), peaks).state === "ready" && !fresh ? "last" : state === "loading" ? state : "ready";
+      const read = soundAt(address, () => this.tick(), peaks).state;
+      state = read === "ready" && !fresh ? "last" : read;
     }
     this.sound = address && soundAt(address, () => this.tick(), peaks);
     const length = this.sound?.seconds ?? seconds;
@@ -164,7 +183,8 @@ export class RegionEditor {
     const { own, regions, frames } = this;
     const end = frames / RATE;
     const length = Math.max(end, (regions.at(-1)?.[1] ?? 0) / RATE);
-    if (own.length !== length && !this.drafted) [own.length, own.view] = [length, null];
+    const { seconds } = this.found;
+    if (seconds !== null && own.length !== seconds) [own.length, own.view] = [seconds, null]; // another song
     const width = this.track.clientWidth;
     const view = own.view ? inside(own.view, length) : whole(length);
     return { regions, frames, end, length, width, view, height: this.track.clientHeight };
@@ -211,9 +231,9 @@ export class RegionEditor {
     this.drafted = this.before = null;
     this.active = Math.max(0, regions.findIndex(([start, stop]) => active && start <= active[0] && stop >= active[1]));
     if (this.voice?.playing) this.voice.setRange(this.range());
-    this.handles[2 * this.active]?.focus({ preventScroll: true });
+    this.render();
+    if (!this.element.contains(document.activeElement) || document.activeElement === this.track) this.handles[2 * this.active]?.focus({ preventScroll: true });
     this.remember();
-    this.later();
   }
 
   put() {
@@ -302,16 +322,22 @@ export class RegionEditor {
     const presses = event.target.closest("button, select");
     if (presses && (presses.tagName === "SELECT" || " Enter".includes(pressed))) return event.stopPropagation();
     const edge = this.handles.indexOf(event.target);
-    const deed = deeds[pressed] ?? (edge >= 0 && this.step(event, edge));
+    const deed = deeds[pressed] ?? (edge >= 0 ? this.step(event, edge) : this.walk(event));
     if (!deed) return;
     event.preventDefault();
     event.stopPropagation();
     deed();
   }
 
-  // An arrow, Home or End on the handle of an edge; -1 and 1 are steps.
+  // The same keys on the track move the playhead.
+  walk(event) {
+    const [steps, end] = [STEPS[event.key], this.frames / RATE];
+    return steps && (() => this.place(Math.min(end, (this.own.playhead ?? 0) + steps * (event.shiftKey ? 5 : event.altKey ? 1 / RATE : 0.5)), {}));
+  }
+
+  // An arrow, Home or End on the handle of an edge.
   step(event, place) {
-    const steps = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, Home: -Infinity, End: Infinity }[event.key];
+    const steps = STEPS[event.key];
     const [index, edge] = [place >> 1, place & 1];
     const region = this.regions[index];
     if (!steps || !region) return null;
@@ -390,9 +416,9 @@ export class RegionEditor {
     this.plays = plays;
     this.buttons.play.disabled = !this.found.address;
     const region = scene.regions[this.active]?.map(secondsOf);
-    this.readout.textContent = region ? `${figure(region[0], 2)} \u2013 ${figure(region[1], 2)} s  (${figure(region[1] - region[0], 2)} s)` : "";
+    this.readout.textContent = region ? `${figure(region[0], 2)} \u2013 ${figure(region[1], 2)} s` : "";
     this.said.textContent = this.said.title = this.sentence();
-    this.load.hidden = !this.onload || ["open", "file", "loading", "ready"].includes(this.found.state);
+    this.load.hidden = !this.onload || ["open", "gone", "loading", "ready"].includes(this.found.state);
     const songs = this.own.wave?.items.length ?? 0;
     if (this.items.childElementCount !== songs) this.items.replaceChildren(...Array.from({ length: songs }, (_, place) => make("option", { value: place, textContent: filled(this.words.regionSong, place + 1) })));
     this.items.hidden = songs < 2;
@@ -422,8 +448,9 @@ export class RegionEditor {
     const chained = NAMES.some((name) => isWired(this.node, name)) ? `\u26d3 ${words.regionWired ?? ""} ` : "";
     const tempo = found.beats?.bpm && !widgetOf(this.node, "bpm")?.value ? filled(words.regionTempo, figure(found.beats.bpm, 1)) : "";
     const state = found.state === "unknown" && found.seconds !== null ? "quiet" : found.state === "ready" && this.sound?.peaks && isFlat(this.sound.peaks) ? "silent" : found.state;
-    const said = state === "ready" ? tempo || `${figure(found.seconds ?? 0, 2)} s` : (words[`region_${state}`] ?? "");
-    return chained + said;
+    if (state !== "ready") return chained + (words[`region_${state}`] ?? "");
+    const [start, stop] = (this.regions[this.active] ?? [0, 0]).map(secondsOf);
+    return `${chained}${figure(stop - start, 2)} / ${figure(found.seconds ?? 0, 2)} s  ${tempo}`;
   }
 
   remove() {

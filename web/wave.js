@@ -34,7 +34,7 @@ function ruler(context, { view, width, height, beats, colours }) {
   for (const second of found) {
     const x = Math.round(pixelAt(view, width, second)) + 0.5;
     context.globalAlpha = 0.7;
-    context.fillText(label(second, step), x + 3, RULER - 5);
+    if (x + 34 < width) context.fillText(label(second, step), x + 3, RULER - 5);
     context.globalAlpha = 0.25;
     context.fillRect(x, 0, 1, RULER);
   }
