@@ -55,7 +55,7 @@ const root = () => app.rootGraph ?? app.graph;
 export class RegionEditor {
   constructor(node) {
     this.node = node;
-    this.words = {};
+    this.words = this.states = {};
     this.drafted = null; // regions under a hand, not yet merged
     this.active = 0;
     this.frame = 0;
@@ -92,7 +92,10 @@ export class RegionEditor {
   speak(words) {
     this.words = words;
     this.track.ariaLabel = words.regionTrack ?? "";
-    for (const [name, button] of Object.entries(this.buttons)) button.title = button.ariaLabel = words[`region_${name}`] ?? "";
+    const says = { play: words.regionPlay, loop: words.regionLoop, snap: words.regionSnap, all: words.regionAll, add: words.regionAdd, remove: words.regionRemove };
+    for (const [name, button] of Object.entries(this.buttons)) button.title = button.ariaLabel = says[name] ?? "";
+    this.states = { open: words.regionOpen, loading: words.regionLoading, gone: words.regionGone, large: words.regionLarge, unreadable: words.regionUnread };
+    Object.assign(this.states, { unknown: words.regionUnknown, quiet: words.regionQuiet, last: words.regionLast, silent: words.regionSilent });
     this.load.textContent = words.regionLoad ?? "";
     this.items.ariaLabel = words.regionItem ?? "";
     this.later();
@@ -119,7 +122,7 @@ export class RegionEditor {
     this.source();
     this.typed();
     const box = this.track.getBoundingClientRect();
-    const seen = JSON.stringify([this.values, this.found, widgetOf(this.node, "bpm")?.value, box.width, NAMES.map((name) => isWired(this.node, name))]);
+    const seen = JSON.stringify([this.values, this.found, widgetOf(this.node, "bpm")?.value, box.width, NAMES.map((name) => isWired(this.node, name)), coloursOf(this.track)]);
     if (seen !== this.seen) this.later();
     this.seen = seen;
   }
@@ -363,6 +366,7 @@ export class RegionEditor {
 
   async toggle() {
     if (this.voice?.playing) return this.stop();
+    this.source();
     if (!this.found.address) return;
     this.voice ??= Object.assign(new Voice(this), { onend: () => this.later() });
     if (this.heard !== this.found.address) this.voice.load(api.apiURL(this.found.address));
@@ -371,7 +375,8 @@ export class RegionEditor {
     try {
       if (await this.voice.play(this.range())) this.run();
     } catch (fault) {
-      this.failed = fault.name === "NotAllowedError" ? "regionClick" : "regionUnreadable";
+      const { words } = this;
+      this.failed = fault.name === "NotAllowedError" ? words.regionClick : words.regionUnreadable;
     }
     this.later();
   }
@@ -434,7 +439,7 @@ export class RegionEditor {
     this.handles.forEach((grip, place) => {
       const seconds = secondsOf(regions[place >> 1][place & 1]);
       grip.style.left = `${((seconds - view.from) / (view.to - view.from)) * width}px`;
-      const said = filled(this.words[place & 1 ? "regionEnd" : "regionStart"], figure(seconds, 2));
+      const said = filled(place & 1 ? this.words.regionEnd : this.words.regionStart, figure(seconds, 2));
       Object.assign(grip, { ariaValueMin: 0, ariaValueMax: this.frames / RATE, ariaValueNow: seconds, ariaValueText: said, ariaLabel: said });
       grip.ariaDisabled = this.locked(place & 1);
     });
@@ -443,12 +448,12 @@ export class RegionEditor {
   // One line about where the sound comes from, and what is wrong.
   sentence() {
     const { words, found } = this;
-    if (this.failed) return words[this.failed] ?? "";
+    if (this.failed) return this.failed;
     if (parse(this.values.regions) === null) return words.regionBad ?? "";
     const chained = NAMES.some((name) => isWired(this.node, name)) ? `\u26d3 ${words.regionWired ?? ""} ` : "";
     const tempo = found.beats?.bpm && !widgetOf(this.node, "bpm")?.value ? filled(words.regionTempo, figure(found.beats.bpm, 1)) : "";
     const state = found.state === "unknown" && found.seconds !== null ? "quiet" : found.state === "ready" && this.sound?.peaks && isFlat(this.sound.peaks) ? "silent" : found.state;
-    if (state !== "ready") return chained + (words[`region_${state}`] ?? "");
+    if (state !== "ready") return chained + (this.states[state] ?? "");
     const [start, stop] = (this.regions[this.active] ?? [0, 0]).map(secondsOf);
     return `${chained}${figure(stop - start, 2)} / ${figure(found.seconds ?? 0, 2)} s  ${tempo}`;
   }

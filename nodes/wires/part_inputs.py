@@ -58,7 +58,7 @@ def regions_input() -> Any:
         optional=True,
         default="",
         tooltip="Several parts at once, such as 12.00-20.04, 40.00-48.00, in seconds. Start and end are then not used. Draw them "
-        "above with Shift held, or write them. Empty: the one part from start to end.",
+        "on the wave with Shift held, or write them. Empty: the one part from start to end.",
     )
 
 

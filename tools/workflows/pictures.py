@@ -50,6 +50,7 @@ WHERE = {  # node -> the workflow that shows it best
     "AceGraphPlan": "plan",
     "AceGraphPreviewAudio": "four_takes",
     "AceGraphReferenceTimbre": "reference_timbre",
+    "AceGraphRegion": "repaint",
     "AceGraphRetake": "retake",
     "AceGraphSampler": "instrumental",
     "AceGraphSamplingExtras": "custom_schedule",
