@@ -1,7 +1,8 @@
 // Puts the region editor into Chunk Mask and Region.
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
-import { HEIGHT, RegionEditor } from "./editor.js";
+import { RegionEditor } from "./editor.js";
+import { HEIGHT } from "./face.js";
 import { nodeAt, signatureOf } from "./sources.js";
 import { playerWords } from "./words.js";
 

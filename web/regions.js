@@ -77,3 +77,12 @@ export function snapped(seconds, points = [], reach = 0) {
   const nearest = near.sort((a, b) => Math.abs(a - seconds) - Math.abs(b - seconds))[0] ?? seconds;
   return Math.min(LONGEST, Math.max(0, Math.round(nearest * RATE)));
 }
+
+// What the widgets name once the start or end of several regions was typed anew: their outer edges, which stay in order.
+export function stretched({ start, end, regions }, frames) {
+  const named = parse(regions) ?? [];
+  if (!named.length) return { start, end, regions };
+  named[0] = resized(named[0], 0, Math.round(start * RATE), LONGEST);
+  named.push(resized(named.pop(), 1, end < 0 ? frames : Math.round(end * RATE), LONGEST));
+  return widgetsOf(named, frames);
+}

@@ -1,6 +1,8 @@
 // Recordings, decoded in the browser to be drawn. Samples are dropped as soon as their peaks are known.
 import { api } from "../../scripts/api.js";
+import { app } from "../../scripts/app.js";
 import { readPeaks, reducePeaks, secondsOf } from "./peaks.js";
+import { queryOf, signatureOf, sourceOf, trimmed } from "./sources.js";
 
 const MOST_BYTES = 150e6;
 const MOST_SECONDS = 1200;
@@ -58,4 +60,34 @@ async function decode(sound, address) {
   sound.peaks = reducePeaks(channels, buffer.sampleRate);
   sound.seconds = buffer.duration;
   return (sound.state = "ready");
+}
+
+// What a node's wave is drawn from, the first that there is: what its own last run heard of the same graph, what its wires
+// lead to, what its last run heard of another graph. own: { wave: { items, signature }, item } of that run.
+// -> { sound, found: { state, address, offset, seconds, beats } }; offset: of the wave's beginning in what is played.
+export function lookUp(node, own, root, changed) {
+  const source = sourceOf(node, root);
+  const wave = own.wave?.items[own.item] ?? own.wave?.items[0];
+  const fresh = wave && own.wave.signature === signatureOf(node, root);
+  let { trims = [], seconds = null, kind: state } = source;
+  let [address, peaks] = [null, null];
+  if (state === "file") [address, state] = [source.file && queryOf(source.file), "open"];
+  if (state === "played") [address, state] = [lastOf(source.node, root), "unknown"];
+  if (address) state = soundAt(address, changed).state;
+  if (wave && (fresh || state !== "ready")) {
+    [address, peaks, trims, seconds] = [queryOf(wave.sound), queryOf(wave.wave), [], wave.seconds];
+    state = soundAt(address, changed, peaks).state;
+    if (state === "ready" && !fresh) state = "last";
+  }
+  const sound = address && soundAt(address, changed, peaks);
+  const length = sound?.seconds ?? seconds;
+  const cut = length === null ? null : trimmed(length, trims);
+  return { sound, found: { state, address: address && api.apiURL(address), offset: cut?.[0] ?? 0, seconds: cut && cut[1] - cut[0], beats: wave?.beats ?? null } };
+}
+
+// The first file that a player of ours has played last.
+function lastOf(player, root) {
+  const place = player.graph === root ? player.id : `${player.graph.id}:${player.id}`;
+  const [file] = app.nodeOutputs?.[place]?.audio ?? [];
+  return file ? queryOf(file) : null;
 }

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import test from "node:test";
-import { LONGEST, MOST, frameAt, merged, moved, parse, print, regionsOf, resized, secondsOf, snapped, widgetsOf } from "../../web/regions.js";
+import { LONGEST, MOST, frameAt, merged, moved, parse, print, regionsOf, resized, secondsOf, snapped, stretched, widgetsOf } from "../../web/regions.js";
 
 const table = JSON.parse(readFileSync(new URL("../fixtures/regions.json", import.meta.url), "utf8"));
 
@@ -81,4 +81,13 @@ test("snapping takes the nearest point in reach, or else the nearest frame", () 
   assert.equal(snapped(1.0199), 25);
   assert.equal(snapped(-3), 0);
   assert.equal(snapped(1e6), LONGEST);
+});
+
+test("typed numbers move the outer edges of several regions", () => {
+  const regions = "1.00-2.00, 5.00-6.00";
+  assert.deepEqual(stretched({ start: 0.4, end: 6, regions }, 250), { start: 0.4, end: 6, regions: "0.40-2.00, 5.00-6.00" });
+  assert.deepEqual(stretched({ start: 1, end: 9, regions }, 250), { start: 1, end: 9, regions: "1.00-2.00, 5.00-9.00" });
+  assert.deepEqual(stretched({ start: 1, end: -1, regions }, 250), { start: 1, end: 10, regions: "1.00-2.00, 5.00-10.00" });
+  assert.deepEqual(stretched({ start: 3, end: 6, regions }, 250).regions, "1.96-2.00, 5.00-6.00");
+  assert.deepEqual(stretched({ start: 3, end: 6, regions: "" }, 250), { start: 3, end: 6, regions: "" });
 });

@@ -22,12 +22,13 @@ from tools.mutations.adapters import ADAPTER_MUTATIONS
 from tools.mutations.analysis import ANALYSIS_MUTATIONS
 from tools.mutations.core import MUTATIONS, Mutation
 from tools.mutations.planner import PLANNER_MUTATIONS
+from tools.mutations.web import WEB_MUTATIONS
 
 ROOT = Path(__file__).resolve().parents[2]
-ALL = (*MUTATIONS, *PLANNER_MUTATIONS, *ADAPTER_MUTATIONS, *ANALYSIS_MUTATIONS)
-COPIED = ("acestep_core", "tests", "conftest.py", "pyproject.toml")
+ALL = (*MUTATIONS, *PLANNER_MUTATIONS, *ADAPTER_MUTATIONS, *ANALYSIS_MUTATIONS, *WEB_MUTATIONS)
+COPIED = ("acestep_core", "web", "tests", "conftest.py", "pyproject.toml")
 SURVIVES = "**survives**"
-CAUGHT_BY = re.compile(r"^(?:FAILED|ERROR) tests/core/([\w/]+\.py::\w+)", re.MULTILINE)
+CAUGHT_BY = re.compile(r"^(?:FAILED|ERROR) tests/(?:core/)?([\w/]+\.py::\w+)", re.MULTILINE)
 HEAD = "| file | mutation | caught by |\n| --- | --- | --- |\n"
 
 
@@ -36,7 +37,7 @@ def files_of_tests() -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = {}
     for path in sorted((ROOT / "tests" / "core").rglob("test_*.py")):
         found.setdefault(path.stem.removeprefix("test_"), []).append(path.relative_to(ROOT))
-    return found
+    return {**found, "web": [Path("tests/test_web.py")]}
 
 
 def copy_sources(target: Path) -> None:
