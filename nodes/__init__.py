@@ -10,7 +10,6 @@ from . import (
     latents,
     load,
     lora,
-    region,
     sampling_extras,
     save_audio,
     splice,
@@ -20,7 +19,7 @@ from . import (
 from . import load_planner as planner
 from . import plan as planning
 from . import sampler as sample
-from .analysis import lyric_times, pick_take, save_lyrics, score_takes
+from .analysis import lyric_times, pick_take, region, save_lyrics, score_takes
 
 NODES: list[type[io.ComfyNode]] = [
     load.Load,

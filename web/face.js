@@ -42,7 +42,6 @@ const icon = (name) => `<svg viewBox="0 0 16 16" aria-hidden="true"><path d="${I
 export class Face {
   // presses: what the buttons do, by their names; load: only where there is something to be loaded; item: another song.
   constructor({ load, item, ...presses }) {
-    if (!document.getElementById("acegraph-style")) document.head.append(make("style", { id: "acegraph-style", textContent: CSS }));
     this.words = this.states = {};
     this.handles = [];
     this.canvas = make("canvas");
@@ -57,7 +56,7 @@ export class Face {
     const bar = make("div", { className: "acegraph-bar" }, ...Object.values(this.buttons), this.readout);
     const line = make("div", { className: "acegraph-line" }, this.items, this.load, this.said);
     for (const row of [bar, line]) for (const kind of ["pointerdown", "pointerup"]) row.addEventListener(kind, (event) => event.stopPropagation());
-    this.element = make("div", { className: "acegraph-region" }, this.track, bar, line);
+    this.element = make("div", { className: "acegraph-region" }, make("style", { textContent: CSS }), this.track, bar, line);
     this.element.dataset.captureWheel = "true";
   }
 

@@ -1,7 +1,4 @@
-"""Several parts of a song as one line of text: `12.00-20.04, 40.00-48.00`, seconds, ends exclusive.
-
-The region editor in the browser reads and writes the same lines (web/regions.js, tests/fixtures/regions.json).
-"""
+"""Several parts of a song as one line of text, which the region editor in the browser reads and writes as well."""
 
 from collections.abc import Iterable, Sequence
 

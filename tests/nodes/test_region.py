@@ -13,7 +13,7 @@ RATE = 48_000
 
 @pytest.fixture
 def region(pack):
-    return pack.nodes.region
+    return pack.nodes.analysis.region
 
 
 @pytest.fixture

@@ -219,7 +219,8 @@ def everything(graph: Graph, codes_file: str) -> dict[str, Node]:
         graph, load, planner, conditions["conditions"], song, codes=stored["codes"], mask=mask["mask"]
     )
     splice = graph.add("AceGraphSplice", new=song.decode["audio"], original=recording[0], mask=mask["mask"])
-    graph.add("AceGraphPreviewAudio", audio=splice["audio"], conditions=conditions["conditions"])
+    region = graph.add("AceGraphRegion", audio=splice["audio"])
+    graph.add("AceGraphPreviewAudio", audio=region["audio"], conditions=conditions["conditions"])
     for output in (
         edit["report"],
         handed["report"],

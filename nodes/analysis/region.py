@@ -8,22 +8,22 @@ from typing import Any
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..acestep_core.errors import InvalidAudioError
-from ..acestep_core.sampling.masks import chunk_mask
-from ..acestep_core.sampling.regions import chosen
-from ..acestep_core.sound.audio_file import FORMATS, STEREO, AudioFormat, encode_audio
-from ..acestep_core.sound.beats import Tempo, tempo_of
-from ..acestep_core.sound.levels import FULL_SCALE
-from ..acestep_core.sound.peaks import peaks_of
-from ..acestep_core.sound.resample import resample
-from ..acestep_core.timebase import SAMPLE_RATE, FrameSpan, frames_in, seconds_of
-from .host.node import Node, verdict
-from .host.output_files import kept_in_temp
-from .host.runtime import Bar
-from .host.tensor_values import refuse_too_long
-from .wires.part_inputs import end_input, fade_input, regions_input, require_parts, start_input
-from .wires.schema import FRAME, report_output, schema
-from .wires.tensors import Audio, mask_to_wire, raw_sound
+from ...acestep_core.errors import InvalidAudioError
+from ...acestep_core.sampling.masks import chunk_mask
+from ...acestep_core.sampling.regions import chosen
+from ...acestep_core.sound.audio_file import FORMATS, STEREO, AudioFormat, encode_audio
+from ...acestep_core.sound.beats import Tempo, tempo_of
+from ...acestep_core.sound.levels import FULL_SCALE
+from ...acestep_core.sound.peaks import peaks_of
+from ...acestep_core.sound.resample import resample
+from ...acestep_core.timebase import SAMPLE_RATE, FrameSpan, frames_in, seconds_of
+from ..host.node import Node, verdict
+from ..host.output_files import kept_in_temp
+from ..host.runtime import Bar
+from ..host.tensor_values import refuse_too_long
+from ..wires.part_inputs import end_input, fade_input, regions_input, require_parts, start_input
+from ..wires.schema import FRAME, report_output, schema
+from ..wires.tensors import Audio, mask_to_wire, raw_sound
 
 SHORT = FORMATS["FLAC 16-bit"]
 LONG = FORMATS["Opus 96 kbit/s"]
