@@ -6,7 +6,7 @@ import { listen } from "./keys.js";
 import { LONGEST, RATE, merged, parse, regionsOf, secondsOf, snapped, stretched, widgetsOf } from "./regions.js";
 import { Voice } from "./sound.js";
 import { lookUp } from "./sounds.js";
-import { isWired, widgetOf } from "./sources.js";
+import { holderOf, widgetOf } from "./sources.js";
 import { around, beatsOf, inside, usable, whole } from "./timeline.js";
 import { coloursOf } from "./wave.js";
 
@@ -57,7 +57,11 @@ export class RegionEditor {
   }
 
   get values() {
-    return Object.fromEntries(NAMES.map((name) => [name, widgetOf(this.node, name)?.value]));
+    return Object.fromEntries(NAMES.map((name) => [name, (this.holder(name) ?? widgetOf(this.node, name))?.value]));
+  }
+
+  holder(name) {
+    return holderOf(this.node, name, root());
   }
 
   // Look whether widgets, wires or files have changed.
@@ -69,7 +73,7 @@ export class RegionEditor {
     this.source();
     this.typed();
     const box = this.track.getBoundingClientRect();
-    const seen = JSON.stringify([this.values, this.found, widgetOf(this.node, "bpm")?.value, box.width, NAMES.map((name) => isWired(this.node, name)), coloursOf(this.track)]);
+    const seen = JSON.stringify([this.values, this.found, widgetOf(this.node, "bpm")?.value, box.width, NAMES.map((name) => !this.holder(name)), coloursOf(this.track)]);
     if (seen !== this.seen) this.later();
     this.seen = seen;
   }
@@ -126,14 +130,14 @@ export class RegionEditor {
   }
 
   locked(edge) {
-    return isWired(this.node, "regions") || isWired(this.node, NAMES[edge]);
+    return !this.holder("regions") || !this.holder(NAMES[edge]);
   }
 
   draft(regions, active) {
     const before = this.regions;
     if (this.locked(0) || this.locked(1)) {
       const region = [0, 1].map((edge) => (this.locked(edge) ? before[0]?.[edge] : regions[active]?.[edge]));
-      if (isWired(this.node, "regions") || region.includes(undefined) || region[0] >= region[1]) return;
+      if (!this.holder("regions") || region.includes(undefined) || region[0] >= region[1]) return;
       [regions, active] = [[region], 0];
     }
     this.before ??= this.values;
@@ -144,8 +148,8 @@ export class RegionEditor {
   // Write the widgets; what is drawn then comes from them again.
   write(values) {
     for (const name of NAMES) {
-      const widget = widgetOf(this.node, name);
-      if (!widget || isWired(this.node, name) || widget.value === values[name]) continue;
+      const widget = this.holder(name);
+      if (!widget || widget.value === values[name]) continue;
       widget.value = values[name];
       widget.callback?.(values[name]);
     }
@@ -161,7 +165,8 @@ export class RegionEditor {
     if (this.voice?.playing) this.voice.setRange(this.range());
     this.render();
     if (!this.element.contains(document.activeElement) || document.activeElement === this.track) this.handles[2 * this.active]?.focus({ preventScroll: true });
-    this.remember();
+    const tracker = app.extensionManager.workflow?.activeWorkflow?.changeTracker;
+    (tracker?.captureCanvasState ?? tracker?.checkState)?.call(tracker); // one step for undo
   }
 
   put() {
@@ -174,19 +179,13 @@ export class RegionEditor {
     this.later();
   }
 
-  // One step for undo.
-  remember() {
-    const tracker = app.extensionManager.workflow?.activeWorkflow?.changeTracker;
-    (tracker?.captureCanvasState ?? tracker?.checkState)?.call(tracker);
-  }
-
   place(seconds, { index }) {
     this.own.playhead = Math.max(0, seconds);
     if (index !== undefined) this.active = index;
     this.track.focus({ preventScroll: true });
     const range = this.range();
     const at = this.own.playhead + this.found.offset;
-    if (this.voice?.playing && at >= range.from && at < range.to) this.voice.play(range, at);
+    if (this.voice?.playing && at >= range.from && at < range.to) this.voice.play(range, at).catch(() => this.stop());
     this.later();
   }
 
@@ -214,8 +213,7 @@ export class RegionEditor {
 
   erase() {
     if (this.locked(0) || this.locked(1)) return;
-    this.before = this.values;
-    this.drafted = this.regions.filter((_, index) => index !== this.active);
+    [this.before, this.drafted] = [this.values, this.regions.filter((_, index) => index !== this.active)];
     this.active = 0;
     this.settle();
   }

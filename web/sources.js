@@ -23,6 +23,17 @@ export const widgetOf = (node, name) => node.widgets?.find((widget) => widget.na
 export const inputAt = (node, name) => node.inputs?.findIndex((input) => input.name === name) ?? -1;
 export const isWired = (node, name) => (node.inputs?.[inputAt(node, name)]?.link ?? null) !== null;
 
+// The widget that holds an input's value: its own, or that of the box around, which newer frontends show in its place; null
+// where the value comes from another node.
+export function holderOf(node, name, root) {
+  const link = linkOf(node.graph, node.inputs?.[inputAt(node, name)]?.link);
+  if (!link) return widgetOf(node, name) ?? null;
+  const box = Number(link.origin_id) === BORDER && boxOf(node.graph, root);
+  const input = box && box.inputs?.[link.origin_slot];
+  if (!input?.widget) return null;
+  return (input.link ?? null) === null ? (widgetOf(box, input.widget.name) ?? null) : holderOf(box, input.name, root);
+}
+
 // The input through which a bypassed node hands on what leaves by a slot.
 function bypass(node, slot) {
   const type = node.outputs?.[slot]?.type;

@@ -283,3 +283,38 @@ def test_the_repaint_template_shows_its_recording_before_any_run(styled):
     assert set(region["inputs"]) == {"audio", "start", "end", "fade", "bpm", "regions"}
     assert json.dumps(styled.prompt()["workflow"]).count("acegraph_region") == 0
     assert styled.errors == []
+
+
+def unheard():
+    """Region on a sound that only a run makes."""
+    made = node(1, "EmptyAudio", [20, 60], [280, 140], [], [("AUDIO", "AUDIO", [1])], [12, 44100, 2])
+    outputs = [("audio", "AUDIO", [2]), ("mask", "MASK", []), ("report", "STRING", [])]
+    region = node(
+        2, "AceGraphRegion", [400, 60], [420, 420], [("audio", "AUDIO", 1)], outputs, [2, 4, 0, 0, ""]
+    )
+    after = node(3, "PreviewAudio", [900, 60], [300, 140], [("audio", "AUDIO", 2)], [], [None])
+    links = [[1, 1, 0, 2, 0, "AUDIO"], [2, 2, 0, 3, 0, "AUDIO"]]
+    return {"version": 0.4, "nodes": [made, region, after], "links": links, "groups": [], "extra": {}}
+
+
+@pytest.mark.parametrize(("frontend", "style"), USUAL, indirect=True, scope="session")
+def test_a_sound_that_only_a_run_makes_is_loaded_by_a_run_of_its_own(styled):
+    words = json.loads((comfy_host.PACK / "locales/en/main.json").read_text(encoding="utf-8"))["acestepgraph"]
+    said = styled.page.locator(".acegraph-line span")
+    length = (
+        "(seconds) => { app.graph.nodes.find((n) => n.type === 'EmptyAudio').widgets[0].value = seconds; }"
+    )
+    styled.load(unheard())
+    until(
+        lambda: said.count() == 1 and said.inner_text() == words["regionUnknown"], "its length is unknown", 10
+    )
+    before = set(styled.server.get("/history"))
+    styled.page.get_by_role("button", name=words["regionLoad"]).click()
+    (key,) = until(lambda: set(styled.server.get("/history")) - before, "the run has ended", 60)
+    assert set(styled.server.get("/history")[key]["outputs"]) == {"2"}  # and nothing behind it has run
+    until(lambda: said.inner_text() == words["regionSilent"], "the silence is seen", 10)
+    styled.js(length, 20)
+    until(lambda: said.inner_text() == words["regionLast"], "it is that of the last run", 10)
+    styled.js(length, 12)
+    until(lambda: said.inner_text() == words["regionSilent"], "it is what would run again", 10)
+    assert styled.errors == []

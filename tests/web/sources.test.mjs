@@ -1,7 +1,7 @@
 // Walking the wires of graphs that are shaped like litegraph's.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { fileOf, isWired, origin, queryOf, sourceOf, trimmed } from "../../web/sources.js";
+import { fileOf, holderOf, isWired, origin, queryOf, sourceOf, trimmed } from "../../web/sources.js";
 
 class Graph {
   constructor(id = "root") {
@@ -162,4 +162,21 @@ test("cuts leave what ComfyUI leaves", () => {
   assert.deepEqual(trimmed(30, [[-90, 5]]), [0, 5]);
   assert.deepEqual(trimmed(30, [[25, 60]]), [25, 30]);
   assert.equal(trimmed(30, [[40, 5]]), null);
+});
+
+test("a value that a box shows is held by the box, and one of another node by none", () => {
+  const graph = new Graph();
+  const inner = new Graph("inner");
+  const shown = { name: "start", value: 7 };
+  const box = graph.add("inner", {}, { subgraph: inner, widgets: [shown] });
+  box.inputs.push({ name: "start", type: "FLOAT", link: null, widget: { name: "start" } });
+  const mask = inner.add("AceGraphChunkMask", { start: 1, end: 2 });
+  assert.equal(holderOf(mask, "end", graph), mask.widgets[1]);
+  assert.equal(holderOf(mask, "start", graph), mask.widgets[0]);
+  inner.wire(-10, mask, "start", "FLOAT");
+  assert.equal(holderOf(mask, "start", graph), shown);
+  box.inputs.length = 0;
+  graph.wire(graph.add("PrimitiveFloat"), box, "start", "FLOAT");
+  box.inputs[0].widget = { name: "start" };
+  assert.equal(holderOf(mask, "start", graph), null);
 });
