@@ -44,6 +44,7 @@ HEARD = """async (address) => {
   return [(loudest * analyser.context.sampleRate) / analyser.fftSize, Math.hypot(...samples) / Math.sqrt(samples.length)];
 }"""
 NODES = "() => app.graph.nodes.length"
+PLACES = "() => [...app.canvas.ds.offset, ...app.graph.nodes.flatMap((n) => [...n.pos])]"
 
 
 def recording():
@@ -171,7 +172,7 @@ def test_a_part_is_drawn_before_any_run_and_undone_step_by_step(hand):
     assert [second for second in range(SECONDS) if shown[second]["lit"] > 5] == list(range(*PART))
     assert min(second["drawn"] for second in shown) > 5
     assert hand.values() == {"start": 6, "end": 10, "regions": ""}
-    count = editor.js(NODES)
+    count, places = editor.js(NODES), editor.js(PLACES)
 
     hand.drag(6, 5)
     hand.drawn(5, 10)
@@ -182,6 +183,7 @@ def test_a_part_is_drawn_before_any_run_and_undone_step_by_step(hand):
     hand.press("Delete")
     hand.drawn(7, 12)
     assert editor.js(NODES) == count
+    assert editor.js(PLACES) == places  # neither the canvas nor a node went along with the hand
     for edges in ((1, 3, 7, 12), (7, 12), (5, 10), PART):
         hand.press("Control+z")
         hand.drawn(*edges)
