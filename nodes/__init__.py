@@ -19,7 +19,7 @@ from . import (
 from . import load_planner as planner
 from . import plan as planning
 from . import sampler as sample
-from .analysis import lyric_times, pick_take, save_lyrics, score_takes
+from .analysis import lyric_times, pick_take, region, save_lyrics, score_takes
 
 NODES: list[type[io.ComfyNode]] = [
     load.Load,
@@ -50,6 +50,7 @@ NODES: list[type[io.ComfyNode]] = [
     planning.Inspire,
     planning.Format,
     splice.Splice,
+    region.Region,
     save_audio.SaveAudio,
     save_audio.PreviewAudio,
     lyric_times.LyricTimes,

@@ -6,17 +6,18 @@ from torch import Tensor
 from ..acestep_core.sampling.context import extended, require_room
 from ..acestep_core.sampling.masks import chunk_mask, drawn_mask
 from ..acestep_core.sampling.noise import NoisePlan
+from ..acestep_core.sampling.regions import chosen
 from ..acestep_core.text.code_text import MAX_SONGS
-from ..acestep_core.timebase import MAX_SECONDS, FrameSpan, frames_of, require_span
+from ..acestep_core.timebase import MAX_SECONDS, frames_of
 from .host.node import Node, verdict
 from .host.tensor_values import refuse_too_long
 from .wires.limits import batch_indices
+from .wires.part_inputs import end_input, fade_input, regions_input, require_parts, start_input
 from .wires.run_inputs import share_input
 from .wires.schema import FRAME, SEED_MAX, schema
 from .wires.sockets import Model, ModelHandle, Noise, NoiseChoice
 from .wires.tensors import Latent, frames_of_latent, latent_of, mask_to_wire, source_of_latent
 
-LONGEST_FADE = 60.0  # seconds
 ONE_SONG, EACH_SONG = "one song", "each song"
 
 
@@ -83,34 +84,10 @@ class ChunkMask(Node):
                     tooltip="A mask of any size, drawn or from another node, stretched over the whole song from left to right; "
                     "a column counts as bright as its brightest pixel. Start and end then limit it. None: all from start to end.",
                 ),
-                io.Float.Input(
-                    "start",
-                    display_name="start (s)",
-                    default=0.0,
-                    min=0.0,
-                    max=MAX_SECONDS,
-                    step=FRAME,
-                    tooltip="Where the part to generate begins, in seconds.",
-                ),
-                io.Float.Input(
-                    "end",
-                    display_name="end (s)",
-                    default=-1.0,
-                    min=-1.0,
-                    max=MAX_SECONDS,
-                    step=FRAME,
-                    tooltip="Where the part to generate ends, in seconds. -1: at the end of the song.",
-                ),
-                io.Float.Input(
-                    "fade",
-                    display_name="fade (s)",
-                    default=0.0,
-                    min=0.0,
-                    max=LONGEST_FADE,
-                    step=FRAME,
-                    tooltip="Soft edge outside of the part, in which new and old music are mixed. The part itself stays fully new. "
-                    "0: the Sampler's own seam, set by its repaint strength.",
-                ),
+                start_input(),
+                end_input(),
+                fade_input(),
+                regions_input(),
             ],
             outputs=[
                 io.Mask.Output(
@@ -121,18 +98,25 @@ class ChunkMask(Node):
         )
 
     @classmethod
-    def validate_inputs(cls, start: float | None = None, end: float | None = None) -> bool | str:
-        return verdict(cls, require_span, start=start, end=end)
+    def validate_inputs(
+        cls, start: float | None = None, end: float | None = None, regions: str | None = ""
+    ) -> bool | str:
+        return verdict(cls, require_parts, start=start, end=end, regions=regions)
 
     @classmethod
     def execute(
-        cls, latent: Latent, start: float, end: float, fade: float, mask: Tensor | None = None
+        cls,
+        latent: Latent,
+        start: float,
+        end: float,
+        fade: float,
+        mask: Tensor | None = None,
+        regions: str = "",
     ) -> io.NodeOutput:
         frames = frames_of_latent(latent, "latent").shape[1]
         shape = None if mask is None else drawn_mask(mask.cpu(), frames)
-        return io.NodeOutput(
-            mask_to_wire(chunk_mask(FrameSpan.from_seconds(start, end, frames), frames, fade, shape))
-        )
+        parts = chosen(regions, start, end, frames)
+        return io.NodeOutput(mask_to_wire(chunk_mask(parts, frames, fade, shape)))
 
 
 class Extend(Node):

@@ -14,6 +14,7 @@ from tools.workflows.page import COLLAPSED, SMALL_WINDOW, TITLE, WINDOW, Rect
 
 FOLDER = example_workflows.FOLDER
 PAGES = {page.__name__: page for page in example_workflows.PAGES}
+SHOWN_OUTSIDE = {"LoadAudio", "AceGraphRegion"}  # of boxes, with widgets that a form asks for
 SMALL = [name for name, make in PAGES.items() if make().window == SMALL_WINDOW]
 FORMS = (
     *("song", "song_chinese", "instrumental", "inspire", "cover", "repaint", "extend", "stems"),
@@ -186,7 +187,7 @@ def test_a_form_asks_for_widgets_that_are_shown_and_plays_what_is_saved(name):
     asked = [entry[:2] for entry in extra["linearData"]["inputs"]]
     assert asked
     for node, widget in asked:
-        assert [node, widget] in promoted if node in inside else root[node]["type"] == "LoadAudio"
+        assert [node, widget] in promoted if node in inside else root[node]["type"] in SHOWN_OUTSIDE
     assert not set(root) & set(inside)
     kinds = [root[key]["type"] for key in extra["linearData"]["outputs"]]
     assert set(kinds) <= {"AceGraphSaveAudio", "AceGraphPreviewAudio", "PreviewAny"}

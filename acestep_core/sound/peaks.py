@@ -1,8 +1,7 @@
-"""The wave of a song as a player draws it: the lowest and highest sample of every hundredth of a second, in one small file.
+"""The wave of a song as a player draws it: the lowest and highest sample of every hundredth of a second, in one small file."""
 
-A header of 16 bytes, little-endian: `AGPK`, version and channels (16 bits each), pairs per second and pairs (32 bits
-each). Then for every pair and channel the lowest and the highest sample, 127 being full scale. web/peaks.js reads it.
-"""
+# A header of 16 bytes, little-endian: `AGPK`, version and channels (16 bits each), pairs per second and pairs (32 bits
+# each). Then for every pair and channel the lowest and the highest sample, 127 being full scale. web/peaks.js reads it.
 
 import struct
 

@@ -2,14 +2,14 @@
 
 import os
 import posixpath
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PureWindowsPath
 
 import folder_paths
 from comfy.cli_args import args
 
 from ...acestep_core.errors import FileError, InvalidInputError
-from ...acestep_core.files import Content, remove_leftovers, write_new
+from ...acestep_core.files import Content, remove_leftovers, write_new, write_whole
 
 BATCH_NUMBER = "%batch_num%"
 FOLDERS = {"output": folder_paths.get_output_directory, "temp": folder_paths.get_temp_directory}
@@ -49,6 +49,15 @@ class FreeNames:
             self._counter += 1
             if not any(map(os.path.lexists, paths)):
                 yield paths
+
+
+def kept_in_temp(name: str, content: Callable[[], Content]) -> str:
+    """A file of the temp folder whose name tells its content, so that it is made and written once; the name."""
+    path = Path(FOLDERS["temp"]()) / name
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, content())
+    return name
 
 
 def inside(prefix: str) -> str:

@@ -62,7 +62,7 @@ def test_the_mask_marks_the_span(latents, start, end, inside):
 
 def test_a_faded_mask_is_the_core_s(pack, latents):
     span = core(pack, "timebase").FrameSpan(25, 50)
-    wanted = core(pack, "sampling.masks").chunk_mask(span, 100, 0.4)
+    wanted = core(pack, "sampling.masks").chunk_mask((span,), 100, 0.4)
     assert torch.equal(latents.ChunkMask.execute(latent(), 1, 2, 0.4)[0][:, 0], wanted)
 
 
@@ -73,6 +73,32 @@ def test_a_drawn_mask_is_stretched_over_the_song_and_limited_by_start_and_end(la
     assert whole[0, 0].nonzero().flatten().tolist() == list(range(25, 75))
     part = latents.ChunkMask.execute(latent(), 2, -1, 0.0, picture)[0]
     assert part[0, 0].nonzero().flatten().tolist() == list(range(50, 75))
+
+
+def test_regions_are_marked_together_and_go_before_start_and_end(latents):
+    mask = latents.ChunkMask.execute(latent(), 0, 0.4, 0.0, regions="2.00-3.00, 0.40-1.00")[0]
+    assert mask[0, 0].nonzero().flatten().tolist() == [*range(10, 25), *range(50, 75)]
+
+
+def test_without_regions_every_mask_is_that_of_before(latents):
+    for given in ({}, {"regions": ""}, {"regions": " "}):
+        mask = latents.ChunkMask.execute(latent(), 1, 2, 0.0, **given)[0]
+        assert mask[0, 0].nonzero().flatten().tolist() == list(range(25, 50))
+
+
+@pytest.mark.parametrize(
+    ("given", "verdict"),
+    [
+        ({"start": 0.0, "end": -1.0}, True),  # a prompt of before, without regions
+        ({"start": 3.0, "end": 1.0, "regions": ""}, "from 3 to 1 s is empty"),
+        ({"start": 3.0, "end": 1.0, "regions": "1-2"}, True),
+        ({"start": 0.0, "end": -1.0, "regions": "the verse"}, "'the verse' is no region"),
+        ({"start": 0.0, "end": -1.0, "regions": None}, True),  # comes by wire
+    ],
+)
+def test_regions_are_judged_before_anything_runs(latents, given, verdict):
+    said = latents.ChunkMask.validate_inputs(**given)
+    assert said is True if verdict is True else verdict in said
 
 
 def test_masks_of_several_songs_stay_apart(latents):
@@ -94,6 +120,8 @@ def test_masks_of_several_songs_stay_apart(latents):
         ({"start": -1.0}, "start is -1 s"),
         ({"end": 700.0}, "end is 700 s"),
         ({"fade": NAN}, "fade is nan s"),
+        ({"regions": "5-6"}, "regions begin at 5 s, and the song ends at 4 s"),
+        ({"regions": 5}, "regions is 5, which is no text"),
         ({"mask": torch.zeros(1, 8, 8)}, "marks nothing"),
         ({"mask": torch.zeros(0, 8, 8)}, r"mask has the shape \[0, 8, 8\]"),
         ({"latent": {"samples": torch.zeros(1, 4, 64, 64)}}, r"shape \[1, 4, 64, 64\]"),

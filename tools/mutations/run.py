@@ -23,9 +23,13 @@ from tools.mutations.analysis import ANALYSIS_MUTATIONS
 from tools.mutations.core import MUTATIONS, Mutation
 from tools.mutations.nodes import NODE_MUTATIONS
 from tools.mutations.planner import PLANNER_MUTATIONS
+from tools.mutations.web import WEB_MUTATIONS
 
 ROOT = Path(__file__).resolve().parents[2]
-ALL = (*MUTATIONS, *PLANNER_MUTATIONS, *ADAPTER_MUTATIONS, *ANALYSIS_MUTATIONS, *NODE_MUTATIONS)
+ALL = (
+    *(*MUTATIONS, *PLANNER_MUTATIONS, *ADAPTER_MUTATIONS, *ANALYSIS_MUTATIONS),
+    *(*NODE_MUTATIONS, *WEB_MUTATIONS),
+)
 COPIED = (
     "acestep_core",
     "nodes",
@@ -49,12 +53,13 @@ def files_of_tests() -> dict[str, list[Path]]:
         found.setdefault(path.stem.removeprefix("test_"), []).append(path.relative_to(ROOT))
     for path in sorted((ROOT / "tests" / "nodes").glob("test_*.py")):
         found[f"nodes/{path.stem.removeprefix('test_')}"] = [path.relative_to(ROOT)]
-    return found
+    return {**found, "web": [Path("tests/test_web.py")]}
 
 
 def source_of(mutation: Mutation) -> Path:
     """The file that a mutation changes, from the top of the sources."""
-    return Path(mutation.file) if mutation.file.startswith("nodes/") else Path("acestep_core", mutation.file)
+    top = mutation.file.startswith(("nodes/", "web/"))
+    return Path(mutation.file) if top else Path("acestep_core", mutation.file)
 
 
 def copy_sources(target: Path) -> None:

@@ -85,7 +85,7 @@ def repaint() -> Blueprint:
     words = {"caption": "synth pop with a saxophone solo", "instrumental": True}
 
     def inside(page: Page) -> Task:
-        return tasks.repaint(page, recorded(page), 6.0, 10.0, **words)
+        return tasks.repaint(page, recorded(page), (6.0, 10.0), **words)
 
     return blueprint("repaint", "ACE-Step Repaint", 3001, about, inside)
 

@@ -25,6 +25,7 @@ COVER_CAPTION = (
     "acoustic folk trio, nylon guitar, double bass and shaker, warm room, gentle and unhurried, organic"
 )
 STRENGTHS = (1.0, 0.6, 0.3)
+DRAWN, BESIDE = 315, 270  # pixels of a wave to draw on, and of the box beside it
 
 
 class Heard(NamedTuple):
@@ -80,7 +81,7 @@ def cover_strengths() -> Page:
 def repaint() -> Page:
     steps = [
         OWN,
-        "*start*, *end*: the seconds anew.",
+        "Draw on the wave what is made anew; Space plays it.",
         "*caption*: of the whole song.",
         "*repaint_strength* 1: change more.",
     ]
@@ -88,11 +89,15 @@ def repaint() -> Page:
     page = begin("repaint", "Repaint a part", what, steps)
     audio = recorded(page, NARROW)
     page.column()
-    page.open("Repaint", WIDE, TALL)
+    look = {"title": "What is made anew", "width": DRAWN, "height": TALL}
+    region = page.add("AceGraphRegion", look, audio=audio["AUDIO"], start=6.0, end=10.0)
+    page.column()
+    page.open("Repaint", BESIDE, TALL)
     fields = {"caption": "synth pop with a soaring saxophone solo", "instrumental": True}
-    task = boxes.repaint(page, audio["AUDIO"], 6.0, 10.0, **fields)
+    task = boxes.repaint(page, region["audio"], region["mask"], **fields)
     page.close(task.shown)
-    save = end(page, task, "repaint", form=[*boxes.of(audio, "audio"), *task.words])
+    asked = [*boxes.of(audio, "audio"), *boxes.of(region, "start", "end"), *task.words]
+    save = end(page, task, "repaint", form=asked)
     save.values["level"] = "none"  # or every sample would be another
     return page
 

@@ -21,7 +21,7 @@ from support.comfyui.editor import Editor, until
 from tools.templates.names import file_of
 from tools.workflows.build import FOLDER, ONLY_THE_GRAPH, made, running_editor
 from tools.workflows.page import BLUE, GOLD, GREEN, TITLE, VIOLET, Page, Rect
-from tools.workflows.parts import decoded, loader, sampler, told, words
+from tools.workflows.parts import decoded, listened, loader, recorded, sampler, told, words
 
 DOCS = comfy_host.PACK / "web" / "docs"
 PICTURE = "graph.jpg"
@@ -29,7 +29,7 @@ OLD = comfy_host.PACK / "tests" / "fixtures" / "old_templates.json.gz"
 WHERE = {  # node -> the workflow that shows it best
     "AceGraphAudioToCodes": "cover",
     "AceGraphBatchConditions": "stems",
-    "AceGraphChunkMask": "repaint",
+    "AceGraphChunkMask": "drawn_parts",
     "AceGraphCodesFromText": "codes",
     "AceGraphCodesToLatent": "codes",
     "AceGraphCodesToText": "codes",
@@ -50,6 +50,7 @@ WHERE = {  # node -> the workflow that shows it best
     "AceGraphPlan": "plan",
     "AceGraphPreviewAudio": "four_takes",
     "AceGraphReferenceTimbre": "reference_timbre",
+    "AceGraphRegion": "drawn_parts",
     "AceGraphRetake": "retake",
     "AceGraphSampler": "instrumental",
     "AceGraphSamplingExtras": "custom_schedule",
@@ -111,7 +112,23 @@ def stored_codes() -> Page:
     return page
 
 
-MADE = {make.__name__: make for make in (four_takes, stored_codes)}
+def drawn_parts() -> Page:
+    """Region and Chunk Mask with the wave that they draw on, which the older pages have no room for."""
+    page = Page("drawn_parts", "Drawn parts")
+    page.group("Recording", BLUE)
+    load = loader(page)
+    audio = recorded(page)
+    page.group("Parts", GREEN)
+    look = {"width": 400, "height": 400}
+    parts = page.add("AceGraphRegion", look, audio=audio["AUDIO"], start=6.0, end=10.0)
+    page.group("Song", GOLD)
+    latent = listened(page, load, parts["audio"])["latent"]
+    page.group("Part", VIOLET)
+    page.add("AceGraphChunkMask", look, latent=latent, start=2.0, end=12.0, regions="2.00-5.00, 9.00-12.00")
+    return page
+
+
+MADE = {make.__name__: make for make in (four_takes, stored_codes, drawn_parts)}
 
 
 def read(name: str) -> dict[str, Any]:

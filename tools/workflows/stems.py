@@ -30,6 +30,7 @@ def lego() -> Page:
     steps = [
         OWN,
         "*tracks*: what is added.",
+        "*start*, *end*: where it plays.",
         "*caption*: how it plays.",
     ]
     what = "A new instrument that fits to a recording, alone and mixed with it."

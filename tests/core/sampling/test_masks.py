@@ -10,15 +10,16 @@ from acestep_core.sampling.masks import chunk_mask, drawn_mask
 from acestep_core.timebase import FrameSpan
 
 SPAN = FrameSpan(10, 20)
+PART = (SPAN,)
 
 
 def test_without_fade_the_mask_is_the_span():
-    assert torch.equal(chunk_mask(SPAN, 40), SPAN.mask(40)[None])
+    assert torch.equal(chunk_mask(PART, 40), SPAN.mask(40)[None])
 
 
 @given(fade=st.integers(0, 60))
 def test_a_fade_never_touches_the_inside_and_ends_after_its_length(fade):
-    mask = chunk_mask(SPAN, 40, fade / 25)[0]
+    mask = chunk_mask(PART, 40, fade / 25)[0]
     assert (mask[10:20] == 1).all()
     assert (mask[max(0, 10 - fade) : 10] > 0).all()
     assert (mask[: max(0, 10 - fade)] == 0).all()
@@ -26,37 +27,52 @@ def test_a_fade_never_touches_the_inside_and_ends_after_its_length(fade):
 
 
 def test_a_fade_falls_linearly():
-    assert torch.allclose(chunk_mask(SPAN, 40, 3 / 25)[0, 20:24], torch.tensor([0.75, 0.5, 0.25, 0.0]))
+    assert torch.allclose(chunk_mask(PART, 40, 3 / 25)[0, 20:24], torch.tensor([0.75, 0.5, 0.25, 0.0]))
 
 
 def test_a_shape_counts_inside_the_span_only_and_keeps_its_soft_values():
     shape = torch.linspace(0, 1, 40)[None]
-    mask = chunk_mask(FrameSpan(25, 40), 40, shape=shape)
+    mask = chunk_mask((FrameSpan(25, 40),), 40, shape=shape)
     assert torch.equal(mask[0, 25:], shape[0, 25:])
     assert not mask[0, :25].any()
 
 
 def test_a_fade_follows_the_edges_of_the_shape():
     shape = FrameSpan(13, 16).mask(40)[None]
-    assert torch.equal(chunk_mask(SPAN, 40, 0.2, shape), chunk_mask(FrameSpan(13, 16), 40, 0.2))
+    assert torch.equal(chunk_mask(PART, 40, 0.2, shape), chunk_mask((FrameSpan(13, 16),), 40, 0.2))
 
 
 def test_a_whole_span_leaves_a_drawn_mask_as_it_is():
     shape = (torch.arange(80).reshape(2, 40) % 3 == 0).float()
-    assert torch.equal(chunk_mask(FrameSpan(0, 40), 40, shape=shape), shape)
+    assert torch.equal(chunk_mask((FrameSpan(0, 40),), 40, shape=shape), shape)
 
 
 def test_a_shape_without_a_mark_in_the_span_is_refused():
     shape = torch.zeros(1, 40)
     shape[0, 30:] = 1
     with pytest.raises(InvalidInputError, match=r"marks nothing from 0\.4 to 0\.8 s"):
-        chunk_mask(SPAN, 40, shape=shape)
+        chunk_mask(PART, 40, shape=shape)
+
+
+@given(
+    edges=st.lists(st.tuples(st.integers(0, 38), st.integers(1, 12)), min_size=1, max_size=6),
+    fade=st.integers(0, 30),
+)
+def test_the_mask_of_several_spans_is_the_union_of_their_masks(edges, fade):
+    spans = [FrameSpan(start, min(40, start + length)) for start, length in edges]
+    alone = torch.stack([chunk_mask([span], 40, fade / 25) for span in spans])
+    assert torch.equal(chunk_mask(spans, 40, fade / 25), alone.amax(0))
+
+
+def test_what_marks_nothing_in_several_spans_is_told_with_all_of_them():
+    with pytest.raises(InvalidInputError, match=r"from 0\.4 to 0\.8 s or from 1 to 1\.2 s\."):
+        chunk_mask((SPAN, FrameSpan(25, 30)), 40, shape=torch.zeros(1, 40))
 
 
 @pytest.mark.parametrize("fade", [-0.04, float("nan"), float("inf")])
 def test_an_impossible_fade_is_refused(fade):
     with pytest.raises(InvalidInputError, match="fade"):
-        chunk_mask(SPAN, 40, fade)
+        chunk_mask(PART, 40, fade)
 
 
 @given(width=st.integers(1, 50), frames=st.integers(1, 50))

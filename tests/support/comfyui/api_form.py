@@ -77,9 +77,11 @@ def widgets_of(info: Info) -> list[tuple[str, bool]]:
 
 
 def widget_values(info: Info, values: Sequence[Any]) -> dict[str, Any]:
-    """What was typed in, by name."""
+    """What was typed in, by name; last inputs that a node has got since the workflow was saved keep their defaults."""
     named, place = {}, 0
     for name, is_followed in widgets_of(info):
+        if place >= len(values) and name in info["input"].get("optional", {}):
+            break
         named[name] = values[place]
         place += 2 if is_followed else 1
     return named

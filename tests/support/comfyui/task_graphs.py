@@ -153,6 +153,13 @@ def woken(graph: Graph, name: str = comfy_models.PLANNER_FOLDER) -> Link:
 
 
 # ------------------------------------------------------------------------------------------ every node at once
+def shown_at_last(graph: Graph, new: Any, original: Any, mask: Any, conditions: Any) -> None:
+    """Songs spliced, seen as a wave, and played."""
+    splice = graph.add("AceGraphSplice", new=new, original=original, mask=mask)
+    region = graph.add("AceGraphRegion", audio=splice["audio"])
+    graph.add("AceGraphPreviewAudio", audio=region["audio"], conditions=conditions)
+
+
 def everything(graph: Graph, codes_file: str) -> dict[str, Node]:
     """A graph in which every node occurs with every socket wired: class -> the node.
 
@@ -219,8 +226,7 @@ def everything(graph: Graph, codes_file: str) -> dict[str, Node]:
     listened_to(
         graph, load, planner, conditions["conditions"], song, codes=stored["codes"], mask=mask["mask"]
     )
-    splice = graph.add("AceGraphSplice", new=song.decode["audio"], original=recording[0], mask=mask["mask"])
-    graph.add("AceGraphPreviewAudio", audio=splice["audio"], conditions=conditions["conditions"])
+    shown_at_last(graph, song.decode["audio"], recording[0], mask["mask"], conditions["conditions"])
     for output in (
         edit["report"],
         handed["report"],

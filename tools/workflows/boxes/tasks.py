@@ -144,17 +144,25 @@ def cover_strengths(page: Page, recording: Wire, strengths: tuple[float, ...], *
     return Task(audio["audio"], conditions, songs[0]["report"], asked, of(load, *FILES))
 
 
-def repaint(page: Page, recording: Wire, start: float, end: float, **fields: Any) -> Task:
-    """Some seconds of a recording anew."""
+def repaint(page: Page, recording: Wire, part: Wire | tuple[float, float], **fields: Any) -> Task:
+    """Some seconds of a recording anew. part: a mask from outside, or start and end of one that is made inside."""
     load = loader(page)
     page.column()
     latent = listened(page, load, recording)
     conditions = encoded(page, load, source=latent, task="repaint", **fields)
     page.column()
-    mask = page.add("AceGraphChunkMask", latent=latent, start=start, end=end)
-    played = sampler(page, load, conditions, latent, mask=mask["mask"])
-    asked = [*of(mask, "start", "end"), *of(conditions, *WORDS), *of(played, "repaint_strength", "seed")]
-    return spliced(page, load, conditions, played, recording, mask["mask"], asked)
+    mask, asked = marked(page, latent, part)
+    played = sampler(page, load, conditions, latent, mask=mask)
+    asked += [*of(conditions, *WORDS), *of(played, "repaint_strength", "seed")]
+    return spliced(page, load, conditions, played, recording, mask, asked)
+
+
+def marked(page: Page, latent: Wire, part: Wire | tuple[float, float]) -> tuple[Wire, Shown]:
+    """The mask of a part, and what is asked for it."""
+    if isinstance(part, Wire):
+        return part, []
+    mask = page.add("AceGraphChunkMask", latent=latent, start=part[0], end=part[1])
+    return mask["mask"], [*of(mask, "start", "end")]
 
 
 def extend(page: Page, recording: Wire, after: float, **fields: Any) -> Task:
@@ -204,9 +212,14 @@ def tracks(page: Page, recording: Wire, task: str, **fields: Any) -> Task:
     load = loader(page, BASE_FILE)
     latent = listened(page, load, recording)
     conditions = encoded(page, load, source=latent, task=task, **fields)
-    played = sampler(page, load, conditions, latent)
+    where: Shown = []
+    if task == "lego":
+        mask, where = marked(page, latent, (0.0, -1.0))
+        played = sampler(page, load, conditions, latent, mask=mask)
+    else:
+        played = sampler(page, load, conditions, latent)
     song = decoded(page, load, played)
-    asked = [*of(conditions, "tracks", "caption"), *of(played, "seed")]
+    asked = [*of(conditions, "tracks", "caption"), *where, *of(played, "seed")]
     found = Task(song["audio"], conditions, played["report"], asked, of(load, *FILES))
     if task == "lego":
         both = page.add("AudioMerge", audio1=recording, audio2=song["audio"], merge_method="mean")

@@ -1,0 +1,182 @@
+// Walking the wires of graphs that are shaped like litegraph's.
+import assert from "node:assert/strict";
+import test from "node:test";
+import { fileOf, holderOf, isWired, origin, queryOf, sourceOf, trimmed } from "../../web/sources.js";
+
+class Graph {
+  constructor(id = "root") {
+    Object.assign(this, { id, nodes: [], links: new Map() });
+  }
+  add(comfyClass, values = {}, more = {}) {
+    const widgets = Object.entries(values).map(([name, value]) => ({ name, value }));
+    const node = { id: this.nodes.length + 1, comfyClass, graph: this, widgets, inputs: [], outputs: [], mode: 0, ...more };
+    this.nodes.push(node);
+    return node;
+  }
+  wire(from, to, name, type = "AUDIO", slot = 0) {
+    const id = this.links.size + 1;
+    this.links.set(id, { origin_id: from.id ?? from, origin_slot: slot });
+    to.inputs.push({ name, type, link: id });
+    if (from.outputs) from.outputs[slot] ??= { type };
+    return id;
+  }
+  getLink = (id) => this.links.get(id);
+  getNodeById = (id) => this.nodes.find((node) => String(node.id) === String(id));
+}
+
+const FILE = { filename: "a.mp3", subfolder: "sub", type: "input" };
+
+function repaint() {
+  const graph = new Graph();
+  const load = graph.add("LoadAudio", { audio: "sub/a.mp3" });
+  const encode = graph.add("AceGraphOobleckEncode");
+  const mask = graph.add("AceGraphChunkMask", { start: 0, end: -1 });
+  graph.wire(load, encode, "audio");
+  graph.wire(encode, mask, "latent", "LATENT");
+  return { graph, load, encode, mask };
+}
+
+test("a mask finds the recording behind its latent", () => {
+  const { graph, mask } = repaint();
+  assert.deepEqual(sourceOf(mask, graph), { kind: "file", file: FILE, trims: [] });
+});
+
+test("muted or not wired is open", () => {
+  const { graph, encode, mask } = repaint();
+  encode.mode = 2;
+  assert.equal(sourceOf(mask, graph).kind, "open");
+  assert.equal(sourceOf(graph.add("AceGraphRegion"), graph).kind, "open");
+});
+
+test("bypassed nodes and reroutes hand the sound on", () => {
+  const { graph, load } = repaint();
+  const other = graph.add("SomeFilter", {}, { mode: 4, outputs: [{ type: "AUDIO" }] });
+  other.inputs.push({ name: "strength", type: "FLOAT", link: null });
+  graph.wire(load, other, "audio");
+  const reroute = graph.add("Reroute");
+  graph.wire(other, reroute, "");
+  const region = graph.add("AceGraphRegion");
+  graph.wire(reroute, region, "audio");
+  assert.deepEqual(sourceOf(region, graph), { kind: "file", file: FILE, trims: [] });
+  other.mode = 0; // now it changes the sound
+  assert.deepEqual(sourceOf(region, graph), { kind: "unknown", seconds: null });
+});
+
+test("cuts are told in their order", () => {
+  const { graph, load } = repaint();
+  const first = graph.add("TrimAudioDuration", { start_index: 2, duration: 20 });
+  const second = graph.add("TrimAudioDuration", { start_index: -5, duration: 3 });
+  const region = graph.add("AceGraphRegion");
+  graph.wire(load, first, "audio");
+  graph.wire(first, second, "audio");
+  graph.wire(second, region, "audio");
+  assert.deepEqual(sourceOf(region, graph).trims, [[2, 20], [-5, 3]]);
+  graph.wire(load, second, "duration", "FLOAT");
+  assert.deepEqual(sourceOf(region, graph), { kind: "unknown", seconds: null });
+});
+
+test("borders of subgraphs are crossed both ways", () => {
+  const graph = new Graph();
+  const load = graph.add("LoadAudio", { audio: "sub/a.mp3" });
+  const inner = new Graph("inner");
+  const box = graph.add("inner", {}, { subgraph: inner });
+  graph.wire(load, box, "audio");
+  const encode = inner.add("AceGraphOobleckEncode");
+  const mask = inner.add("AceGraphChunkMask");
+  inner.wire(-10, encode, "audio");
+  inner.wire(encode, mask, "latent", "LATENT");
+  assert.deepEqual(sourceOf(mask, graph), { kind: "file", file: FILE, trims: [] });
+
+  const made = new Graph("made");
+  const source = graph.add("made", {}, { subgraph: made });
+  const loaded = made.add("LoadAudio", { audio: "b.wav" });
+  made.outputs = [{ linkIds: [made.links.size + 1] }];
+  made.links.set(1, { origin_id: loaded.id, origin_slot: 0 });
+  box.inputs.length = 0;
+  graph.wire(source, box, "audio");
+  assert.equal(sourceOf(mask, graph).file.filename, "b.wav");
+});
+
+test("what a player of ours has played stands in for a sound that only a run makes", () => {
+  const graph = new Graph();
+  const decode = graph.add("AceGraphOobleckDecode");
+  const save = graph.add("AceGraphSaveAudio");
+  const region = graph.add("AceGraphRegion");
+  graph.wire(decode, save, "audio");
+  graph.wire(save, region, "audio");
+  const found = sourceOf(region, graph);
+  assert.equal(found.kind, "played");
+  assert.equal(found.node, save);
+});
+
+test("the length of silence and of an extension is known before a run", () => {
+  const graph = new Graph();
+  const silence = graph.add("AceGraphSilenceLatent", { seconds: 30 });
+  const longer = graph.add("AceGraphExtend", { before: 2, after: 10 });
+  const mask = graph.add("AceGraphChunkMask");
+  graph.wire(silence, longer, "latent", "LATENT");
+  graph.wire(longer, mask, "latent", "LATENT");
+  assert.deepEqual(sourceOf(mask, graph), { kind: "unknown", seconds: 42 });
+  graph.wire(silence, silence, "seconds", "FLOAT");
+  assert.deepEqual(sourceOf(mask, graph), { kind: "unknown", seconds: null });
+});
+
+test("a sampled recording is not the recording", () => {
+  const { graph, encode } = repaint();
+  const sampler = graph.add("AceGraphSampler");
+  const decode = graph.add("AceGraphOobleckDecode");
+  const region = graph.add("AceGraphRegion");
+  graph.wire(encode, sampler, "source", "LATENT");
+  graph.wire(sampler, decode, "latent", "LATENT");
+  graph.wire(decode, region, "audio");
+  assert.deepEqual(sourceOf(region, graph), { kind: "unknown", seconds: null });
+});
+
+test("a circle ends", () => {
+  const graph = new Graph();
+  const [one, other] = [graph.add("Reroute"), graph.add("Reroute")];
+  graph.wire(one, other, "");
+  graph.wire(other, one, "");
+  const region = graph.add("AceGraphRegion");
+  graph.wire(one, region, "audio");
+  assert.equal(origin(region, 0, graph), null);
+  assert.equal(sourceOf(region, graph).kind, "unknown");
+});
+
+test("files are addressed as ComfyUI serves them", () => {
+  assert.deepEqual(fileOf("sub/a.mp3 [input]"), FILE);
+  assert.deepEqual(fileOf("a b.wav [temp]"), { filename: "a b.wav", subfolder: "", type: "temp" });
+  assert.equal(fileOf(""), null);
+  assert.equal(fileOf(undefined), null);
+  assert.equal(queryOf(FILE), "/view?filename=a.mp3&subfolder=sub&type=input");
+});
+
+test("wires on widgets are seen", () => {
+  const node = { inputs: [{ name: "start", link: 3 }, { name: "end", link: null }] };
+  assert.deepEqual(["start", "end", "fade"].map((name) => isWired(node, name)), [true, false, false]);
+});
+
+test("cuts leave what ComfyUI leaves", () => {
+  assert.deepEqual(trimmed(30, []), [0, 30]);
+  assert.deepEqual(trimmed(30, [[2, 20], [-5, 3]]), [17, 20]);
+  assert.deepEqual(trimmed(30, [[-90, 5]]), [0, 5]);
+  assert.deepEqual(trimmed(30, [[25, 60]]), [25, 30]);
+  assert.equal(trimmed(30, [[40, 5]]), null);
+});
+
+test("a value that a box shows is held by the box, and one of another node by none", () => {
+  const graph = new Graph();
+  const inner = new Graph("inner");
+  const shown = { name: "start", value: 7 };
+  const box = graph.add("inner", {}, { subgraph: inner, widgets: [shown] });
+  box.inputs.push({ name: "start", type: "FLOAT", link: null, widget: { name: "start" } });
+  const mask = inner.add("AceGraphChunkMask", { start: 1, end: 2 });
+  assert.equal(holderOf(mask, "end", graph), mask.widgets[1]);
+  assert.equal(holderOf(mask, "start", graph), mask.widgets[0]);
+  inner.wire(-10, mask, "start", "FLOAT");
+  assert.equal(holderOf(mask, "start", graph), shown);
+  box.inputs.length = 0;
+  graph.wire(graph.add("PrimitiveFloat"), box, "start", "FLOAT");
+  box.inputs[0].widget = { name: "start" };
+  assert.equal(holderOf(mask, "start", graph), null);
+});

@@ -1,0 +1,25 @@
+"""Deliberate breakages of the browser's pure modules, which Node's own tests have to notice; see core.py."""
+
+from tools.mutations.core import Mutation
+
+REGIONS, TIMELINE, SOURCES = (f"web/{name}.js" for name in ("regions", "timeline", "sources"))
+
+# fmt: off
+WEB_MUTATIONS = [
+    Mutation("edges snap a frame too late", REGIONS, "web", "Math.round(nearest * RATE)", "Math.round(nearest * RATE) + 1"),
+    Mutation("edges are cut to the frame before", REGIONS, "web", "Math.round(nearest * RATE)", "Math.floor(nearest * RATE)"),
+    Mutation("edges snap to the beat before", REGIONS, "web", "near.sort((a, b) => Math.abs(a - seconds) - Math.abs(b - seconds))[0]", "near[0]"),
+    Mutation("a hair below a frame's edge counts as below it in the browser", REGIONS, "web", "seconds * RATE + 1e-6", "seconds * RATE"),
+    Mutation("a moved region is cut at the song's end", REGIONS, "web", "return [start + shift, stop + shift]", "return [start + by, Math.min(stop + by, frames)]"),
+    Mutation("an edge passes the other one", REGIONS, "web", "Math.min(Math.max(0, to), stop - 1)", "Math.max(0, to)"),
+    Mutation("drawn regions that touch stay apart", REGIONS, "web", "start <= last[1]", "start < last[1]"),
+    Mutation("the line is written for one region too", REGIONS, "web", "regions.length > 1 ? print", "regions.length > 0 ? print"),
+    Mutation("zooming goes about the left edge", TIMELINE, "web", "(at - view.from) / (view.to - view.from)", "0"),
+    Mutation("a view is cut where it would leave the song", TIMELINE, "web", "Math.max(from, 0), most - size)", "Math.max(from, 0), most)"),
+    Mutation("beats too narrow to choose among are snapped to", TIMELINE, "web", "width < LEAST_BEAT ? [] : points", "width < 0 ? [] : points"),
+    Mutation("what is muted is drawn", SOURCES, "web", "!from || from.mode === MUTED", "!from"),
+    Mutation("what is bypassed is taken for the sound", SOURCES, "web", "if (from.mode === BYPASSED)", "if (false)"),
+    Mutation("a sampled recording is drawn as the recording", SOURCES, "web", "if (LATENT_INPUT[type]) heard = false;", ""),
+    Mutation("of two cuts the last comes first", SOURCES, "web", "trims.unshift(cut)", "trims.push(cut)"),
+]
+# fmt: on

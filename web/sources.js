@@ -1,0 +1,146 @@
+// Where the sound of an input comes from, found by walking the wires; and how it is addressed. Takes graph-like objects.
+export const MOST_STEPS = 32;
+const BORDER = -10; // litegraph's id of a subgraph's own inputs
+const [MUTED, BYPASSED] = [2, 4];
+const AUDIO_INPUT = { AceGraphRegion: "audio", AceGraphSaveAudio: "audio", AceGraphPreviewAudio: "audio", TrimAudioDuration: "audio" };
+const LATENT_INPUT = { AceGraphSampler: "source", AceGraphEdit: "source", AceGraphExtend: "latent" };
+
+function linkOf(graph, id) {
+  if (id === null || id === undefined) return null;
+  return graph.getLink?.(id) ?? graph.links?.get?.(id) ?? graph.links?.[id] ?? null;
+}
+
+function boxOf(graph, root) {
+  for (const node of root.nodes ?? []) {
+    const found = node.subgraph && (node.subgraph === graph || node.subgraph.id === graph.id ? node : boxOf(graph, node.subgraph));
+    if (found) return found;
+  }
+  return null;
+}
+
+export const typeOf = (node) => node.comfyClass ?? node.type;
+export const widgetOf = (node, name) => node.widgets?.find((widget) => widget.name === name);
+export const inputAt = (node, name) => node.inputs?.findIndex((input) => input.name === name) ?? -1;
+export const isWired = (node, name) => (node.inputs?.[inputAt(node, name)]?.link ?? null) !== null;
+
+// The widget that holds an input's value: its own, or that of the box around, which newer frontends show in its place; null
+// where the value comes from another node.
+export function holderOf(node, name, root) {
+  const link = linkOf(node.graph, node.inputs?.[inputAt(node, name)]?.link);
+  if (!link) return widgetOf(node, name) ?? null;
+  const box = Number(link.origin_id) === BORDER && boxOf(node.graph, root);
+  const input = box && box.inputs?.[link.origin_slot];
+  if (!input?.widget) return null;
+  return (input.link ?? null) === null ? (widgetOf(box, input.widget.name) ?? null) : holderOf(box, input.name, root);
+}
+
+// The input through which a bypassed node hands on what leaves by a slot.
+function bypass(node, slot) {
+  const type = node.outputs?.[slot]?.type;
+  if (node.inputs?.[slot]?.type === type) return slot;
+  return node.inputs?.findIndex((input) => input.type === type) ?? -1;
+}
+
+// What is wired to an input: { node, slot }, beyond reroutes, bypassed nodes and borders of subgraphs; null where nothing is.
+export function origin(node, index, root, steps = { left: MOST_STEPS }) {
+  if (steps.left-- <= 0) return null;
+  const link = linkOf(node.graph, node.inputs?.[index]?.link);
+  if (!link) return null;
+  return arrived(node.graph, link, root, steps);
+}
+
+function arrived(graph, link, root, steps) {
+  if (steps.left-- <= 0) return null;
+  if (Number(link.origin_id) === BORDER) {
+    const box = boxOf(graph, root);
+    return box && origin(box, link.origin_slot, root, steps);
+  }
+  const from = graph.getNodeById(link.origin_id);
+  if (!from || from.mode === MUTED) return null;
+  if (from.mode === BYPASSED) return origin(from, bypass(from, link.origin_slot), root, steps);
+  if (typeOf(from) === "Reroute") return origin(from, 0, root, steps);
+  if (!from.subgraph) return { node: from, slot: link.origin_slot };
+  const inner = linkOf(from.subgraph, from.subgraph.outputs?.[link.origin_slot]?.linkIds?.[0]);
+  return inner && arrived(from.subgraph, inner, root, steps);
+}
+
+// A number that is typed in; null where it comes by wire.
+function constant(node, name) {
+  const value = widgetOf(node, name)?.value;
+  return isWired(node, name) || typeof value !== "number" ? null : value;
+}
+
+// What can be known of the sound before a run:
+//   { kind: "file", file, trims }         a recording, and the cuts [start, seconds] made of it, first cut first
+//   { kind: "played", node, trims }       what a player of ours has played last
+//   { kind: "unknown", seconds }          only a run can tell; seconds: its length, or null
+//   { kind: "open" }                      nothing is wired, or what is wired is muted
+export function sourceOf(node, root) {
+  const steps = { left: MOST_STEPS };
+  const trims = [];
+  let name = typeOf(node) === "AceGraphChunkMask" ? "latent" : "audio";
+  let [at, added, played, heard] = [node, 0, null, true];
+  for (;;) {
+    const from = origin(at, inputAt(at, name), root, steps);
+    if (!from) return at === node && steps.left > 0 ? { kind: "open" } : ending(null);
+    at = from.node;
+    const type = typeOf(at);
+    if (type === "LoadAudio") return heard ? { kind: "file", file: fileOf(widgetOf(at, "audio")?.value), trims } : ending(null);
+    if (type === "AceGraphSilenceLatent") return ending(constant(at, "seconds"));
+    if (type === "TrimAudioDuration") {
+      const cut = [constant(at, "start_index"), constant(at, "duration")];
+      if (cut.includes(null)) return ending(null);
+      trims.unshift(cut);
+    }
+    if (type === "AceGraphExtend") added += (constant(at, "before") ?? NaN) + (constant(at, "after") ?? NaN);
+    if (heard && AUDIO_INPUT[type] && type !== "TrimAudioDuration") played ??= { kind: "played", node: at, trims: [...trims] };
+    if (LATENT_INPUT[type]) heard = false; // another sound of the same length
+    if (type === "AceGraphOobleckDecode") [name, heard] = ["latent", false];
+    else if (type === "AceGraphOobleckEncode") name = "audio";
+    else if (LATENT_INPUT[type] ?? AUDIO_INPUT[type]) name = LATENT_INPUT[type] ?? AUDIO_INPUT[type];
+    else return ending(null);
+  }
+
+  function ending(seconds) {
+    const length = seconds === null || trims.length || Number.isNaN(added) ? null : seconds + added;
+    return played ?? { kind: "unknown", seconds: length };
+  }
+}
+
+// "sub/a.mp3 [input]" as /view wants it; null where nothing is chosen.
+export function fileOf(value) {
+  if (typeof value !== "string" || !value) return null;
+  const [, path, type = "input"] = value.match(/^(.*?)(?: \[(input|output|temp)\])?$/s);
+  const cut = path.lastIndexOf("/");
+  return { filename: path.slice(cut + 1), subfolder: path.slice(0, Math.max(0, cut)), type };
+}
+
+export const queryOf = ({ filename, subfolder, type }) => "/view?" + new URLSearchParams({ filename, subfolder: subfolder ?? "", type: type ?? "input" });
+
+// What ComfyUI's Trim Audio Duration leaves of so many seconds: [from, to] of the recording; null where it refuses.
+export function trimmed(seconds, trims) {
+  let [from, to] = [0, seconds];
+  for (const [start, length] of trims) {
+    const first = Math.max(0, Math.min(start < 0 ? to - from + start : start, to - from));
+    [from, to] = [from + first, Math.min(to, from + first + length)];
+    if (from >= to) return null;
+  }
+  return [from, to];
+}
+
+// Everything that the sound of a node depends on, as one text: what was run is still what is seen where it is the same.
+export function signatureOf(node, root, found = new Map()) {
+  for (let index = 0; index < (node.inputs?.length ?? 0); index++) {
+    const from = origin(node, index, root)?.node;
+    if (!from || found.has(from)) continue;
+    found.set(from, [typeOf(from), from.id, ...(from.widgets ?? []).filter((widget) => widget.serialize !== false).map((widget) => widget.value)]);
+    signatureOf(from, root, found);
+  }
+  return JSON.stringify([...found.values()]);
+}
+
+// Outputs are filed under "node" in the main graph and under "subgraph:node" inside of one.
+export function nodeAt(locator, root) {
+  const [node, subgraph] = String(locator).split(":").reverse();
+  return (subgraph ? root.subgraphs?.get(subgraph) : root)?.getNodeById(node);
+}
