@@ -1,6 +1,7 @@
 // Plays every item of a batch inside Save Audio and Preview Audio.
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
+import { playerWords } from "./words.js";
 
 const NODES = ["AceGraphSaveAudio", "AceGraphPreviewAudio"];
 // ComfyUI's own audio code looks for a widget of this name on every node that lists audio files.
@@ -9,7 +10,6 @@ const ROW = 32; // pixels
 const PLAYER = 54;
 
 const players = new WeakMap(); // node -> what shows it a list of files
-const translations = api.getCustomNodesI18n().catch(() => ({})); // language -> locales/<language>/main.json
 
 function make(tag, properties, ...children) {
   const element = Object.assign(document.createElement(tag), properties);
@@ -19,13 +19,6 @@ function make(tag, properties, ...children) {
 
 function addressOf({ filename, subfolder, type }) {
   return api.apiURL("/view?" + new URLSearchParams({ filename, subfolder: subfolder ?? "", type, t: Date.now() }));
-}
-
-// What the player says, in the language of ComfyUI's settings or else in English. Another language loads the graph anew.
-async function playerWords() {
-  const known = await translations;
-  const language = app.extensionManager.setting.get("Comfy.Locale");
-  return known[language]?.acestepgraph ?? known.en?.acestepgraph ?? {};
 }
 
 function addPlayer(node) {

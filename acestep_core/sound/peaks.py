@@ -1,0 +1,45 @@
+"""The wave of a song as a player draws it: the lowest and highest sample of every hundredth of a second, in one small file.
+
+A header of 16 bytes, little-endian: `AGPK`, version and channels (16 bits each), pairs per second and pairs (32 bits
+each). Then for every pair and channel the lowest and the highest sample, 127 being full scale. web/peaks.js reads it.
+"""
+
+import struct
+
+import torch
+from torch import Tensor
+
+from .levels import require_sound
+
+MAGIC, VERSION = b"AGPK", 1
+HEADER = struct.Struct("<4sHHII")
+PAIRS_PER_SECOND = 100
+FULL = 127
+PIECE = 30  # seconds that are looked at together, so that the memory does not grow with the song
+
+
+def peaks_of(samples: Tensor, sample_rate: int) -> bytes:
+    """The file of [C, S], all channels drawn as one: mixed down, what is out of phase would vanish."""
+    require_sound(samples, "The song")
+    pairs = torch.cat(
+        [pairs_in(piece, sample_rate) for piece in samples.detach().split(PIECE * sample_rate, -1)]
+    )
+    return HEADER.pack(MAGIC, VERSION, 1, PAIRS_PER_SECOND, len(pairs)) + pairs.numpy().tobytes()
+
+
+def pairs_in(samples: Tensor, sample_rate: int) -> Tensor:
+    """int8 [pairs, 2] of [C, S] that begins at a whole second; the last pair has what is left.
+
+    Steps are rounded outwards: whatever sounds can be seen.
+    """
+    samples = samples.to("cpu", torch.float32)
+    length = samples.shape[-1]
+    count = -(-length * PAIRS_PER_SECOND // sample_rate)
+    edges = torch.arange(count + 1) * sample_rate // PAIRS_PER_SECOND
+    last = torch.maximum(edges[1:].clamp_max(length) - 1, edges[:-1])
+    longest = -(-sample_rate // PAIRS_PER_SECOND)
+    places = torch.minimum(edges[:-1, None] + torch.arange(longest), last[:, None])
+    low = samples.amin(0)[places].amin(-1).double()
+    high = samples.amax(0)[places].amax(-1).double()
+    steps = torch.stack(((low * FULL).floor(), (high * FULL).ceil()), -1)
+    return steps.clamp(-FULL, FULL).to(torch.int8)

@@ -1,0 +1,55 @@
+// web/peaks.js against the cases that the core writes, and against plain loops.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+
+import { columnsOf, isFlat, readPeaks, reducePeaks, secondsOf } from "../../web/peaks.js";
+
+const cases = JSON.parse(readFileSync(new URL("../fixtures/peaks.json", import.meta.url), "utf-8"));
+
+function bytesOf(hex) {
+  return Uint8Array.from(hex.match(/../g), (pair) => parseInt(pair, 16)).buffer;
+}
+
+for (const { name, rate, samples, file } of cases) {
+  test(`the browser counts as the core does: ${name}`, () => {
+    const read = readPeaks(bytesOf(file));
+    const counted = reducePeaks(samples.map((channel) => Float32Array.from(channel)), rate);
+    assert.deepEqual(counted, read);
+    assert.equal(secondsOf(read), Math.ceil((samples[0].length * 100) / rate) / 100);
+  });
+}
+
+test("another file is refused in words", () => {
+  const whole = bytesOf(cases[0].file);
+  const changed = (place, value) => {
+    const bytes = new Uint8Array(whole.slice(0));
+    bytes[place] = value;
+    return bytes.buffer;
+  };
+  assert.throws(() => readPeaks(new ArrayBuffer(0)), /no file of peaks/);
+  assert.throws(() => readPeaks(new TextEncoder().encode("<!DOCTYPE html><html>").buffer), /no file of peaks/);
+  assert.throws(() => readPeaks(changed(4, 2)), /another version/);
+  assert.throws(() => readPeaks(changed(6, 0)), /cut off/);
+  assert.throws(() => readPeaks(whole.slice(0, -1)), /cut off/);
+});
+
+test("columns hold every peak that lies in them", () => {
+  const pairs = Int8Array.from([-127, 0, 0, 127, -10, 20, 0, 0]);
+  const peaks = { channels: 1, rate: 100, count: 4, pairs };
+  const steps = (columns) => Array.from(columns, (value) => Math.round(value * 127));
+  assert.deepEqual(steps(columnsOf(peaks, 0, 0.04, 2)), [-127, 127, -10, 20]);
+  assert.deepEqual(steps(columnsOf(peaks, 0, 0.04, 4)), Array.from(pairs));
+  assert.deepEqual(steps(columnsOf(peaks, 0.02, 0.03, 3)), [-10, 20, -10, 20, -10, 20]); // zoomed in
+  assert.deepEqual(steps(columnsOf(peaks, -0.02, 0.06, 4)), [0, 0, -127, 127, -10, 20, 0, 0]); // beyond both ends
+});
+
+test("of several channels the widest is shown", () => {
+  const peaks = { channels: 2, rate: 100, count: 1, pairs: Int8Array.from([-5, 1, -1, 9]) };
+  assert.deepEqual(Array.from(columnsOf(peaks, 0, 0.01, 1), (value) => Math.round(value * 127)), [-5, 9]);
+});
+
+test("silence is told from sound", () => {
+  assert.equal(isFlat(reducePeaks([new Float32Array(4800)], 48000)), true);
+  assert.equal(isFlat(reducePeaks([new Float32Array(4800).fill(0.1)], 48000)), false);
+});

@@ -1,0 +1,78 @@
+// Waves as they are drawn: the lowest and highest sample of every hundredth of a second. Pure; the core's
+// sound/peaks.py writes what is read here, and counts the same.
+
+export const PAIRS_PER_SECOND = 100;
+const MAGIC = "AGPK";
+const VERSION = 1;
+const HEADER = 16; // bytes
+const FULL = 127;
+
+// The bytes of a .peaks file -> {channels, rate, count, pairs}; pairs: Int8Array of lowest, highest for every channel
+// of every moment. Throws what is wrong with a file of another kind.
+export function readPeaks(buffer) {
+  const view = new DataView(buffer);
+  const magic = buffer.byteLength < HEADER ? "" : String.fromCharCode(...new Uint8Array(buffer, 0, MAGIC.length));
+  if (magic !== MAGIC) throw new Error("This is no file of peaks.");
+  if (view.getUint16(4, true) !== VERSION) throw new Error("These peaks are of another version.");
+  const [channels, rate, count] = [view.getUint16(6, true), view.getUint32(8, true), view.getUint32(12, true)];
+  if (!channels || !rate || buffer.byteLength !== HEADER + 2 * channels * count) throw new Error("These peaks are cut off.");
+  return { channels, rate, count, pairs: new Int8Array(buffer, HEADER) };
+}
+
+// Peaks of channels of samples, all of them together, as if they had been read.
+export function reducePeaks(channels, sampleRate) {
+  const length = channels[0]?.length ?? 0;
+  const count = Math.ceil((length * PAIRS_PER_SECOND) / sampleRate);
+  const pairs = new Int8Array(2 * count);
+  for (let at = 0; at < count; at++) {
+    const start = Math.floor((at * sampleRate) / PAIRS_PER_SECOND);
+    const stop = Math.min(length, Math.max(start + 1, Math.floor(((at + 1) * sampleRate) / PAIRS_PER_SECOND)));
+    let [low, high] = [Infinity, -Infinity];
+    for (const samples of channels) {
+      for (let place = start; place < stop; place++) {
+        if (samples[place] < low) low = samples[place];
+        if (samples[place] > high) high = samples[place];
+      }
+    }
+    pairs[2 * at] = stepOf(Math.floor(low * FULL));
+    pairs[2 * at + 1] = stepOf(Math.ceil(high * FULL));
+  }
+  return { channels: 1, rate: PAIRS_PER_SECOND, count, pairs };
+}
+
+function stepOf(value) {
+  return Math.max(-FULL, Math.min(FULL, value)) || 0;
+}
+
+// Seconds that peaks last.
+export function secondsOf(peaks) {
+  return peaks.count / peaks.rate;
+}
+
+// For so many columns of pixels between two moments: lowest and highest of each in -1 to 1, one after the other, over all
+// channels. Outside of the sound there is silence; a column narrower than a pair shows the pair that it lies in.
+export function columnsOf(peaks, from, to, width) {
+  const columns = new Float32Array(2 * width);
+  const row = 2 * peaks.channels;
+  for (let column = 0; column < width; column++) {
+    const left = (from + ((to - from) * column) / width) * peaks.rate;
+    const right = (from + ((to - from) * (column + 1)) / width) * peaks.rate;
+    const start = Math.floor(left + 1e-6);
+    const stop = Math.max(start + 1, Math.ceil(right - 1e-6));
+    let [low, high] = [0, 0];
+    let found = false;
+    for (let at = Math.max(0, start) * row; at < Math.min(stop, peaks.count) * row; at += 2) {
+      low = found ? Math.min(low, peaks.pairs[at]) : peaks.pairs[at];
+      high = found ? Math.max(high, peaks.pairs[at + 1]) : peaks.pairs[at + 1];
+      found = true;
+    }
+    columns[2 * column] = low / FULL;
+    columns[2 * column + 1] = high / FULL;
+  }
+  return columns;
+}
+
+// Whether nothing is heard in them.
+export function isFlat(peaks) {
+  return peaks.pairs.every((step) => Math.abs(step) <= 1);
+}
