@@ -25,9 +25,9 @@ from .host.audio_tags import has_room, tagged, take_tags
 from .host.node import Node
 from .host.output_files import FreeNames, may_hold_metadata
 from .host.runtime import Bar
-from .runs.shown import ListedSongs, seeds_of, told_of
+from .runs.shown import ListedSongs, seeds_of, sheet_behind, told_of
 from .runs.tagging import lyrics_of, one_each, workflow_of
-from .wires.audio_inputs import audio_input, conditions_input, finish_inputs, label_input, outputs
+from .wires.audio_inputs import audio_input, conditions_input, finish_inputs, outputs
 from .wires.schema import schema
 from .wires.sockets import ConditionList, Times, TimesList
 from .wires.tensors import Audio, adapters_of, raw_sound, takes_of
@@ -94,7 +94,6 @@ class SaveAudio(Node):
                     optional=True,
                     tooltip="From Lyric Times: the tag lyrics then tells when each line is sung, and an .lrc file lies beside the song.",
                 ),
-                label_input(),
             ],
             outputs=outputs(),
         )
@@ -110,12 +109,10 @@ class SaveAudio(Node):
         fade_out: float,
         conditions: ConditionList | None = None,
         times: TimesList = (),
-        label: str = "",
     ) -> io.NodeOutput:
         form = FORMATS[format]
         finish = Finish(level, fade_in, fade_out)
-        names = FreeNames(filename_prefix)
-        return stored(cls, audio, conditions, names, form, finish, times or (), label)
+        return stored(cls, audio, conditions, FreeNames(filename_prefix), form, finish, times or ())
 
 
 class PreviewAudio(Node):
@@ -141,7 +138,6 @@ class PreviewAudio(Node):
                     tooltip="What the player gets, and what downloading from it brings.",
                 ),
                 *finish_inputs(),
-                label_input(),
             ],
             outputs=outputs(),
         )
@@ -155,14 +151,13 @@ class PreviewAudio(Node):
         fade_in: float,
         fade_out: float,
         conditions: ConditionList | None = None,
-        label: str = "",
     ) -> io.NodeOutput:
         form = FORMATS[format]
         names = FreeNames(f"acegraph_{secrets.token_hex(4)}", "temp")  # a new name each time: browsers cache
-        return stored(cls, audio, conditions, names, form, Finish(level, fade_in, fade_out), label=label)
+        return stored(cls, audio, conditions, names, form, Finish(level, fade_in, fade_out))
 
 
-def stored(  # noqa: PLR0913  (what was wired, and what it is for)
+def stored(
     node: type[io.ComfyNode],
     audio: Audio,
     conditions: ConditionList | None,
@@ -170,7 +165,6 @@ def stored(  # noqa: PLR0913  (what was wired, and what it is for)
     form: AudioFormat,
     finish: Finish,
     times: TimesList = (),
-    label: str = "",
 ) -> io.NodeOutput:
     """Store every song in a file of its own, list the files for the player, and hand the audio on."""
     songs, rate, report = finished(audio, form, finish)
@@ -184,7 +178,7 @@ def stored(  # noqa: PLR0913  (what was wired, and what it is for)
         report.append("No tags and no workflow: ComfyUI was started with --disable-metadata.")
 
     bar, listed, told = Bar(len(songs)), [], []
-    seeds = list(seeds_of(node.hidden, takes))
+    seeds, sheet = list(seeds_of(node.hidden, takes)), sheet_behind(node.hidden)
     for item, (song, brief) in enumerate(zip(songs, briefs, strict=True)):
         bar.move(item, len(songs))
         tags = {**brief, **take_tags(takes[item], item, len(songs), song.shape[-1] / rate)} if holds else {}
@@ -196,7 +190,7 @@ def stored(  # noqa: PLR0913  (what was wired, and what it is for)
         )
         report += [BESIDE[side.suffix].format(side.name) for side in beside]
         listed.append(ui.SavedResult(path.name, names.subfolder, io.FolderType(names.kind)))
-        told.append({**told_of(song, rate, lufs), **seeds[item], "label": label})
+        told.append({**told_of(song, rate, lufs), **seeds[item], "sheet": sheet})
     bar.move(len(songs), len(songs))
     return io.NodeOutput(audio, "\n".join(report), ui=ListedSongs(listed, told))
 

@@ -1,8 +1,11 @@
 // What there is to know of a batch of songs without a page: pure.
 
-// The songs of a node's output: the files of ComfyUI's list, with what our own list beside it tells of each.
+// The songs of a node's output: the files of ComfyUI's list, with what our own list beside it tells of each. Songs of a
+// sheet, one for each pair, know their row and column: the lists are in the order of the pairs.
 export function songsOf(output) {
-  return (output?.audio ?? []).map((file, place) => {
+  const files = output?.audio ?? [];
+  const sides = sidesOf(output?.acegraph_songs, files.length);
+  return files.map((file, place) => {
     const told = output.acegraph_songs?.[place] ?? {};
     return {
       file,
@@ -12,9 +15,17 @@ export function songsOf(output) {
       seed: textOr(told.seed, null),
       sampler: textOr(told.sampler, null),
       wave: textOr(told.wave, null),
-      label: textOr(told.label, ""),
+      place: sides && [sides[0][Math.floor(place / sides[1].length)], sides[1][place % sides[1].length]],
     };
   });
+}
+
+// Rows and columns of a sheet that all songs are of, when there are as many songs as pairs.
+function sidesOf(told, count) {
+  const sheet = told?.[0]?.sheet;
+  const isSheet = Array.isArray(sheet) && sheet.length === 2 && sheet.every((side) => Array.isArray(side) && side.every((word) => typeof word === "string"));
+  if (!isSheet || count < 2 || sheet[0].length * sheet[1].length !== count) return null;
+  return told.every((one) => JSON.stringify(one?.sheet) === JSON.stringify(sheet)) ? sheet : null;
 }
 
 function numberOr(value, other) {
@@ -57,26 +68,11 @@ function favouritePlace(favourites, song) {
   return favourites.findIndex((one) => one?.file === song.key || (song.seed !== null && one?.seed === song.seed));
 }
 
-// Songs that are labelled "row | column" as a table: {rows, columns, places: [[row, column] of each song]}; null where a
-// label is another, or two songs have the same place.
+// Songs of a sheet as a table: {rows, columns, places: [row, column] of each song}; null for any others.
 export function tableOf(songs) {
-  const [rows, columns] = [[], []];
-  const places = [];
-  const taken = new Set();
-  for (const { label } of songs) {
-    const parts = label.split(" | ");
-    if (parts.length !== 2 || !parts[0] || !parts[1]) return null;
-    const place = [placeIn(rows, parts[0]), placeIn(columns, parts[1])];
-    if (taken.has(String(place))) return null;
-    taken.add(String(place));
-    places.push(place);
-  }
-  return songs.length > 1 ? { rows, columns, places } : null;
-}
-
-function placeIn(list, name) {
-  if (!list.includes(name)) list.push(name);
-  return list.indexOf(name);
+  if (!songs[0]?.place) return null;
+  const [rows, columns] = [0, 1].map((side) => [...new Set(songs.map((song) => song.place[side]))]);
+  return { rows, columns, places: songs.map(({ place }) => [rows.indexOf(place[0]), columns.indexOf(place[1])]) };
 }
 
 // The song that a key leads to, from another one: up and down, in a table to the sides as well. null: no such key.

@@ -12,6 +12,7 @@ const NODES = ["AceGraphSaveAudio", "AceGraphPreviewAudio"];
 // ComfyUI's own audio code looks for a widget of this name on every node that lists audio files.
 const WIDGET = "audioUI";
 const PLAYER = 54; // pixels
+const [TITLE, GAP] = [30, 12]; // of a node, and between two
 const JUMP = 5; // seconds
 const STARS = "acegraphFavourites";
 const CALM = 250; // milliseconds between two looks, where less motion is wanted
@@ -36,6 +37,7 @@ class Player {
   constructor(node) {
     this.node = node;
     this.songs = [];
+    this.tall = PLAYER;
     this.words = {};
     this.audio = make("audio", { controls: true, preload: "metadata" });
     this.audio.style.cssText = "width: 100%; height: 40px; flex: none;";
@@ -60,7 +62,7 @@ class Player {
   }
 
   #addWidget() {
-    const height = () => this.height;
+    const height = () => this.tall;
     const options = { serialize: false, hideOnZoom: false, getMinHeight: height, getMaxHeight: height };
     const widget = this.node.addDOMWidget(WIDGET, "ACEGRAPH_PLAYER", this.box, options);
     widget.serialize = false;
@@ -69,10 +71,6 @@ class Player {
       onRemove?.apply(widget, given);
       this.remove();
     };
-  }
-
-  get height() {
-    return this.songs.length > 1 ? this.rows.height : PLAYER;
   }
 
   get key() {
@@ -192,7 +190,18 @@ class Player {
     const several = this.songs.length > 1;
     this.audio.style.display = several ? "none" : "";
     this.rows.element.style.display = several ? "" : "none";
-    this.rows.element.style.height = this.box.style.minHeight = `${this.height}px`;
+    this.tall = several ? this.#fitting() : PLAYER;
+    this.rows.element.style.height = this.box.style.minHeight = `${this.tall}px`;
+  }
+
+  // As many rows as there is room for, down to the next node or in this one; but a few in any case.
+  #fitting() {
+    const { node } = this;
+    const [wanted, least] = this.rows.heights();
+    const others = (node.graph?.nodes ?? []).filter((one) => one.pos[0] < node.pos[0] + node.size[0] && one.pos[0] + one.size[0] > node.pos[0]);
+    const below = others.map((one) => one.pos[1] - TITLE).filter((top) => top > node.pos[1]);
+    const room = Math.max(node.size[1], Math.min(...below) - node.pos[1] - GAP);
+    return Math.max(least, Math.min(wanted, room - (node.computeSize()[1] - this.tall)));
   }
 
   remove() {

@@ -4,19 +4,20 @@ import { columnsOf, readPeaks } from "./peaks.js";
 import { figure, filled } from "./words.js";
 
 const BAR = 28; // pixels: a line of buttons, and a wave
-const ROW = 34;
-const LINE = 20;
-const MOST_ROWS = 8; // before it scrolls
+const ROW = 32;
+const LINE = 24;
+const [FEWEST, MOST] = [3, 8]; // rows that are seen before it scrolls: where there is little room, and where there is enough
 const DENSEST = 2; // pixels of the bitmap for one of the page
 const STYLE = `
 .acegraph-batch { display: flex; flex-direction: column; gap: 2px; box-sizing: border-box; font-size: 12px; color: var(--fg-color, #ddd);
   user-select: none; }
 .acegraph-bar { display: flex; gap: 4px; align-items: center; height: ${BAR}px; flex: none; }
-.acegraph-bar button { height: 24px; min-width: 28px; padding: 0 6px; cursor: pointer; white-space: nowrap; color: inherit;
+.acegraph-bar button { height: 24px; min-width: 26px; padding: 0 5px; cursor: pointer; white-space: nowrap; color: inherit;
   background: var(--comfy-input-bg, #222); border: 1px solid var(--border-color, #666); border-radius: 4px; }
 .acegraph-bar button:disabled { opacity: 0.45; cursor: default; }
 .acegraph-bar button[aria-pressed=true] { border-color: currentColor; }
-.acegraph-bar input { flex: 1; min-width: 30px; max-width: 90px; margin-left: auto; }
+.acegraph-bar input { width: 60px; min-width: 0; }
+.acegraph-bar :last-child { margin-left: auto; }
 .acegraph-list { flex: 1; min-height: 0; overflow: auto; border-radius: 4px; }
 .acegraph-list:focus-visible, .acegraph-bar :focus-visible { outline: 2px solid var(--fg-color, #ddd); outline-offset: -2px; }
 .acegraph-song { display: flex; gap: 4px; align-items: center; height: ${ROW}px; padding: 2px 4px; box-sizing: border-box; cursor: pointer;
@@ -24,16 +25,15 @@ const STYLE = `
 .acegraph-song[aria-selected=true] { box-shadow: inset 3px 0 currentColor; background: var(--comfy-input-bg, #222); }
 .acegraph-number { flex: none; min-width: 16px; text-align: right; }
 .acegraph-mark { flex: none; width: 12px; font-weight: bold; text-align: center; }
-.acegraph-label { flex: none; max-width: 35%; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .acegraph-wave { position: relative; flex: 1; min-width: 24px; height: ${BAR}px; }
 .acegraph-wave canvas { width: 100%; height: 100%; display: block; }
 .acegraph-wave i { position: absolute; top: 0; bottom: 0; left: 0; border-right: 1px solid currentColor; background: rgba(128, 128, 128, 0.25); }
 .acegraph-facts { flex: none; text-align: right; font-variant-numeric: tabular-nums; line-height: 13px; font-size: 11px; white-space: pre; }
 .acegraph-star { flex: none; width: 24px; height: 24px; line-height: 24px; text-align: center; font-size: 15px; }
 .acegraph-table { display: grid; gap: 2px; align-content: start; }
-.acegraph-table .acegraph-facts, .acegraph-table .acegraph-label { display: none; }
+.acegraph-table .acegraph-facts { display: none; }
 .acegraph-head { padding: 2px 4px; text-align: center; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; align-self: center; }
-.acegraph-said { height: 16px; flex: none; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; font-size: 11px; }`;
+.acegraph-said { flex: 1; overflow: hidden; max-height: ${LINE}px; line-height: 12px; font-size: 11px; }`;
 
 export function make(tag, properties, ...children) {
   const element = Object.assign(document.createElement(tag), properties);
@@ -43,6 +43,11 @@ export function make(tag, properties, ...children) {
 
 function button(press) {
   return make("button", { type: "button", onclick: press });
+}
+
+// Of a song of a sheet.
+function nameOf(song) {
+  return song?.place?.join(" | ") ?? "";
 }
 
 export class Rows {
@@ -61,21 +66,24 @@ export class Rows {
     this.list = make("div", { className: "acegraph-list", tabIndex: 0, role: "listbox" });
     this.list.dataset.captureWheel = "true";
     this.said = make("div", { className: "acegraph-said", role: "status", ariaLive: "polite" });
-    const bars = [[this.play, this.time, this.volume, this.save], [this.swap, this.match, this.send]];
-    const made = bars.map((bar) => make("div", { className: "acegraph-bar" }, ...bar));
-    this.element = make("div", { className: "acegraph-batch" }, ...made, this.list, this.said);
+    const [above, below] = [[this.play, this.swap, this.match, this.send, this.save], [this.said, this.time, this.volume]].map((parts) =>
+      make("div", { className: "acegraph-bar" }, ...parts),
+    );
+    below.style.height = `${LINE}px`;
+    this.element = make("div", { className: "acegraph-batch" }, above, this.list, below);
     this.seen = new ResizeObserver(() => this.draw());
     this.save.textContent = "\u2193";
   }
 
-  get height() {
+  // Pixels that it wants, and with which it gets along.
+  heights() {
     const lines = this.table ? this.table.rows.length + 1 : this.songs.length;
-    return 2 * BAR + Math.min(lines, MOST_ROWS) * (ROW + (this.table ? 2 : 0)) + LINE + 8;
+    return [MOST, FEWEST].map((most) => BAR + Math.min(lines, most) * (ROW + (this.table ? 2 : 0)) + LINE + 6);
   }
 
   speak(words) {
     this.words = words;
-    const titles = [["volume", words.volume], ["save", words.saveFile], ["swap", words.switchSongs], ["match", words.matchLoudness], ["send", words.sendSeed]];
+    const titles = [["play", words.play], ["volume", words.volume], ["save", words.saveFile], ["swap", words.switchSongs], ["match", words.matchLoudness], ["send", words.sendSeed]];
     for (const [name, title] of titles) this[name].title = this[name].ariaLabel = title ?? "";
     this.send.textContent = `${words.seed ?? ""} \u2192`;
     this.list.ariaLabel = words.songs ?? "";
@@ -95,15 +103,13 @@ export class Rows {
 
   #row(song, place) {
     const number = make("span", { className: "acegraph-number", textContent: place + 1 });
-    const label = make("span", { className: "acegraph-label", textContent: song.label });
     const mark = make("span", { className: "acegraph-mark" });
     const canvas = make("canvas", {});
     const head = make("i", {});
     const wave = make("div", { className: "acegraph-wave", dir: "ltr" }, canvas, head);
     const facts = make("span", { className: "acegraph-facts", textContent: this.#factsOf(song) });
     const star = make("span", { className: "acegraph-star" });
-    const element = make("div", { className: "acegraph-song", role: "option", id: `acegraph-${Rows.count++}`, title: `${song.label} ${song.file.filename}`.trim() },
-      number, mark, label, wave, facts, star);
+    const element = make("div", { className: "acegraph-song", role: "option", id: `acegraph-${Rows.count++}`, title: song.file.filename }, number, mark, wave, facts, star);
     element.onclick = (event) => {
       if (event.target === star) this.acts.star(place);
       else this.acts.press(place, event.shiftKey, event.target.closest(".acegraph-wave") ? this.#share(wave, event) : null);
@@ -195,7 +201,7 @@ export class Rows {
   #described(song, place, ...more) {
     const seconds = song.seconds === null ? "" : filled(this.words.inSeconds, figure(song.seconds, 1));
     const lufs = song.lufs === null ? "" : `${figure(song.lufs, 1)} LUFS`;
-    return [filled(this.words.songOf, place + 1, this.songs.length), song.label, seconds, lufs, ...more].filter(Boolean).join(", ");
+    return [filled(this.words.songOf, place + 1, this.songs.length), nameOf(song), seconds, lufs, ...more].filter(Boolean).join(", ");
   }
 
   reveal(place) {
@@ -215,14 +221,16 @@ export class Rows {
     }
   }
 
-  say(sentence) {
+  // A sentence of its own takes the whole line, until another song is said.
+  say(sentence, alone = true) {
     this.said.textContent = this.said.title = sentence;
+    for (const part of [this.time, this.volume]) part.style.display = sentence && alone ? "none" : "";
   }
 
   sayHeard(pair) {
     const song = filled(this.words.songOf, pair.heard + 1, this.songs.length);
     const loudness = pair.lowered ? filled(this.words.matchedBy, figure(pair.lowered, 1)) : "";
-    this.say([song, this.songs[pair.heard]?.label, loudness].filter(Boolean).join(", "));
+    this.say([song, nameOf(this.songs[pair.heard]), loudness].filter(Boolean).join(", "), false);
   }
 
   remove() {

@@ -25,17 +25,24 @@ class Pair(NamedTuple):
 
 def pairs_of(seeds: str, values: str) -> list[Pair]:
     """Every seed with every value, a row of values for each seed."""
-    rows, columns = written(seeds, "seeds", seed_of), written(values, "values", value_of)
-    if len(rows) * len(columns) > MOST_PAIRS:
-        raise InvalidInputError(
-            f"{len(rows)} seeds with {len(columns)} values are {len(rows) * len(columns)} songs; a sheet holds {MOST_PAIRS}.",
-            "Leave some of them out.",
-        )
+    rows, columns = sides_of(seeds, values)
     return [
         Pair(int(seed), value, f"{row} | {column}")
         for row, seed in rows.items()
         for column, value in columns.items()
     ]
+
+
+def sides_of(seeds: str, values: str) -> tuple[dict[str, float], dict[str, float]]:
+    """The rows and the columns: numbers by how they were written."""
+    rows, columns = written(seeds, "seeds", seed_of), written(values, "values", value_of)
+    songs = len(rows) * len(columns)
+    if songs > MOST_PAIRS:
+        raise InvalidInputError(
+            f"{len(rows)} seeds with {len(columns)} values are {songs} songs; a sheet holds {MOST_PAIRS}.",
+            "Leave some of them out.",
+        )
+    return rows, columns
 
 
 def written(text: str, name: str, number_of: Callable[[str], float | None]) -> dict[str, float]:

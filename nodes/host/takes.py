@@ -4,7 +4,10 @@ import copy
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-SAMPLER = "AceGraphSampler"
+from ...acestep_core.errors import InvalidInputError
+from ...acestep_core.text.sheet import sides_of
+
+SAMPLER, SHEET = "AceGraphSampler", "AceGraphSheet"
 COUNTS = {
     "AceGraphSilenceLatent": ("batch_size", 1),
     "RepeatLatentBatch": ("amount", 0),
@@ -95,6 +98,24 @@ def sampler_of(prompt: Any, node: str) -> Player | None:
             counted = keeps and len(level) == 1 and type(seed) is int and "noise" not in inputs
             return Player(found[0], seed if counted else None)
     return None
+
+
+def sheet_of(prompt: Any, node: str) -> list[list[str]] | None:
+    """Rows and columns of the one Sheet upstream of a node, as they were written; none where they come by wire."""
+    if not isinstance(prompt, Mapping):
+        return None
+    seen = [str(node)]
+    for key in seen:  # which grows
+        wires = (wire for wire in prompt.get(key, {}).get("inputs", {}).values() if isinstance(wire, list))
+        seen += dict.fromkeys(str(wire[0]) for wire in wires if len(wire) == 2 and str(wire[0]) not in seen)
+    sheets = [prompt[key]["inputs"] for key in seen if prompt.get(key, {}).get("class_type") == SHEET]
+    texts = [sheets[0].get("seeds"), sheets[0].get("values")] if len(sheets) == 1 else []
+    if not texts or not all(isinstance(text, str) for text in texts):
+        return None
+    try:
+        return [list(side) for side in sides_of(*texts)]
+    except InvalidInputError:
+        return None
 
 
 def origins(node: Mapping[str, Any]) -> Iterator[str]:

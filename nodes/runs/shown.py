@@ -11,7 +11,7 @@ from ...acestep_core.errors import FileError
 from ...acestep_core.sound.levels import decibels, peak_of
 from ...acestep_core.sound.peaks import peaks_of
 from ..host.output_files import in_temp
-from ..host.takes import sampler_of
+from ..host.takes import sampler_of, sheet_of
 from ..wires.schema import SEED_MAX
 
 SONGS = "acegraph_songs"
@@ -22,7 +22,7 @@ class ListedSongs(ui.SavedAudios):
     """The files of a batch, and in a list beside it what is known of each song.
 
     ComfyUI joins the lists of a node that ran several times, key by key: every value has to be a list of one entry for
-    each song. So the label of a song comes along with the song, and needs no other way to the player.
+    each song.
     """
 
     def __init__(self, files: list[ui.SavedResult], songs: Sequence[Mapping[str, Any]]) -> None:
@@ -50,6 +50,15 @@ def wave_of(song: Tensor, rate: int) -> str | None:
         return in_temp(peaks_of(song, rate), WAVE)
     except FileError:
         return None
+
+
+def sheet_behind(hidden: Any) -> list[list[str]] | None:
+    """Rows and columns of the sheet that these songs are part of.
+
+    A node that runs once for each pair is not told which pair it is. But it runs in the order of the pairs, and ComfyUI
+    joins the lists in that order: where there are as many songs as pairs, the player knows the place of each.
+    """
+    return sheet_of(hidden.prompt, hidden.unique_id) if hidden else None
 
 
 def seeds_of(hidden: Any, takes: Sequence[Mapping[str, str]]) -> Iterator[dict[str, Any]]:

@@ -42,7 +42,7 @@ class Sheet(Node):
                 io.String.Output(
                     display_name="label",
                     is_output_list=True,
-                    tooltip="For the label of Save Audio or Preview Audio: seed | value.",
+                    tooltip="The pair in words, to be shown or written. The player needs no wire for its table.",
                 ),
             ],
         )

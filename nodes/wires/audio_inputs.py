@@ -27,16 +27,6 @@ def conditions_input() -> Any:
     )
 
 
-def label_input() -> Any:
-    """What the player calls the songs."""
-    return io.String.Input(
-        "label",
-        optional=True,
-        force_input=True,
-        tooltip="From Sheet: what the player calls these songs. Of labels such as 3 | 0.4 it makes a table.",
-    )
-
-
 def finish_inputs() -> list[Any]:
     """Level and fades."""
     return [

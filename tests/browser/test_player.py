@@ -74,25 +74,36 @@ def sweep(amplitude):
 
 @pytest.fixture
 def player(styled):
-    """A player with three songs that tell by their pitch where they are; the second is 6 dB louder."""
+    """A player with three songs."""
+    return with_songs(styled)
+
+
+@pytest.fixture
+def one_player(usual):
+    """The same in each frontend as it draws nodes by itself."""
+    return with_songs(usual)
+
+
+def with_songs(editor):
+    """Three songs that tell by their pitch where they are; the second is 6 dB louder."""
     listed, told = [], []
     for place, amplitude in enumerate((0.1, 0.2, 0.1)):
-        name = f"sweep {place}.flac"
-        path = styled.server.base / "output" / name
+        name = f"{HOSTILE if place == 2 else 'sweep'} {place}.flac"
+        path = editor.server.base / "output" / name
         if not path.is_file():
             soundfile.write(path, sweep(amplitude), RATE)
         lufs = 20 * math.log10(amplitude)
         listed.append({"filename": name, "subfolder": "", "type": "output"})
         told.append(
             {"seconds": SECONDS, "lufs": lufs, "peak": lufs, "seed": str(7 + place), "sampler": "1"}
-            | {"wave": None, "label": HOSTILE if place == 2 else ""}
+            | {"wave": None, "sheet": None}
         )
-    styled.load(GRAPH)
-    styled.js(SOUND)
-    styled.js(SHOW, {"audio": listed, "acegraph_songs": told})
-    until(lambda: len(styled.js(ROWS)) == 3, "three songs are listed")
-    styled.fit()
-    return styled
+    editor.load(GRAPH)
+    editor.js(SOUND)
+    editor.js(SHOW, {"audio": listed, "acegraph_songs": told})
+    until(lambda: len(editor.js(ROWS)) == 3, "three songs are listed")
+    editor.fit()
+    return editor
 
 
 def press(editor, place, shift=False):
@@ -166,7 +177,7 @@ def test_a_star_and_a_sent_seed_are_one_step_each_and_survive_undo_and_reload(pl
     player.load(stored)
     assert seed_of(player) == [8, "fixed"]
     for song in (*shown["audio"], *shown["acegraph_songs"]):  # played anew, into other files
-        song.update({"filename": song["filename"].replace("sweep", "again")} if "filename" in song else {})
+        song.update({"filename": f"again {song['filename']}"} if "filename" in song else {})
     player.js(SHOW, shown)
     until(lambda: stars(player) == "\u2606\u2605\u2606", "the star is there")
     assert player.errors == []
@@ -181,51 +192,77 @@ def seed_of(editor):
     return editor.js("() => app.graph.getNodeById(1).widgets.slice(0, 2).map((widget) => widget.value)")
 
 
-def test_titles_of_songs_stay_text(player):
-    row = player.page.locator(".acegraph-song").nth(2)
-    assert HOSTILE in row.inner_text()
-    assert player.js(
-        "() => [window.hacked ?? null, document.querySelectorAll('.acegraph-player img').length]"
-    ) == [None, 0]
+def test_labels_of_a_sheet_make_a_table_that_keys_walk_through(one_player):
+    shown = one_player.js("() => app.nodeOutputs['2']")
+    sides = [["3", HOSTILE], ["0.4", "0.6", "0.8"]]
+    shown = {
+        "audio": [shown["audio"][place % 2] for place in range(6)],
+        "acegraph_songs": [{**shown["acegraph_songs"][0], "sheet": sides}] * 6,
+    }
+    one_player.js(SHOW, shown)
+    until(lambda: len(one_player.js(ROWS)) == 6, "six songs are shown")
+    heads = one_player.page.locator(".acegraph-head").all_inner_texts()
+    assert heads == ["0.4", "0.6", "0.8", "3", HOSTILE]
+    boxes = [one_player.page.locator(".acegraph-song").nth(place).bounding_box() for place in range(6)]
+    assert len({round(box["y"]) for box in boxes[:3]}) == 1
+    assert len({round(box["x"]) for box in (boxes[1], boxes[4])}) == 1
+    press(one_player, 0)
+    for key in ("Shift+ArrowRight", "ArrowDown"):
+        one_player.page.keyboard.press(key)
+    assert [row["selected"] for row in one_player.js(ROWS)].index("true") == 4
+    assert one_player.js("() => window.hacked ?? null") is None
 
 
-def test_a_player_that_begins_stops_the_others(player):
-    press(player, 0)
-    player.page.keyboard.press("Space")
-    heard(player)
-    player.js("""async () => { const { claim } = await window.soundModule; claim({ stop() {} }); }""")
-    until(lambda: player.js(HEARD)["rms"] < 1e-4, "it is silent")
-    assert player.page.locator(".acegraph-bar button").first.get_attribute("aria-label") == "Play"
-    player.page.keyboard.press("Space")
-    heard(player)
-    player.js("() => app.graph.remove(app.graph.getNodeById(2))")
-    until(lambda: player.js(HEARD)["rms"] < 1e-4, "a node that is gone is silent")
+def test_names_of_files_stay_text(one_player):
+    title = one_player.page.locator(".acegraph-song").nth(2).get_attribute("title")
+    assert title == f"{HOSTILE} 2.flac"
+    assert one_player.js("() => document.querySelectorAll('.acegraph-player img').length") == 0
+    assert one_player.js("() => window.hacked ?? null") is None
+
+
+def test_a_player_that_begins_stops_the_others(one_player):
+    press(one_player, 0)
+    one_player.page.keyboard.press("Space")
+    heard(one_player)
+    one_player.js("""async () => { const { claim } = await window.soundModule; claim({ stop() {} }); }""")
+    until(lambda: one_player.js(HEARD)["rms"] < 1e-4, "it is silent")
+    assert one_player.page.locator(".acegraph-bar button").first.get_attribute("aria-label") == "Play"
+    one_player.page.keyboard.press("Space")
+    heard(one_player)
+    one_player.js("() => app.graph.remove(app.graph.getNodeById(2))")
+    until(lambda: one_player.js(HEARD)["rms"] < 1e-4, "a node that is gone is silent")
+
+
+def test_another_workflow_does_not_show_the_songs_of_this_one(one_player):
+    one_player.load(GRAPH)
+    one_player.page.wait_for_timeout(500)
+    assert one_player.js(ROWS) == []
 
 
 # ---------------------------------------------------------------------------------------------- real runs
-def test_every_song_of_a_batch_is_drawn_and_played(styled):
-    styled.open_template(file_of("retake"), len(workflow("retake")["nodes"]))
-    styled.set("AceGraphSilenceLatent", seconds=6.0)
-    assert styled.run()["status"]["status_str"] == "success"
-    until(lambda: len(styled.js(ROWS)) == 4, "four songs are listed")
-    styled.fit()
-    until(lambda: min(styled.js(INK), default=0) > 0.05, "their waves are drawn")
-    styled.js(SOUND)
-    press(styled, 3)
-    styled.page.keyboard.press("Space")
-    heard(styled)
-    styled.page.keyboard.press("s")
-    said = until(lambda: styled.page.locator(".acegraph-said").inner_text(), "it answers")
-    assert said.startswith("The seed was not sent: the Sampler takes its seeds from Retake.")
-    assert (styled.toasts(), styled.errors) == ([], [])
+def test_every_song_of_a_batch_is_drawn_and_played(usual):
+    usual.open_template(file_of("retake"), len(workflow("retake")["nodes"]))
+    usual.set("AceGraphSilenceLatent", seconds=6.0)
+    assert usual.run()["status"]["status_str"] == "success"
+    until(lambda: len(usual.js(ROWS)) == 4, "four songs are listed")
+    usual.fit()
+    until(lambda: min(usual.js(INK), default=0) > 0.05, "their waves are drawn")
+    usual.js(SOUND)
+    press(usual, 3)
+    usual.page.keyboard.press("Space")
+    heard(usual)
+    usual.page.keyboard.press("s")
+    said = usual.page.locator(".acegraph-said").inner_text()
+    assert said == "The seed was not sent: it is not known which Sampler of this graph played the song."
+    assert (usual.toasts(), usual.errors) == ([], [])
 
 
-def test_the_player_speaks_the_language_of_the_settings(styled):
-    styled.open_template(file_of("retake"), len(workflow("retake")["nodes"]))
-    with styled.speaking("fr"):
-        until(partial(speaks, styled, "fr"), "the player speaks French")
-    until(partial(speaks, styled, "en"), "the player speaks English")
-    assert styled.errors == []
+def test_the_player_speaks_the_language_of_the_settings(usual):
+    usual.open_template(file_of("retake"), len(workflow("retake")["nodes"]))
+    with usual.speaking("fr"):
+        until(partial(speaks, usual, "fr"), "the player speaks French")
+    until(partial(speaks, usual, "en"), "the player speaks English")
+    assert usual.errors == []
 
 
 def speaks(editor, language):
@@ -235,5 +272,5 @@ def speaks(editor, language):
         "() => Array.from(document.querySelectorAll('.acegraph-bar button'), (one) => one.title)"
     )
     return titles == [
-        words[name] for name in ("play", "saveFile", "switchSongs", "matchLoudness", "sendSeed")
+        words[name] for name in ("play", "switchSongs", "matchLoudness", "sendSeed", "saveFile")
     ]

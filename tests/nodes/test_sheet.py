@@ -17,12 +17,11 @@ def test_a_song_for_every_pair_each_with_its_seed_value_and_label(host, trial):
         guidance_end=sheet["value"],
     )
     decode = graph.add("AceGraphOobleckDecode", vae=load["vae"], latent=sampler["latent"])
-    save = graph.add(
-        "AceGraphSaveAudio", audio=decode["audio"], filename_prefix="test/sheet", label=sheet["label"]
-    )
+    save = graph.add("AceGraphSaveAudio", audio=decode["audio"], filename_prefix="test/sheet")
+    graph.add("PreviewAny", source=sheet["label"])
     done = trial.plays(graph)
     shown = done.ui[save.id]
-    assert [song["label"] for song in shown["acegraph_songs"]] == ["3 | 0.5", "3 | 1", "5 | 0.5", "5 | 1"]
+    assert [song["sheet"] for song in shown["acegraph_songs"]] == [[["3", "5"], ["0.5", "1"]]] * 4
     assert [song["seed"] for song in shown["acegraph_songs"]] == ["3", "3", "5", "5"]
     assert len({file["filename"] for file in shown["audio"]}) == 4
 

@@ -38,10 +38,10 @@ def listed(pack, songs, level="none", **more):
 
 
 def test_every_song_is_told_beside_its_file(pack, temp):
-    shown = listed(pack, [sine(0.5), sine(0.25)], label="3 | 0.4")
+    shown = listed(pack, [sine(0.5), sine(0.25)])
     loud, quiet = shown["acegraph_songs"]
     assert len(shown["audio"]) == len(shown["acegraph_songs"])
-    assert (loud["seconds"], loud["seed"], loud["sampler"], loud["label"]) == (2.0, None, None, "3 | 0.4")
+    assert (loud["seconds"], loud["seed"], loud["sampler"], loud["sheet"]) == (2.0, None, None, None)
     assert loud["lufs"] == pytest.approx(-6.0, abs=0.1)  # 997 Hz at full scale on both sides is 0 LUFS
     assert loud["lufs"] - quiet["lufs"] == pytest.approx(6.02, abs=0.02)
     assert loud["peak"] == pytest.approx(-6.02, abs=0.02)
@@ -143,3 +143,22 @@ def test_songs_that_have_lost_their_seed_count_from_the_samplers(pack):
     told = list(pack.nodes.runs.shown.seeds_of(hidden, [{}, {"seed": "40"}, {}]))
     assert [entry["seed"] for entry in told] == ["7", "40", "9"]
     assert list(pack.nodes.runs.shown.seeds_of(None, [{}])) == [{"seed": None, "sampler": None}]
+
+
+# ---------------------------------------------------------------------------------------------------- sheets
+def sheet(seeds="3, 5", values="0.40"):
+    return {"class_type": "AceGraphSheet", "inputs": {"seeds": seeds, "values": values}}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "sides"),
+    [
+        ({"7": sampler(["6", 0]), "6": sheet()}, [["3", "5"], ["0.40"]]),
+        ({"7": sampler(["6", 0]), "6": sheet("3, x")}, None),
+        ({"7": sampler(["6", 0]), "6": sheet(["2", 0])}, None),
+        ({"7": sampler(["6", 0], shift=["4", 1]), "6": sheet(), "4": sheet()}, None),
+        ({"7": sampler(), "6": sheet()}, None),  # of another song
+    ],
+)
+def test_the_sheet_that_songs_are_part_of_is_found(pack, nodes, sides):
+    assert pack.nodes.host.takes.sheet_of({**DECODED, **nodes}, "9") == sides

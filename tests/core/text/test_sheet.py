@@ -1,7 +1,7 @@
 import pytest
 
 from acestep_core.errors import InvalidInputError
-from acestep_core.text.sheet import LARGEST_SEED, MOST_PAIRS, Pair, columns_of, pairs_of
+from acestep_core.text.sheet import LARGEST_SEED, MOST_PAIRS, Pair, columns_of, pairs_of, sides_of
 
 
 def test_every_seed_is_played_with_every_value_a_row_for_each_seed():
@@ -19,6 +19,10 @@ def test_every_seed_is_played_with_every_value_a_row_for_each_seed():
 @pytest.mark.parametrize("text", ["3,5", " 3 ,5, ", "3 5", "3;5", "3\n5", "3\uff0c5", "3\u30015", ",3,,5"])
 def test_lists_are_read_as_people_write_them(text):
     assert [pair.seed for pair in pairs_of(text, "1")] == [3, 5]
+
+
+def test_the_sides_keep_how_they_were_written():
+    assert [list(side) for side in sides_of("03 5", "0.40, +1")] == [["03", "5"], ["0.40", "+1"]]
 
 
 def test_the_largest_seed_stays_exact():
