@@ -96,7 +96,7 @@ export class Rows {
     this.seen.disconnect();
     this.rows = songs.map((song, place) => this.#row(song, place));
     this.list.className = this.table ? "acegraph-list acegraph-table" : "acegraph-list";
-    this.list.style.gridTemplateColumns = this.table ? `auto repeat(${this.table.columns.length}, minmax(64px, 1fr))` : "";
+    this.list.style.gridTemplateColumns = this.table ? `fit-content(70px) repeat(${this.table.columns.length}, minmax(104px, 1fr))` : "";
     this.list.replaceChildren(...(this.table ? this.#cells() : this.rows.map((row) => row.element)));
     this.#fetchWaves(songs);
   }
