@@ -20,6 +20,7 @@ from . import load_planner as planner
 from . import plan as planning
 from . import sampler as sample
 from .analysis import lyric_times, pick_take, region, save_lyrics, score_takes
+from .variations import sheet
 
 NODES: list[type[io.ComfyNode]] = [
     load.Load,
@@ -57,6 +58,7 @@ NODES: list[type[io.ComfyNode]] = [
     save_lyrics.SaveLyrics,
     score_takes.ScoreTakes,
     pick_take.PickTake,
+    sheet.Sheet,
 ]
 
 

@@ -2,6 +2,7 @@
 
 import math
 import secrets
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from comfy_api.latest import io, ui
@@ -19,14 +20,16 @@ from ..acestep_core.sound.levels import (
 )
 from ..acestep_core.sound.loudness import integrated_lufs
 from ..acestep_core.sound.resample import resample
-from ..acestep_core.timebase import MAX_SECONDS, SAMPLE_RATE
+from ..acestep_core.timebase import SAMPLE_RATE
 from .host.audio_tags import has_room, tagged, take_tags
 from .host.node import Node
 from .host.output_files import FreeNames, may_hold_metadata
 from .host.runtime import Bar
+from .runs.shown import ListedSongs, seeds_of, sheet_behind, told_of
 from .runs.tagging import lyrics_of, one_each, workflow_of
-from .wires.schema import advanced, report_output, schema
-from .wires.sockets import ConditionList, Conditions, Times, TimesList
+from .wires.audio_inputs import audio_input, conditions_input, finish_inputs, outputs
+from .wires.schema import schema
+from .wires.sockets import ConditionList, Times, TimesList
 from .wires.tensors import Audio, adapters_of, raw_sound, takes_of
 
 PREVIEW_FORMATS = ("FLAC 16-bit", "FLAC 24-bit")
@@ -68,7 +71,7 @@ class SaveAudio(Node):
                 "player",
             ],
             is_output_node=True,
-            hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
+            hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo, io.Hidden.unique_id],
             inputs=[
                 audio_input(),
                 conditions_input(),
@@ -124,7 +127,7 @@ class PreviewAudio(Node):
             description="Plays every song of a batch in the node. The files lie in the temp folder, which ComfyUI empties.",
             search_aliases=["play", "listen", "player", "acestep", "song"],
             is_output_node=True,
-            hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
+            hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo, io.Hidden.unique_id],
             inputs=[
                 audio_input(),
                 conditions_input(),
@@ -154,59 +157,6 @@ class PreviewAudio(Node):
         return stored(cls, audio, conditions, names, form, Finish(level, fade_in, fade_out))
 
 
-def audio_input() -> Any:
-    """The songs."""
-    return io.Audio.Input(
-        "audio",
-        tooltip="From Oobleck Decode, Splice, or any audio of ComfyUI; every item of a batch is stored.",
-    )
-
-
-def conditions_input() -> Any:
-    """The briefs of the songs."""
-    return Conditions.Input(
-        "conditions",
-        optional=True,
-        tooltip="From Encode Conditions: caption, lyrics, bpm and key become tags of the file. One for all songs, or one for each.",
-    )
-
-
-def finish_inputs() -> list[Any]:
-    """Level and fades."""
-    return [
-        io.Combo.Input(
-            "level",
-            options=list(LEVELS),
-            default="peak -1 dBFS",
-            tooltip="peak: the loudest sample of each song lands at -1 dBFS. none: as it is, made quieter only if it would clip. "
-            "ComfyUI: made quieter until five standard deviations fit, as the host's own decoder does. LUFS: as loud as that to the "
-            "ear, with the peaks limited; -14 for streaming, -23 for broadcast.",
-        ),
-        *(
-            advanced(
-                io.Float.Input(
-                    name,
-                    display_name=f"{name.replace('_', ' ')} (s)",
-                    default=0.0,
-                    min=0.0,
-                    max=MAX_SECONDS,
-                    step=0.1,
-                    tooltip=f"Linear fade at the {where} of every song. 0: none.",
-                )
-            )
-            for name, where in (("fade_in", "start"), ("fade_out", "end"))
-        ),
-    ]
-
-
-def outputs() -> list[Any]:
-    """The songs as they came, to go on with, and the report."""
-    return [
-        io.Audio.Output(display_name="audio", tooltip="The audio as it came in, without level and fades."),
-        report_output(),
-    ]
-
-
 def stored(
     node: type[io.ComfyNode],
     audio: Audio,
@@ -227,26 +177,41 @@ def stored(
     if not holds:
         report.append("No tags and no workflow: ComfyUI was started with --disable-metadata.")
 
-    bar, listed = Bar(len(songs)), []
+    bar, listed, told = Bar(len(songs)), [], []
+    seeds, sheet = list(seeds_of(node.hidden, takes)), sheet_behind(node.hidden)
     for item, (song, brief) in enumerate(zip(songs, briefs, strict=True)):
         bar.move(item, len(songs))
         tags = {**brief, **take_tags(takes[item], item, len(songs), song.shape[-1] / rate)} if holds else {}
         workflow = workflow_of(node.hidden, takes, item) if holds else {}
-        embeds = has_room(form.extension, {**workflow, **tags})
-        content = encode_audio(song, rate, form)
-        files = {form.extension: tagged(content, form.extension, {**workflow, **tags} if embeds else tags)}
-        if workflow and not embeds:
-            files[SIDE_FILE] = workflow.get("workflow", workflow.get("prompt", "{}")).encode()
-        if lyrics[item]:
-            files[LYRICS_FILE] = lyrics[item].encode()
-        path, *beside = names.write(item, files)
+        path, *beside = names.write(item, files_of(song, rate, form, tags, workflow, lyrics[item]))
+        lufs = integrated_lufs(song, rate)
         report.append(
-            f"{path.name}: {song.shape[-1] / rate:.2f} s, {loudness_of(song, rate)}, {form.name}, {rate} Hz, {len(song)} channels."
+            f"{path.name}: {song.shape[-1] / rate:.2f} s, {loudness(lufs)}, {form.name}, {rate} Hz, {len(song)} channels."
         )
         report += [BESIDE[side.suffix].format(side.name) for side in beside]
         listed.append(ui.SavedResult(path.name, names.subfolder, io.FolderType(names.kind)))
+        told.append({**told_of(song, rate, lufs), **seeds[item], "sheet": sheet})
     bar.move(len(songs), len(songs))
-    return io.NodeOutput(audio, "\n".join(report), ui=ui.SavedAudios(listed))
+    return io.NodeOutput(audio, "\n".join(report), ui=ListedSongs(listed, told))
+
+
+def files_of(
+    song: Tensor,
+    rate: int,
+    form: AudioFormat,
+    tags: Mapping[str, str],
+    workflow: Mapping[str, str],
+    lyrics: str,
+) -> dict[str, Any]:
+    """By extension, the file of a song and what lies beside it."""
+    embeds = has_room(form.extension, {**workflow, **tags})
+    content = encode_audio(song, rate, form)
+    files = {form.extension: tagged(content, form.extension, {**workflow, **tags} if embeds else tags)}
+    if workflow and not embeds:
+        files[SIDE_FILE] = workflow.get("workflow", workflow.get("prompt", "{}")).encode()
+    if lyrics:
+        files[LYRICS_FILE] = lyrics.encode()
+    return files
 
 
 def finished(audio: Audio, form: AudioFormat, finish: Finish) -> tuple[Tensor, int, list[str]]:
@@ -275,9 +240,8 @@ def too_loud(songs: Tensor) -> list[tuple[int, float]]:
     return [(item, peak) for item, peak in enumerate(peak_of(songs).flatten().tolist()) if peak > 1]
 
 
-def loudness_of(song: Tensor, rate: int) -> str:
-    """How loud [C, S] is heard to be, in words."""
-    lufs = integrated_lufs(song, rate)
+def loudness(lufs: float | None) -> str:
+    """In words."""
     if lufs is None:
         return "too short for a loudness"
     return "silent" if lufs == -math.inf else f"{lufs:.1f} LUFS"

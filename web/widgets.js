@@ -1,6 +1,7 @@
 // Says "auto" where a number stands for it, and lets a new Load ACE-Step begin with the model that was used last.
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
+import { playerWords } from "./words.js";
 
 const SAMPLING = ["steps", "guidance", "shift"];
 const FIGURES = ["bpm", "duration"];
@@ -18,13 +19,10 @@ const PREFIX = "AceGraph";
 const LOADER = "AceGraphLoad";
 const LAST_MODEL = "acestepgraph.lastModel";
 
-const translations = api.getCustomNodesI18n().catch(() => ({})); // language -> locales/<language>/main.json
 let auto = "auto";
 
 async function learnWord() {
-  const known = await translations;
-  const language = app.extensionManager.setting.get("Comfy.Locale");
-  const words = known[language]?.acestepgraph ?? known.en?.acestepgraph ?? {};
+  const words = await playerWords();
   auto = words.auto ?? auto;
 }
 

@@ -11,7 +11,7 @@ from ..host.node import Node
 from ..wires.limits import batch_indices
 from ..wires.schema import report_output, schema
 from ..wires.sockets import CodeList, Codes, Times, TimesList
-from ..wires.tensors import ADAPTERS, Audio, Latent, adapters_of, frames_of_latent
+from ..wires.tensors import ADAPTERS, TAKES, Audio, Latent, adapters_of, frames_of_latent, takes_of
 
 MOST_TAKES = 4096
 
@@ -160,5 +160,6 @@ def sounds_of(audio: Audio) -> Tensor:
 
 
 def played_with(wired: Latent | Audio, songs: int, take: int) -> dict[str, Any]:
-    """The adapters that this take was played with."""
-    return {ADAPTERS: [adapters_of(wired, songs)[take]]} if ADAPTERS in wired else {}
+    """The adapters and the seed that this take was played with."""
+    known = {ADAPTERS: adapters_of(wired, songs), TAKES: takes_of(wired, songs)}
+    return {key: [each[take]] for key, each in known.items() if key in wired}

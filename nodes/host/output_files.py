@@ -1,5 +1,6 @@
 """New files in ComfyUI's output and temp folders: names that nothing has yet, and content that is there whole or not at all."""
 
+import hashlib
 import os
 import posixpath
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,7 +10,7 @@ import folder_paths
 from comfy.cli_args import args
 
 from ...acestep_core.errors import FileError, InvalidInputError
-from ...acestep_core.files import Content, remove_leftovers, write_new, write_whole
+from ...acestep_core.files import Content, is_file, naming, remove_leftovers, write_new, write_whole
 
 BATCH_NUMBER = "%batch_num%"
 FOLDERS = {"output": folder_paths.get_output_directory, "temp": folder_paths.get_temp_directory}
@@ -54,10 +55,16 @@ class FreeNames:
 def kept_in_temp(name: str, content: Callable[[], Content]) -> str:
     """A file of the temp folder whose name tells its content, so that it is made and written once; the name."""
     path = Path(FOLDERS["temp"]()) / name
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
+    if not is_file(path):
+        with naming(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, content())
     return name
+
+
+def in_temp(content: bytes, extension: str) -> str:
+    """The name of a file in the temp folder that holds this; the same content is the same file, written once."""
+    return kept_in_temp(f"acegraph_{hashlib.sha256(content).hexdigest()[:32]}{extension}", lambda: content)
 
 
 def inside(prefix: str) -> str:

@@ -4,12 +4,26 @@ import copy
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-SAMPLER = "AceGraphSampler"
+from ...acestep_core.errors import InvalidInputError
+from ...acestep_core.text.sheet import sides_of
+
+SAMPLER, SHEET = "AceGraphSampler", "AceGraphSheet"
 COUNTS = {
     "AceGraphSilenceLatent": ("batch_size", 1),
     "RepeatLatentBatch": ("amount", 0),
 }  # widget, and its place
 Prompt = Mapping[str, Mapping[str, Any]]
+SOUND_COMES_IN = {  # node -> the input whose songs it hands on, each in its place
+    "AceGraphSaveAudio": "audio",
+    "AceGraphPreviewAudio": "audio",
+    "AceGraphOobleckDecode": "latent",
+    "AceGraphSplice": "new",
+    "VAEDecodeAudio": "samples",
+    "VAEDecodeAudioTiled": "samples",
+    "TrimAudioDuration": "audio",
+    "AudioAdjustVolume": "audio",
+}
+FARTHEST = 32  # nodes between a song and its Sampler
 
 
 class Change(NamedTuple):
@@ -58,6 +72,58 @@ def changes_for(prompt: Prompt, seeds: Sequence[int], item: int) -> Sequence[Cha
         return ()
     name, place = COUNTS[kind]
     return Change(sampler, "seed", 0, seeds[item]), Change(maker, name, place, 1)
+
+
+class Player(NamedTuple):
+    """The Sampler that played songs."""
+
+    node: str  # as in a prompt
+    seed: int | None  # of the first of them, where nothing stands between that may have changed their order
+
+
+def sampler_of(prompt: Any, node: str) -> Player | None:
+    """The one nearest Sampler upstream of a node; none where two are as near, for who played what cannot be told."""
+    if not isinstance(prompt, Mapping):
+        return None
+    level, keeps = [str(node)], True
+    for _ in range(FARTHEST):
+        keeps = keeps and all(prompt.get(key, {}).get("class_type") in SOUND_COMES_IN for key in level)
+        level = list(dict.fromkeys(origin for key in level for origin in origins(prompt.get(key, {}))))
+        found = [key for key in level if prompt.get(key, {}).get("class_type") == SAMPLER]
+        if found:
+            if len(found) > 1:
+                return None
+            inputs = prompt[found[0]]["inputs"]
+            seed = inputs.get("seed")
+            counted = keeps and len(level) == 1 and type(seed) is int and "noise" not in inputs
+            return Player(found[0], seed if counted else None)
+    return None
+
+
+def sheet_of(prompt: Any, node: str) -> list[list[str]] | None:
+    """Rows and columns of the one Sheet upstream of a node, as they were written; none where they come by wire."""
+    if not isinstance(prompt, Mapping):
+        return None
+    seen = [str(node)]
+    for key in seen:  # which grows
+        wires = (wire for wire in prompt.get(key, {}).get("inputs", {}).values() if isinstance(wire, list))
+        seen += dict.fromkeys(str(wire[0]) for wire in wires if len(wire) == 2 and str(wire[0]) not in seen)
+    sheets = [prompt[key]["inputs"] for key in seen if prompt.get(key, {}).get("class_type") == SHEET]
+    texts = [sheets[0].get("seeds"), sheets[0].get("values")] if len(sheets) == 1 else []
+    if not texts or not all(isinstance(text, str) for text in texts):
+        return None
+    try:
+        return [list(side) for side in sides_of(*texts)]
+    except InvalidInputError:
+        return None
+
+
+def origins(node: Mapping[str, Any]) -> Iterator[str]:
+    """The nodes that songs may have come from: of a node that is known, along its sound, else along every wire."""
+    inputs = node.get("inputs", {})
+    name = SOUND_COMES_IN.get(node.get("class_type", ""))
+    wires = inputs.values() if name is None else (inputs.get(name),)
+    yield from (str(wire[0]) for wire in wires if isinstance(wire, list) and len(wire) == 2)
 
 
 def write(workflow: Any, change: Change) -> None:

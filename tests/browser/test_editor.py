@@ -1,7 +1,6 @@
 """The pack in the real editor: with the frontend that ComfyUI 0.3.75 brings and the newest, nodes drawn and as HTML."""
 
 import json
-from functools import partial
 from importlib.metadata import version
 
 import pytest
@@ -19,20 +18,6 @@ FORMATS = {  # format of Save Audio -> what a browser calls it
     "MP3 192 kbit/s": "audio/mpeg",
     "Opus 96 kbit/s": "audio/ogg",
 }
-PLAYERS = """() => Array.from(document.querySelectorAll(".acegraph-player"), (box) => {
-  const audio = box.querySelector("audio");
-  return { label: box.querySelector(".acegraph-songs span").textContent, ready: audio.readyState,
-           seconds: audio.duration, source: new URL(audio.currentSrc || location).searchParams.get("filename"), rows: box.querySelector(".acegraph-songs").style.display };
-})"""
-
-HEARD = """(since) => {
-  const boxes = Array.from(document.querySelectorAll(".acegraph-player"));
-  const audio = boxes.find((box) => box.querySelector(".acegraph-songs").style.display !== "none").querySelector("audio");
-  audio.muted = true;
-  if (audio.currentTime > since) audio.pause();
-  return audio.currentTime;
-}"""
-BUTTONS = "() => Array.from(document.querySelectorAll('.acegraph-songs button'), (button) => button.title)"
 
 
 def workflow(name):
@@ -41,77 +26,6 @@ def workflow(name):
 
 def test_the_older_frontend_is_the_one_installed():
     assert version("comfyui-frontend-package") == FRONTENDS[0]
-
-
-# --------------------------------------------------------------------------------------------- runs, player
-def loaded(editor):
-    """The players, once each has its song."""
-    players = editor.js(PLAYERS)
-    return players if players and all(player["ready"] == 4 for player in players) else None
-
-
-def test_every_song_of_a_batch_is_played(styled):
-    styled.open_template(file_of("retake"), len(workflow("retake")["nodes"]))
-    styled.set("AceGraphSilenceLatent", seconds=SHORT)
-    done = styled.run()
-    assert done["status"]["status_str"] == "success", done["status"]
-    players = until(lambda: loaded(styled), "the songs can be played")
-    styled.fit()
-    assert len(players) == 1
-    songs, moment = [], 0.0
-    for place in (2, 3, 4, 1):
-        songs.append(walk_to(styled, "Next song", f"{place} / 4"))
-        assert styled.js(HEARD, moment) == pytest.approx(
-            moment, abs=0.05
-        )  # of the song before, to compare with
-        press_play(styled)
-        moment = until(partial(heard_since, styled, moment), f"song {place} is heard")
-    assert len({song["source"] for song in songs}) == 4
-    assert all(song["seconds"] == pytest.approx(SHORT, abs=0.1) for song in songs)
-    assert walk_to(styled, "Previous song", "4 / 4")["source"] == songs[2]["source"]
-
-
-def heard_since(editor, moment):
-    """Where a song that plays has come to, once it is further."""
-    now = editor.js(HEARD, moment)
-    return now if now > moment else None
-
-
-def press_play(editor):
-    """Of the player with several songs."""
-    box = editor.page.locator(".acegraph-player:has(.acegraph-songs:visible) audio").bounding_box()
-    editor.page.mouse.click(box["x"] + box["height"] / 2, box["y"] + box["height"] / 2)
-
-
-def walk_to(editor, button, label):
-    """Press a button of the player with several songs; what it plays then."""
-    editor.page.locator(f".acegraph-songs:visible button[title='{button}']").click()
-
-    def there():
-        players = loaded(editor) or ()
-        return next((player for player in players if player["label"].startswith(label)), None)
-
-    return until(there, f"song {label} can be played")
-
-
-def test_the_player_speaks_the_language_of_the_settings(usual):
-    usual.open_template(file_of("retake"), len(workflow("retake")["nodes"]))
-    usual.fit()
-    with usual.speaking("fr"):
-        until(lambda: players_say(usual, titles("fr")), "the player speaks French")
-    until(lambda: players_say(usual, titles("en")), "the player speaks English")
-    assert usual.errors == []
-
-
-def players_say(editor, words):
-    return editor.js(BUTTONS) == words
-
-
-def titles(language):
-    """Of the buttons of a player."""
-    path = comfy_host.PACK / "locales" / language / "main.json"
-    words = json.loads(path.read_text(encoding="utf-8"))["acestepgraph"]
-    return [words["previousSong"], words["nextSong"]]
 
 
 # --------------------------------------------------------------------------------------------- files dropped

@@ -38,7 +38,7 @@ def test_hostile_words_are_shown_as_words(styled, problem):
     assert (done["status"]["status_str"] == "success") != problem
     if not problem:
         label = until(
-            lambda: styled.js("() => document.querySelector('.acegraph-songs span')?.textContent ?? ''"),
+            lambda: styled.js("() => document.querySelector('.acegraph-song')?.title ?? ''"),
             "a song",
         )
         assert "<img src=x onerror=window.hit=1>_0" in label

@@ -54,6 +54,7 @@ SECONDS = {  # of the songs that a workflow plays, in the order of its players
     "custom_schedule": [30.0],
     "ksampler": [30.0],
     "comfy_sampler": [30.0],
+    "sheet": [15.0] * 6,
     "karaoke": [45.0],
     "best_of_four": [SHORT],
 }

@@ -101,7 +101,8 @@ def errors(pack):
 
 
 def hidden(workflow=WORKFLOW, prompt=PROMPT):
-    return SimpleNamespace(prompt=prompt, extra_pnginfo=None if workflow is None else {"workflow": workflow})
+    extra = None if workflow is None else {"workflow": workflow}
+    return SimpleNamespace(prompt=prompt, extra_pnginfo=extra, unique_id="1")
 
 
 def condition(pack, **words):

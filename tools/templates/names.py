@@ -30,6 +30,7 @@ TITLES = {  # name of a page -> what a person reads, in the order of the list
     "custom_schedule": "Your own schedule",
     "ksampler": "KSampler of ComfyUI",
     "comfy_sampler": "Samplers of ComfyUI",
+    "sheet": "Sheet of variations",
 }
 
 

@@ -224,6 +224,19 @@ def other(sketch: Sketch) -> None:
     sketch.wave(24, 380, MID, 150, lambda share: COLOURS[min(int(share * 5), 4)], 40)
 
 
+def sheet(sketch: Sketch) -> None:
+    for row, colour in enumerate((ORANGE, TEAL, VIOLET)):
+        for column in range(3):
+            sketch.wave(
+                40 + 116 * column,
+                132 + 116 * column,
+                52 + 60 * row,
+                20 + 15 * column,
+                colour,
+                3 * row + column,
+            )
+
+
 DRAWN = (
     *(song, song_chinese, instrumental, inspire, cover, repaint, extend, stems, lego, complete, retake),
     *(
@@ -239,6 +252,7 @@ DRAWN = (
         two_loras,
     ),
     *(with_and_without, text2music, karaoke, best_of_four, codes, custom_schedule, ksampler, comfy_sampler),
+    sheet,
 )
 SKETCHES = {draw.__name__: draw for draw in DRAWN}
 

@@ -8,6 +8,7 @@ from tools.workflows.parts import (
     finish,
     length_of,
     opening,
+    room_for,
     sampler,
     saved,
     told,
@@ -100,7 +101,7 @@ def with_and_without() -> Page:
     page.column()
     song = page.add("AceGraphOobleckDecode", {"width": 300}, vae=load["vae"], latent=every["LATENT"])
     page.column()
-    saved(page, song["audio"], conditions, "with_and_without")
+    room_for(saved(page, song["audio"], conditions, "with_and_without"), 2)
     page.column()
     told(page, takes[0]["report"])
     return page

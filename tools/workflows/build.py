@@ -47,7 +47,7 @@ PAGES = (  # in the order in which they are numbered
     *(workflow_adapters.lora, workflow_adapters.two_loras, workflow_adapters.with_and_without),
     *(workflow_listening.karaoke, workflow_listening.best_of_four),
     *(workflow_songs.text2music, workflow_edits.codes, workflow_songs.custom_schedule),
-    *(workflow_hosted.ksampler, workflow_hosted.comfy_sampler),
+    *(workflow_hosted.ksampler, workflow_hosted.comfy_sampler, workflow_songs.sheet),
 )
 NAMESPACE = uuid.UUID("6f0f8a52-5f6e-4c5c-9a55-0ace57e90000")
 ONLY_THE_GRAPH = """

@@ -16,6 +16,7 @@ from tools.workflows.parts import (
     loader,
     made_here,
     recorded,
+    room_for,
     saved,
     told,
 )
@@ -74,7 +75,7 @@ def cover_strengths() -> Page:
     fields = {"caption": COVER_CAPTION, "instrumental": True}
     task = boxes.cover_strengths(page, audio["AUDIO"], STRENGTHS, **fields)
     page.close(task.shown)
-    end(page, task, "cover_strengths")
+    room_for(end(page, task, "cover_strengths"), 3)
     return page
 
 

@@ -169,6 +169,11 @@ def saved(
     )
 
 
+def room_for(save: Item, rows: int) -> None:
+    """Leave room in a node for songs that its player will list; more of them scroll."""
+    save.look["height"] = 254 + 32 * rows
+
+
 def told(page: Page, report: Wire, title: str = "What was done", width: int = 340) -> Item:
     """A report, to be read after the run."""
     return page.add("PreviewAny", {"title": title, "width": width, "height": 170}, source=report)

@@ -61,6 +61,7 @@ WHERE = {  # node -> the workflow that shows it best
     "AceGraphSilenceLatent": "text2music",
     "AceGraphSplice": "extend",
     "AceGraphToModel": "ksampler",
+    "AceGraphSheet": "sheet",
     "AceGraphUnderstand": "understand",
 }
 PLAYED = ("text2music", "four_takes")  # run first, so that players and reports show something
@@ -69,7 +70,7 @@ LONG = {"steps": 200, "solver": "heun"}  # settings with which a run lasts
 WIDTH, LOWEST, AROUND = 620, 270, 24  # pixels of a picture, and around its node
 CORNER = 100  # pixels from the window's edges to the picture
 QUALITY, HEAVIEST = 82, 45_000  # of a JPEG; bytes
-READY = "() => [...document.querySelectorAll('.acegraph-player audio')].every((a) => a.readyState === 4)"
+READY = "() => [...document.querySelectorAll('.acegraph-player audio[src]')].every((a) => a.readyState === 4)"
 PREVIEW = "() => Object.keys(app.nodePreviewImages).length > 0"
 SHOW = """([id, x, y]) => {
   const node = app.graph.getNodeById(id);
@@ -94,7 +95,7 @@ def four_takes() -> Page:
     played = sampler(page, load, conditions, silence["latent"])
     page.group("Listen", VIOLET)
     song = decoded(page, load, played)
-    page.add("AceGraphPreviewAudio", {"width": 340}, audio=song["audio"])
+    page.add("AceGraphPreviewAudio", {"width": 340, "height": 360}, audio=song["audio"])
     return page
 
 

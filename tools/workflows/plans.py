@@ -18,6 +18,7 @@ from tools.workflows.parts import (
     model,
     opening,
     recorded,
+    room_for,
     sampler,
     told,
     words,
@@ -88,7 +89,8 @@ def compose() -> Page:
     page.open("Plan, compose and play", WIDE, TALL)
     task = boxes.compose(page, songs=4, caption=CAPTION, lyrics=LYRICS, duration=30.0)
     page.close(task.shown)
-    end(page, task, "compose", titles=("Save", "What the planner thought"), text=task.more["plan"])
+    save = end(page, task, "compose", titles=("Save", "What the planner thought"), text=task.more["plan"])
+    room_for(save, 3)
     return page
 
 

@@ -15,6 +15,7 @@ from tools.workflows.parts import (
     length_of,
     opening,
     recorded,
+    room_for,
     sampler,
     words,
 )
@@ -121,7 +122,7 @@ def retake() -> Page:
     steps = [
         "*Seed*: that of the song you like.",
         "*variation*: 0.1 is nearly the same song, 1 a new one. *amount*: how many takes.",
-        "In the player, song 1 is the song itself; the arrows stay at the same moment.",
+        "In the player, song 1 is the song itself. X: another one at the same moment.",
     ]
     page = begin(
         "retake", "Retakes of a song", "A song, and takes of it that differ a little.", steps, note=400
@@ -130,7 +131,7 @@ def retake() -> Page:
     page.open("Song and its takes", WIDE, TALL)
     task = boxes.retakes(page, seconds=30.0, takes=3, seed=SEED, caption=CAPTION, lyrics=LYRICS)
     page.close(task.shown)
-    end(page, task, "retake")
+    room_for(end(page, task, "retake"), 3)
     return page
 
 
@@ -138,7 +139,7 @@ def two_styles() -> Page:
     steps = [
         "The two *caption* fields: a style each.",
         "*seed*: song 1 has it, song 2 the next one.",
-        "The player's arrows stay at the same moment.",
+        "In the player, Shift+click song 2; X switches at the same moment.",
         "More: Batch Conditions inside of the box.",
     ]
     page = begin(
@@ -149,7 +150,7 @@ def two_styles() -> Page:
     captions = ("bossa nova, nylon guitar, brushed drums", "big band swing, brass section, walking bass")
     task = boxes.side_by_side(page, 30.0, captions, instrumental=True)
     page.close(task.shown)
-    end(page, task, "two_styles")
+    room_for(end(page, task, "two_styles"), 2)
     return page
 
 
@@ -171,6 +172,25 @@ def custom_schedule() -> Page:
     task = boxes.text_to_music(page, seconds=30.0, **fields, **wires)
     page.close([*task.words[:3], *task.words[3:4], *task.words[-1:], *task.files])
     end(page, task, "custom_schedule")
+    return page
+
+
+def sheet() -> Page:
+    page = Page("sheet", "Sheet of variations")
+    steps = [
+        "*Sheet*: seeds are the rows, values the columns.",
+        "*value* goes to *shift* here; wire it to any other number.",
+        "In the player: click, Shift+click, then X.",
+    ]
+    load = opening(page, "Every seed with every value, in one table to listen to.", steps)
+    page.group("Song", GREEN)
+    conditions = words(page, load, caption=CAPTION, lyrics=LYRICS)
+    page.group("Play", GOLD)
+    pairs = page.add("AceGraphSheet", {"width": 300}, seeds="3, 5, 7", values="1, 3")
+    silence = length_of(page, load, conditions, 15.0)
+    wires = {"seed": pairs["seed"], "shift": pairs["value"]}
+    played = sampler(page, load, conditions, silence["latent"], **wires)
+    room_for(finish(page, load, conditions, played, "sheet"), 4)
     return page
 
 

@@ -2,7 +2,7 @@
 
 from tools.workflows.boxes import tasks as boxes
 from tools.workflows.page import Page
-from tools.workflows.parts import BASE_FILE, NARROW, OWN, WIDE, begin, end, recorded
+from tools.workflows.parts import BASE_FILE, NARROW, OWN, WIDE, begin, end, recorded, room_for
 
 STEMS = (
     *("vocals", "backing_vocals", "drums", "percussion", "bass", "guitar"),
@@ -14,7 +14,7 @@ def stems() -> Page:
     steps = [
         OWN,
         "*tracks*: a song for each.",
-        "The arrows go from stem to stem.",
+        "In the player, click one stem after the other; X goes back.",
     ]
     page = begin("stems", "Stems", "The tracks of a recording, each alone.", steps, BASE_FILE)
     audio = recorded(page, NARROW)
@@ -22,7 +22,7 @@ def stems() -> Page:
     page.open("Stems", WIDE, 400)
     task = boxes.tracks(page, audio["AUDIO"], "extract", caption="synth pop", tracks=", ".join(STEMS))
     page.close(task.shown)
-    end(page, task, "stems", form=[*boxes.of(audio, "audio"), *task.words])
+    room_for(end(page, task, "stems", form=[*boxes.of(audio, "audio"), *task.words]), 3)
     return page
 
 

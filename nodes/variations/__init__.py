@@ -1,0 +1,1 @@
+"""Nodes that let everything behind them run several times."""
