@@ -1,4 +1,5 @@
 // What is seen of the region editor: the wave with a handle on each edge, its buttons, and a line of words.
+import { make } from "./dom.js";
 import { isFlat } from "./peaks.js";
 import { RATE, secondsOf } from "./regions.js";
 import { pixelAt } from "./timeline.js";
@@ -30,12 +31,6 @@ const ICONS = {
   remove: "M3 4h10M6 4V2.5h4V4M4.5 4l.5 9.5h6l.5-9.5",
 };
 
-
-function make(tag, properties, ...children) {
-  const element = Object.assign(document.createElement(tag), properties);
-  element.append(...children);
-  return element;
-}
 
 const icon = (name) => `<svg viewBox="0 0 16 16" aria-hidden="true"><path d="${ICONS[name]}"/></svg>`;
 

@@ -2,6 +2,7 @@
 // sounds before somebody has switched it on.
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
+import { make } from "./dom.js";
 import { nodesAlong, Run } from "./excerpt.js";
 import { columnsOf, reducePeaks, secondsOf } from "./peaks.js";
 import { release, takeOver, Voice } from "./sound.js";
@@ -85,12 +86,6 @@ function showAll(show) {
   for (const view of views.values()) show(view);
 }
 
-function make(tag, className, style, more = {}) {
-  const element = Object.assign(document.createElement(tag), { className, ...more });
-  element.style.cssText = style;
-  return element;
-}
-
 const waves = new WeakMap(); // what was told -> its peaks: all views show the same
 
 function waveOf(told) {
@@ -109,18 +104,11 @@ class View {
   constructor(node) {
     this.peaks = null;
     const small = "font-size: 12px; flex: none; white-space: nowrap;";
-    this.button = make("button", "acegraph-listen", `${small} ${LOOK}`, {
-      type: "button",
-      onclick: () => this.toggle(),
-    });
-    this.canvas = make("canvas", "acegraph-heard-wave", "flex: 1; min-width: 0; height: 28px;");
-    this.label = make("span", "acegraph-heard-step", small);
-    this.box = make(
-      "div",
-      "acegraph-heard",
-      `display: flex; gap: 8px; align-items: center; box-sizing: border-box; min-height: ${HEIGHT}px; color: var(--fg-color, #ddd);`,
-    );
-    this.box.append(this.button, this.canvas, this.label);
+    const row = `display: flex; gap: 8px; align-items: center; box-sizing: border-box; min-height: ${HEIGHT}px; color: var(--fg-color, #ddd);`;
+    this.button = make("button", { className: "acegraph-listen", style: `${small} ${LOOK}`, type: "button", onclick: () => this.toggle() });
+    this.canvas = make("canvas", { className: "acegraph-heard-wave", style: "flex: 1; min-width: 0; height: 28px;" });
+    this.label = make("span", { className: "acegraph-heard-step", style: small });
+    this.box = make("div", { className: "acegraph-heard", style: row }, this.button, this.canvas, this.label);
     this.button.setAttribute("role", "switch");
     this.canvas.setAttribute("role", "img");
     for (const event of ["pointerdown", "pointermove", "pointerup"]) this.box.addEventListener(event, (e) => e.stopPropagation());

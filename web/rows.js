@@ -1,5 +1,6 @@
 // The songs of a batch as rows, or as a table where their labels say so: what is seen of them, and what is pressed.
 import { clock, isFavourite, tableOf } from "./batch.js";
+import { make } from "./dom.js";
 import { columnsOf, readPeaks } from "./peaks.js";
 import { figure, filled } from "./words.js";
 
@@ -11,15 +12,15 @@ const DENSEST = 2; // pixels of the bitmap for one of the page
 const STYLE = `
 .acegraph-batch { display: flex; flex-direction: column; gap: 2px; box-sizing: border-box; font-size: 12px; color: var(--fg-color, #ddd);
   user-select: none; }
-.acegraph-bar { display: flex; gap: 4px; align-items: center; height: ${BAR}px; flex: none; }
-.acegraph-bar button { height: 24px; min-width: 26px; padding: 0 5px; cursor: pointer; white-space: nowrap; color: inherit;
+.acegraph-buttons { display: flex; gap: 4px; align-items: center; height: ${BAR}px; flex: none; }
+.acegraph-buttons button { height: 24px; min-width: 26px; padding: 0 5px; cursor: pointer; white-space: nowrap; color: inherit;
   background: var(--comfy-input-bg, #222); border: 1px solid var(--border-color, #666); border-radius: 4px; }
-.acegraph-bar button:disabled { opacity: 0.45; cursor: default; }
-.acegraph-bar button[aria-pressed=true] { border-color: currentColor; }
-.acegraph-bar input { width: 60px; min-width: 0; }
-.acegraph-bar :last-child { margin-left: auto; }
+.acegraph-buttons button:disabled { opacity: 0.45; cursor: default; }
+.acegraph-buttons button[aria-pressed=true] { border-color: currentColor; }
+.acegraph-buttons input { width: 60px; min-width: 0; }
+.acegraph-buttons :last-child { margin-left: auto; }
 .acegraph-list { flex: 1; min-height: 0; overflow: auto; border-radius: 4px; }
-.acegraph-list:focus-visible, .acegraph-bar :focus-visible { outline: 2px solid var(--fg-color, #ddd); outline-offset: -2px; }
+.acegraph-list:focus-visible, .acegraph-buttons :focus-visible { outline: 2px solid var(--fg-color, #ddd); outline-offset: -2px; }
 .acegraph-song { display: flex; gap: 4px; align-items: center; height: ${ROW}px; padding: 2px 4px; box-sizing: border-box; cursor: pointer;
   border: 1px solid transparent; border-radius: 4px; min-width: 0; }
 .acegraph-song[aria-selected=true] { box-shadow: inset 3px 0 currentColor; background: var(--comfy-input-bg, #222); }
@@ -35,12 +36,6 @@ const STYLE = `
 .acegraph-head { padding: 2px 4px; text-align: center; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; align-self: center; }
 .acegraph-said { flex: 1; overflow: hidden; max-height: ${LINE}px; line-height: 12px; font-size: 11px; }`;
 
-export function make(tag, properties, ...children) {
-  const element = Object.assign(document.createElement(tag), properties);
-  element.append(...children);
-  return element;
-}
-
 function button(press) {
   return make("button", { type: "button", onclick: press });
 }
@@ -54,7 +49,6 @@ export class Rows {
   // acts: what is done by play, swap, match, send, save (the file), volume(0 to 1), press(place, event), star(place)
   constructor(acts, waveAddress) {
     Object.assign(this, { acts, waveAddress, songs: [], rows: [], table: null, words: {} });
-    document.getElementById("acegraph-style") ?? document.head.append(make("style", { id: "acegraph-style", textContent: STYLE }));
     this.play = button(acts.play);
     this.time = make("span", { dir: "ltr" });
     this.volume = make("input", { type: "range", min: 0, max: 1, step: 0.01, value: 1, oninput: () => acts.volume(Number(this.volume.value)) });
@@ -67,10 +61,10 @@ export class Rows {
     this.list.dataset.captureWheel = "true";
     this.said = make("div", { className: "acegraph-said", role: "status", ariaLive: "polite" });
     const [above, below] = [[this.play, this.swap, this.match, this.send, this.save], [this.said, this.time, this.volume]].map((parts) =>
-      make("div", { className: "acegraph-bar" }, ...parts),
+      make("div", { className: "acegraph-buttons" }, ...parts),
     );
     below.style.height = `${LINE}px`;
-    this.element = make("div", { className: "acegraph-batch" }, above, this.list, below);
+    this.element = make("div", { className: "acegraph-batch" }, make("style", { textContent: STYLE }), above, this.list, below);
     this.seen = new ResizeObserver(() => this.draw());
     this.save.textContent = "\u2193";
   }

@@ -226,7 +226,7 @@ def test_a_player_that_begins_stops_the_others(one_player):
     heard(one_player)
     one_player.js("""async () => { const { claim } = await window.soundModule; claim({ stop() {} }); }""")
     until(lambda: one_player.js(HEARD)["rms"] < 1e-4, "it is silent")
-    assert one_player.page.locator(".acegraph-bar button").first.get_attribute("aria-label") == "Play"
+    assert one_player.page.locator(".acegraph-buttons button").first.get_attribute("aria-label") == "Play"
     one_player.page.keyboard.press("Space")
     heard(one_player)
     one_player.js("() => app.graph.remove(app.graph.getNodeById(2))")
@@ -269,7 +269,7 @@ def speaks(editor, language):
     path = comfy_host.PACK / "locales" / language / "main.json"
     words = json.loads(path.read_text(encoding="utf-8"))["acestepgraph"]
     titles = editor.js(
-        "() => Array.from(document.querySelectorAll('.acegraph-bar button'), (one) => one.title)"
+        "() => Array.from(document.querySelectorAll('.acegraph-buttons button'), (one) => one.title)"
     )
     return titles == [
         words[name] for name in ("play", "switchSongs", "matchLoudness", "sendSeed", "saveFile")
