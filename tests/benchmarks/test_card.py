@@ -118,12 +118,13 @@ def test_a_folder_without_comfyui_is_refused(tmp_path, capsys):
 
 # --------------------------------------------------------------------------------------------- the measurements
 def test_a_recording_that_answers_otherwise_is_found(cpu, monkeypatch, network):
-    """The card's own comparison, with a recorder that keeps its first latents."""
+    """The card's own comparison, with a recording that is right when it is proven and keeps those latents afterwards."""
     asked = networks.Question(network, TINY, 2.0, False)
 
     def stale(step):
         step()
-        return lambda: None
+        replays = iter([step])
+        return lambda: next(replays, lambda: None)()
 
     for capture, differs in ((lambda step: step, False), (stale, True)):
         monkeypatch.setattr(equal, "recorded", capture)

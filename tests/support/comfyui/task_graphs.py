@@ -154,7 +154,8 @@ def woken(graph: Graph, name: str = comfy_models.PLANNER_FOLDER) -> Link:
 
 # ------------------------------------------------------------------------------------------ every node at once
 def shown_at_last(graph: Graph, new: Any, original: Any, mask: Any, conditions: Any) -> None:
-    """Songs spliced, seen as a wave, and played."""
+    """Songs spliced, seen as a wave, and played; and a sheet of one pair, whose label is shown."""
+    graph.add("PreviewAny", source=graph.add("AceGraphSheet", seeds="3", values="0.5")["label"])
     splice = graph.add("AceGraphSplice", new=new, original=original, mask=mask)
     region = graph.add("AceGraphRegion", audio=splice["audio"])
     graph.add("AceGraphPreviewAudio", audio=region["audio"], conditions=conditions)
