@@ -96,6 +96,7 @@ def usual(studio: Studio, frontend: str, request: pytest.FixtureRequest) -> Iter
 def _opened(studio: Studio, frontend: str, style: str, request: pytest.FixtureRequest) -> Iterator[Editor]:
     opened = studio.tab(frontend, STYLES[style])
     opened.errors.clear()
+    opened.close_toasts()  # of a test before: they lie over the button that runs
     yield opened
     failed = request.node.stash.get(FAILED, False)
     opened.picture(re.sub(r"[^\w.]+", "_", request.node.name), wanted=failed or SHOOTING)

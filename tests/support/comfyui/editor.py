@@ -149,7 +149,7 @@ class Editor:
         if self.js(LANGUAGE, language):
             self.page.wait_for_function("() => app.graph.nodes[0] !== window.nodeBefore")
             self.page.wait_for_timeout(400)
-            self.js("() => app.extensionManager.toast.removeAll?.()")  # which say that names have changed
+            self.close_toasts()  # which say that names have changed
 
     def fit(self) -> None:
         """Show the whole graph."""
@@ -251,6 +251,9 @@ class Editor:
     def toasts(self) -> list[str]:
         texts = [text.strip() for text in self.page.locator(".p-toast-message").all_inner_texts()]
         return [text for text in texts if not text.startswith(ADVICE)]
+
+    def close_toasts(self) -> None:
+        self.js("() => app.extensionManager.toast.removeAll?.()")
 
     def dialogs(self) -> list[str]:
         return [text.strip() for text in self.page.locator(".p-dialog:visible").all_inner_texts()]
