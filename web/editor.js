@@ -3,7 +3,7 @@ import { app } from "../../scripts/app.js";
 import { Face } from "./face.js";
 import { handle } from "./hands.js";
 import { listen } from "./keys.js";
-import { LONGEST, RATE, merged, parse, regionsOf, secondsOf, snapped, stretched, widgetsOf } from "./regions.js";
+import { LONGEST, MOST, RATE, merged, parse, regionsOf, secondsOf, snapped, stretched, widgetsOf } from "./regions.js";
 import { Voice } from "./sound.js";
 import { lookUp } from "./sounds.js";
 import { holderOf, widgetOf } from "./sources.js";
@@ -134,6 +134,7 @@ export class RegionEditor {
   }
 
   draft(regions, active) {
+    if (merged(regions).length > MOST) return;
     const before = this.regions;
     if (this.locked(0) || this.locked(1)) {
       const region = [0, 1].map((edge) => (this.locked(edge) ? before[0]?.[edge] : regions[active]?.[edge]));
@@ -246,6 +247,7 @@ export class RegionEditor {
     try {
       if (await this.voice.play(this.range())) this.run();
     } catch (fault) {
+      this.heard = null; // fetched anew at the next press
       this.failed = fault.name === "NotAllowedError" ? this.words.regionClick : this.words.regionUnreadable;
     }
     this.later();

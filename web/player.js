@@ -21,9 +21,12 @@ const CALM = 250; // milliseconds between two looks, where less motion is wanted
 const players = new WeakMap(); // node -> its player
 const remembered = new Map(); // graph and node -> what was compared there, for undo makes every node anew
 
-function addressOf({ filename, subfolder, type }) {
-  return api.apiURL("/view?" + new URLSearchParams({ filename, subfolder: subfolder ?? "", type }));
+// mark: tells the content, so that a name that had another one before is not played from the browser's memory.
+function addressOf({ filename, subfolder, type }, mark = "") {
+  return api.apiURL("/view?" + new URLSearchParams({ filename, subfolder: subfolder ?? "", type, t: mark }));
 }
+
+const soundOf = ({ file, wave }) => addressOf(file, wave ?? Date.now());
 
 // What was done without the mouse, or after it was let go, becomes a step that can be undone.
 function noteStep() {
@@ -44,7 +47,7 @@ class Player {
     this.audio.style.cssText = "width: 100%; height: 40px; flex: none;";
     this.owner = { stop: () => this.audio.pause() };
     this.audio.addEventListener("play", () => claim(this.owner));
-    this.pair = new Pair((song) => addressOf(song.file), () => this.#update(), () => this.rows.say(this.words.fileGone ?? ""));
+    this.pair = new Pair(soundOf, () => this.#update(), () => this.rows.say(this.words.fileGone ?? ""));
     this.rows = new Rows(this.#acts(), (filename) => addressOf({ filename, type: "temp" }));
     this.box = make("div", { className: "acegraph-player" }, this.audio, this.rows.element);
     this.box.style.cssText = "display: flex; flex-direction: column; justify-content: center; box-sizing: border-box;";
@@ -143,8 +146,8 @@ class Player {
   }
 
   #saveFile() {
-    const { file } = this.songs[this.pair.heard];
-    make("a", { href: addressOf(file), download: file.filename }).click();
+    const song = this.songs[this.pair.heard];
+    make("a", { href: soundOf(song), download: song.file.filename }).click();
   }
 
   #update() {
@@ -177,7 +180,7 @@ class Player {
     this.pair.show(several ? songs : []);
     this.rows.show(several ? songs : []);
     this.rows.say("");
-    if (songs.length === 1) this.audio.src = addressOf(songs[0].file);
+    if (songs.length === 1) this.audio.src = soundOf(songs[0]);
     const before = remembered.get(this.key);
     if (before?.shown === shown) this.pair.state = before.state;
     this.#layOut();

@@ -56,15 +56,20 @@ function executionId(node, graph = root()) {
 function show(node, output, signature) {
   const editor = editors.get(node);
   if (!editor || !output?.acegraph_wave) return;
-  editor.own.wave = { items: output.acegraph_wave, signature };
+  const { wave } = editor.own;
+  const same = wave && JSON.stringify(wave.items) === JSON.stringify(output.acegraph_wave); // told again after undo
+  editor.own.wave = { items: output.acegraph_wave, signature: signature ?? (same ? wave.signature : null) };
   editor.tick();
 }
 
 app.registerExtension({
   name: "acestepgraph.region",
 
+  // What comes back while several prompts wait may be of any of them, and is shown as that of a run before.
   setup() {
-    api.addEventListener("promptQueued", () => editors.forEach((_, node) => (node.acegraphQueued = signatureOf(node, root()))));
+    let waiting = 0;
+    api.addEventListener("status", ({ detail }) => (waiting = detail?.exec_info?.queue_remaining ?? 0));
+    api.addEventListener("promptQueued", () => editors.forEach((_, node) => (node.acegraphQueued = waiting > 1 ? null : signatureOf(node, root()))));
   },
 
   nodeCreated(node) {

@@ -41,8 +41,8 @@ export function merged(regions) {
 export function regionsOf({ start, end, regions }, frames) {
   const named = parse(regions);
   if (named === null || named.length) return named ?? [];
-  const first = Math.max(0, frameAt(start));
-  const stop = end < 0 ? Math.max(frames, first + 1) : frameAt(end);
+  const first = Math.min(LONGEST - 1, Math.max(0, frameAt(start))); // a workflow may name anything
+  const stop = end < 0 ? Math.max(frames, first + 1) : Math.min(LONGEST, frameAt(end));
   return stop > first ? [[first, stop]] : [];
 }
 

@@ -44,6 +44,7 @@ export function wait(seconds) {
 }
 
 function once(element, event) {
+  if (element.error) return Promise.reject(element.error); // which is told once, maybe before somebody listens
   return new Promise((resolve, reject) => {
     const done = (how) => () => {
       element.removeEventListener(event, good);
@@ -246,6 +247,7 @@ export async function crossfade(from, to, seconds) {
   from.follow(fall, seconds);
   to.follow(rise, seconds);
   clearTimeout(from.timer); // it will stop
+  from.quiet = true; // and should it end before, that means nothing any more
   await wait(seconds + FADE);
   if (from.order === left) from.stop();
   return to.order === right;

@@ -8,6 +8,7 @@ const MOST_BYTES = 150e6;
 const MOST_SECONDS = 1200;
 const KEPT = 24;
 const known = new Map(); // address -> { state, seconds, peaks }
+const AGAIN = 5; // seconds until a file that was not there is asked for again
 let turn = Promise.resolve(); // one after the other, so that memory holds one at a time
 
 // Its length and peaks, now or later; state: "loading", "ready", "gone", "large" or "unreadable". changed: called when there is news.
@@ -17,6 +18,7 @@ export function soundAt(address, changed, peaks = null) {
     sound = { state: "loading", seconds: null, peaks: null };
     turn = turn.then(() => (peaks ? read(sound, peaks) : decode(sound, address))).catch(() => (sound.state = "unreadable"));
     sound.done = turn;
+    sound.done.then(() => sound.state === "gone" && setTimeout(() => known.get(address) === sound && known.delete(address), 1000 * AGAIN));
     if (known.size >= KEPT) known.delete(known.keys().next().value);
   }
   known.delete(address); // the one used last is the last to go

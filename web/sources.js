@@ -131,8 +131,10 @@ export function trimmed(seconds, trims) {
 // Everything that the sound of a node depends on, as one text: what was run is still what is seen where it is the same.
 export function signatureOf(node, root, found = new Map()) {
   for (let index = 0; index < (node.inputs?.length ?? 0); index++) {
-    const from = origin(node, index, root)?.node;
-    if (!from || found.has(from)) continue;
+    const { node: from, slot } = origin(node, index, root) ?? {};
+    if (!from) continue;
+    found.set(`${node.graph?.id}/${node.id}/${index}`, slot); // another output is another sound
+    if (found.has(from)) continue;
     found.set(from, [typeOf(from), from.id, ...(from.widgets ?? []).filter((widget) => widget.serialize !== false).map((widget) => widget.value)]);
     signatureOf(from, root, found);
   }

@@ -100,11 +100,11 @@ class StaticEvaluation:
 
     def _proven(self, capture: Capture) -> TensorStep | None:
         """A recording that has answered as the network does; a card that replays anything else is not asked again."""
+        self._compute()
+        plain = self._velocities.clone()
         recording = capture(self._compute)
         if recording is None:
             return None
-        self._compute()
-        plain = self._velocities.clone()
         self._velocities.zero_()
         recording()
         if (self._velocities - plain).abs().max() <= EQUAL * plain.abs().max():

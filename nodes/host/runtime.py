@@ -141,7 +141,10 @@ class Managed:
         With networks beside it, all of them whole, and next to what other programs hold of the device now.
         """
         weights = sum(managed.patcher.model_size() for managed in (self, *beside))
-        return weights + activation_bytes <= (min(self._most, self._ours) if beside else self._most)
+        if not beside:
+            return weights + activation_bytes <= self._most
+        kept = 0 if mm.is_device_cpu(self.device) else mm.minimum_inference_memory()  # or one is loaded in part
+        return weights + max(activation_bytes, kept) <= min(self._most, self._ours)
 
     @property
     def is_whole(self) -> bool:

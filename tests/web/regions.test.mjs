@@ -91,3 +91,8 @@ test("typed numbers move the outer edges of several regions", () => {
   assert.deepEqual(stretched({ start: 3, end: 6, regions }, 250).regions, "1.96-2.00, 5.00-6.00");
   assert.deepEqual(stretched({ start: 3, end: 6, regions: "" }, 250), { start: 3, end: 6, regions: "" });
 });
+
+test("numbers that no node takes stay within the longest song", () => {
+  assert.deepEqual(regionsOf({ start: 0, end: 1e12, regions: "" }, 100), [[0, LONGEST]]);
+  assert.deepEqual(regionsOf({ start: 1e12, end: -1, regions: "" }, 100), [[LONGEST - 1, LONGEST]]);
+});

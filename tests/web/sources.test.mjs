@@ -1,7 +1,7 @@
 // Walking the wires of graphs that are shaped like litegraph's.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { fileOf, holderOf, isWired, origin, queryOf, sourceOf, trimmed } from "../../web/sources.js";
+import { fileOf, holderOf, isWired, origin, queryOf, signatureOf, sourceOf, trimmed } from "../../web/sources.js";
 
 class Graph {
   constructor(id = "root") {
@@ -179,4 +179,17 @@ test("a value that a box shows is held by the box, and one of another node by no
   graph.wire(graph.add("PrimitiveFloat"), box, "start", "FLOAT");
   box.inputs[0].widget = { name: "start" };
   assert.equal(holderOf(mask, "start", graph), null);
+});
+
+test("the signature of a sound knows widgets, and by which output it comes", () => {
+  const signed = (slot, value) => {
+    const graph = new Graph();
+    const stems = graph.add("Stems", { amount: value });
+    const region = graph.add("AceGraphRegion");
+    graph.wire(stems, region, "audio", "AUDIO", slot);
+    return signatureOf(region, graph);
+  };
+  assert.equal(signed(0, 1), signed(0, 1));
+  assert.notEqual(signed(0, 1), signed(0, 2));
+  assert.notEqual(signed(0, 1), signed(1, 1));
 });

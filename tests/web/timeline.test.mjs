@@ -65,3 +65,7 @@ test("beats that one cannot choose among are not snapped to", () => {
   assert.deepEqual(usable(beats, { from: 0, to: wide }, 400), []);
   assert.deepEqual(usable(beats, { from: 0.6, to: 1.2 }, 400), []); // one is seen
 });
+
+test("a tempo that no node takes has no beats", () => {
+  for (const bpm of [-120, 0, 1e12, Number.NaN]) assert.deepEqual(beatsOf({ bpm }, 60), []);
+});
