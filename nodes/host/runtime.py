@@ -143,7 +143,7 @@ class Managed:
         weights = sum(managed.patcher.model_size() for managed in (self, *beside))
         if not beside:
             return weights + activation_bytes <= self._most
-        kept = 0 if mm.is_device_cpu(self.device) else mm.minimum_inference_memory()  # or one is loaded in part
+        kept = 0 if mm.is_device_cpu(self.device) else mm.minimum_inference_memory()  # or one comes in part
         return weights + max(activation_bytes, kept) <= min(self._most, self._ours)
 
     @property

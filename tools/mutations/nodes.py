@@ -14,7 +14,7 @@ NODE_MUTATIONS = [
     Mutation("a card too small for both gets both", "nodes/runs/excerpts.py", "nodes/excerpts",
              "if not transformer.fits_beside(room + excerpt_bytes(vae), vae):", "if False:"),
     Mutation("what other programs hold of a card is forgotten", "nodes/host/runtime.py", "nodes/excerpts",
-             "(min(self._most, self._ours) if beside else self._most)", "self._most"),
+             "<= min(self._most, self._ours)", "<= self._most"),
     Mutation("weights that have left are not missed", "nodes/runs/excerpts.py", "nodes/excerpts",
              "if not (self._transformer.is_whole and self.vae.is_whole):", "if False:"),
     Mutation("the first quarter is heard", "nodes/runs/excerpts.py", "nodes/excerpts", "done <= EARLY * total", "done < EARLY * total"),
