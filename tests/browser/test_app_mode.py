@@ -111,7 +111,8 @@ def test_a_newcomer_hears_a_song_after_a_few_clicks(newcomer):
     editor.page.mouse.click(box["x"] + box["height"] / 2, box["y"] + box["height"] / 2)
     until(lambda: editor.js(PLAYS), "the take plays")
     editor.picture("form_song_played")
-    assert 1 < editor.js("() => window.presses") <= MOST_CLICKS
+    # Run and, the first time, the tour's Skip; a browser's own player tells the page nothing of the press on it
+    assert 1 <= editor.js("() => window.presses") < MOST_CLICKS
     assert editor.errors == []
 
 
