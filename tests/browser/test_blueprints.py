@@ -7,8 +7,7 @@ import pytest
 from support.comfyui.editor import FRONTENDS, until
 from tools.templates.names import file_of
 from tools.workflows import blueprints
-from tools.workflows.parts import TEXT_FILE, TURBO_FILE, VAE_FILE, model
-from tools.workflows.plans import PLANNER_FILE
+from tools.workflows.parts import PLANNER_FILE, TEXT_FILE, TURBO_FILE, VAE_FILE, model
 
 NAMES = [make().name for make in blueprints.BLUEPRINTS]
 TEMPLATES = blueprints.FOLDER.parent / "example_workflows"

@@ -14,7 +14,7 @@ from support.comfyui.task_graphs import HEADS
 from tools.templates.names import file_of
 from tools.workflows import build as example_workflows
 from tools.workflows import recording
-from tools.workflows.page import COLLAPSED, PACK, TITLE, Rect
+from tools.workflows.page import PACK
 
 FOLDER = comfy_host.PACK / "example_workflows"
 NAMES = [page.__name__ for page in example_workflows.PAGES]
@@ -94,11 +94,6 @@ def check_songs(songs, seconds, levelled=True):
         assert np.isfinite(samples).all()
         assert not levelled or abs(samples).max() == pytest.approx(PEAK, abs=2e-3)
         assert abs(samples).mean() > 1e-3
-
-
-def rect_of(node):
-    (x, y), size = node["pos"], COLLAPSED if node["flags"].get("collapsed") else node["size"]
-    return Rect(x, y - TITLE, size[0], size[1] + TITLE)
 
 
 # ------------------------------------------------------------------------------------------------------- files
@@ -191,36 +186,6 @@ def test_what_is_not_new_is_the_recording_sample_by_sample(studio, name):
     for start, end in KEPT[name]:
         span = slice(round(start * rate), round(end * rate))
         assert np.array_equal(song[span], recorded[span])
-
-
-def with_made_song(found):
-    """What selecting the group that is off and Ctrl+B does."""
-    (lower,) = (Rect(*group["bounding"]) for group in found["groups"] if group["title"].startswith("Off"))
-    for node in found["nodes"]:
-        if lower.holds(rect_of(node)):
-            assert node["mode"] == api_form.BYPASSED
-            node["mode"] = 0
-    return found
-
-
-@pytest.mark.parametrize("name", ["edit_style"])
-def test_a_song_made_on_the_spot_takes_the_place_of_the_recording(studio, name):
-    server = studio.server()
-    found = with_made_song(workflow(name))
-    prompt = api_form.prompt_of(found, server.object_info().__getitem__)
-    kinds = {key: node["class_type"] for key, node in prompt.items()}
-    (trim,) = (key for key, kind in kinds.items() if kind == "TrimAudioDuration")
-    loads = {key for key, kind in kinds.items() if kind == "LoadAudio"}
-    users = {kinds[key] for key, node in prompt.items() if any(v and v[0] in loads for v in links(node))}
-    assert users == {"AudioConcat"}
-    done = apart(server.run, prompt)
-    assert (done.node_errors, done.last, done.error) == ({}, "execution_success", "")
-    check_songs(songs_of(server, done.ui), [30.0], levelled=name not in KEPT)
-    assert prompt[trim]["inputs"]["duration"] == 30.0
-
-
-def links(node):
-    return [value for value in node["inputs"].values() if isinstance(value, list)]
 
 
 def test_stored_codes_take_the_place_of_written_ones(studio):

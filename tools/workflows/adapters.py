@@ -1,107 +1,67 @@
 """The example workflows with adapters: one, two with scales of their own, and songs with and without one side by side."""
 
 from support.tiny.adapters import EXAMPLE, EXAMPLE_FOLDER
-from tools.workflows.page import GOLD, GREEN, VIOLET, Item, Page, Wire
-from tools.workflows.parts import (
-    CAPTION,
-    LYRICS,
-    finish,
-    length_of,
-    opening,
-    room_for,
-    sampler,
-    saved,
-    told,
-    words,
-)
+from tools.workflows.boxes.adapted import with_adapters
+from tools.workflows.page import Page
+from tools.workflows.parts import CAPTION, FIXED, LYRICS, NARROW, TALL, WIDE, begin, end, room_for
 
 SEED = 20
-PUT = (
-    "*Your LoRA*: put it into models/loras, press R, and choose it in Load LoRA; only the demo brings one along. "
-    "A trainer's folder goes there as a whole."
-)
-
-
-def adapter(page: Page, model: Wire, name: str = EXAMPLE, title: str = "", **settings: float | str) -> Item:
-    """Load LoRA."""
-    look = {"width": 300, **({"title": title} if title else {})}
-    return page.add("AceGraphLoadAdapter", look, model=model, adapter=name, **settings)
+PUT = "*adapter*: your file or folder, in models/loras (press R). The demo brings one along."
+SONG = {"caption": CAPTION, "lyrics": LYRICS}
 
 
 def lora() -> Page:
-    page = Page("lora", "A song with a LoRA")
     steps = [
         PUT,
-        "*strength*: 1 is as it was trained; less is subtler, 0 is without.",
-        "*Caption*: write the trigger words of your LoRA into it; *What was loaded* tells them, if the file does.",
+        "*strength*: 1 is as it was trained, less is subtler, 0 is without.",
+        "*caption*: with the trigger words of your LoRA; *What was done* tells them, if the file does.",
     ]
-    load = opening(page, "A song from a model that has learnt a style, a voice or an instrument.", steps)
-    page.group("Adapter", VIOLET)
-    adapted = adapter(page, load["model"], strength=0.8)
-    told(page, adapted["report"], "What was loaded")
-    page.group("Song", GREEN)
-    conditions = words(page, load, caption=CAPTION, lyrics=LYRICS)
-    page.group("Play", GOLD)
-    silence = length_of(page, load, conditions, 30.0)
-    played = sampler(page, adapted, conditions, silence["latent"], seed=SEED)
-    finish(page, load, conditions, played, "lora")
+    what = "A song from a model that has learnt a style, a voice or an instrument."
+    page = begin("lora", "A song with a LoRA", what, steps, note=400)
+    page.column()
+    page.open("Song with a LoRA", WIDE, TALL)
+    one = {"adapter": EXAMPLE, "strength": 0.8}
+    task = with_adapters(page, [one], [("adapter", "strength")], 30.0, seed=SEED, **FIXED, **SONG)
+    page.close(task.shown)
+    end(page, task, "lora", form=task.words)
     return page
 
 
 def two_loras() -> Page:
-    page = Page("two_loras", "Two LoRAs, each for its part")
     steps = [
         PUT,
         "*cross_attn* of the first: how much of it follows the words. *mlp* of the second: how much of its sound.",
         "*layers* of the second: it acts half as strongly in the first twelve.",
         "*strength* of both: together they may be too much; begin with 0.6 each.",
     ]
-    load = opening(page, "One LoRA after the other, held back where they would quarrel.", steps)
-    page.group("Adapters", VIOLET)
-    first = adapter(page, load["model"], title="First LoRA", strength=0.6, cross_attn=1.5)
-    second = adapter(
-        page, first["model"], EXAMPLE_FOLDER, "Second LoRA", strength=0.6, self_attn=0.5, layers="0-11: 0.5"
-    )
+    what = "One LoRA after the other, held back where they would quarrel."
+    page = begin("two_loras", "Two LoRAs", what, steps, note=400)
     page.column()
-    told(page, second["report"], "What was loaded")
-    page.group("Song", GREEN)
-    conditions = words(page, load, caption=CAPTION, lyrics=LYRICS)
-    page.group("Play", GOLD)
-    silence = length_of(page, load, conditions, 30.0)
-    played = sampler(page, second, conditions, silence["latent"], seed=SEED)
-    finish(page, load, conditions, played, "two_loras")
+    page.open("Song with two LoRAs", WIDE, 560)
+    first = {"adapter": EXAMPLE, "strength": 0.6, "cross_attn": 1.5}
+    second = {"adapter": EXAMPLE_FOLDER, "strength": 0.6, "self_attn": 0.5, "layers": "0-11: 0.5"}
+    shown = [("adapter", "strength", "cross_attn"), ("adapter", "strength", "mlp", "layers")]
+    task = with_adapters(page, [first, second], shown, 30.0, seed=SEED, **FIXED, **SONG)
+    page.close(task.shown)
+    end(page, task, "two_loras")
     return page
 
 
 def with_and_without() -> Page:
-    page = Page("with_and_without", "With and without a LoRA")
     steps = [
         PUT,
-        "*strength* in both Load LoRA: song 1 is played with the first, song 2 with the second, song 3 without.",
-        "*seed* in all three Samplers: the same, or the songs differ for another reason.",
+        "*values*: a song for each strength; 0 is without.",
+        "In the player: click, Shift+click, then X.",
     ]
-    load = opening(page, "The same song three times in one player, to hear what a LoRA does.", steps)
-    page.group("Adapter", VIOLET)
-    whole = adapter(page, load["model"], title="Whole", strength=1.0)
-    half = adapter(page, load["model"], title="Half", strength=0.5)
-    page.group("Song", GREEN)
-    conditions = words(page, load, caption=CAPTION, lyrics=LYRICS)
-    page.group("Play", GOLD)
-    silence = length_of(page, load, conditions, 20.0)
-    models = {"Sampler with the whole": whole, "Sampler with half": half, "Sampler without": load}
-    takes = []
-    for place, (title, model) in enumerate(models.items()):
-        if place:
-            page.column()
-        takes.append(sampler(page, model, conditions, silence["latent"], title, seed=SEED))
-    page.group("Listen", VIOLET, under="Adapter")
-    both = page.add("LatentBatch", {"width": 300}, samples1=takes[0]["latent"], samples2=takes[1]["latent"])
+    what = "The same song with more and less of a LoRA."
+    page = begin("with_and_without", "With and without a LoRA", what, steps)
+    look = {"title": "Seeds and strengths", "width": NARROW}
+    pairs = page.add("AceGraphSheet", look, seeds=str(SEED), values="1, 0.5, 0")
     page.column()
-    every = page.add("LatentBatch", {"width": 300}, samples1=both["LATENT"], samples2=takes[2]["latent"])
-    page.column()
-    song = page.add("AceGraphOobleckDecode", {"width": 300}, vae=load["vae"], latent=every["LATENT"])
-    page.column()
-    room_for(saved(page, song["audio"], conditions, "with_and_without"), 2)
-    page.column()
-    told(page, takes[0]["report"])
+    page.open("Song with a LoRA", WIDE, TALL)
+    one = {"adapter": EXAMPLE, "strength": pairs["value"]}
+    wires = {"seed": pairs["seed"], **FIXED}
+    task = with_adapters(page, [one], [("adapter",)], 20.0, **wires, **SONG)
+    page.close(task.shown)
+    room_for(end(page, task, "with_and_without"), 3)
     return page

@@ -1,9 +1,7 @@
 """The example workflows that change a recording: covers, codes, repaint and extend."""
 
-from typing import NamedTuple
-
 from tools.workflows.boxes import tasks as boxes
-from tools.workflows.page import RED, Item, Page, Wire
+from tools.workflows.page import Page
 from tools.workflows.parts import (
     NARROW,
     OWN,
@@ -12,9 +10,7 @@ from tools.workflows.parts import (
     begin,
     decoded,
     end,
-    listened,
     loader,
-    made_here,
     recorded,
     room_for,
     saved,
@@ -27,21 +23,6 @@ COVER_CAPTION = (
 )
 STRENGTHS = (1.0, 0.6, 0.3)
 DRAWN, BESIDE = 315, 270  # pixels of a wave to draw on, and of the box beside it
-
-
-class Heard(NamedTuple):
-    """A recording on the page."""
-
-    audio: Wire
-    latent: Wire
-
-
-def recording_of(page: Page, load: Item, under: str = "Recording") -> Heard:
-    """Load Audio, a group that may replace it, and the latent. under: the group above that other group."""
-    page.group("Recording", RED)
-    audio = made_here(page, load, recorded(page, NARROW), under)
-    page.resume("Recording")
-    return Heard(audio, listened(page, load, audio)["latent"])
 
 
 def cover() -> Page:

@@ -74,8 +74,12 @@ class Item:
 class Box(Item):
     """Nodes that are shown as one, with the widgets that it shows of them."""
 
-    inside: list[Item] = field(default_factory=list)
+    columns: list[list[Item]] = field(default_factory=lambda: [[]])  # what is seen where it is opened
     promoted: list[tuple[Item, str]] = field(default_factory=list)
+
+    @property
+    def inside(self) -> list[Item]:
+        return [item for column in self.columns for item in column]
 
 
 @dataclass
@@ -92,7 +96,6 @@ class Group:
 
     title: str
     colour: str
-    off: bool
     under: str  # title of the group of the upper row below which it begins
     columns: list[list[Item]] = field(default_factory=lambda: [[]])
 
@@ -111,9 +114,9 @@ class Page:
         self.upper: list[Group] = []
         self.lower: list[Group] = []
 
-    def group(self, title: str, colour: str, under: str = "", off: bool = False) -> None:
-        """Begin a group at the right end of the upper row, or under one of it; the nodes of one that is off are bypassed."""
-        self._group = Group(title, colour, off, under)
+    def group(self, title: str, colour: str, under: str = "") -> None:
+        """Begin a group at the right end of the upper row, or under one of it."""
+        self._group = Group(title, colour, under)
         (self.lower if under else self.upper).append(self._group)
 
     def resume(self, title: str) -> None:
@@ -121,17 +124,16 @@ class Page:
         (self._group,) = (group for group in (*self.upper, *self.lower) if group.title == title)
 
     def column(self) -> None:
-        """Begin a column in the group; a box is laid out by itself."""
-        if not self._open:
-            self._group.columns.append([])
+        """Begin a column in the box that is open, or in the group."""
+        (self._open or self._group).columns.append([])
 
     def add(self, kind: str, look: Mapping[str, Any] | None = None, **inputs: Any) -> Item:
         """Put a node under the last one; inputs are values of widgets, or wires."""
         wires = {name: value for name, value in inputs.items() if isinstance(value, Wire)}
         values = {name: value for name, value in inputs.items() if not isinstance(value, Wire)}
-        item = Item(self._next_id(), kind, values, wires, {"off": self._group.off, **(look or {})})
+        item = Item(self._next_id(), kind, values, wires, dict(look or {}))
         self.items.append(item)
-        (self._open.inside if self._open else self._group.columns[-1]).append(item)
+        (self._open or self._group).columns[-1].append(item)
         return item
 
     def _next_id(self) -> int:
@@ -178,7 +180,7 @@ class Page:
         return [
             {
                 "id": box.id,
-                "ids": [item.id for item in box.inside],
+                "columns": [[item.id for item in column] for column in box.columns],
                 "promoted": [[item.id, widget] for item, widget in box.promoted],
                 **box.look,
             }

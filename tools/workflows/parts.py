@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tools.workflows import recording
-from tools.workflows.page import BLUE, GREY, SMALL_WINDOW, VIOLET, Form, Item, Page, Wire
+from tools.workflows.page import BLUE, SMALL_WINDOW, VIOLET, Form, Item, Page, Wire
 
 FILES = "https://huggingface.co/Comfy-Org/ace_step_1.5_ComfyUI_files/resolve/main/split_files"
 TURBO_FILE, BASE_FILE = "acestep_v1.5_turbo.safetensors", "acestep_v1.5_base.safetensors"
@@ -193,44 +193,9 @@ def heard(page: Page, load: Item, conditions: Item, latent: Wire, report: Wire, 
     return save
 
 
-def upload(what: str = "a song of yours") -> str:
-    """The step of a note that a plain install needs first: ComfyUI runs nothing while a recording is missing."""
-    how = "*choose file to upload*, or the folder beside the name"
-    return f"*Your recording*: upload {what} ({how}); only the demo brings one along. The grey group can make a song instead."
-
-
 def recorded(page: Page, width: int = 300) -> Item:
     """Load Audio with the demo recording."""
     return page.add("LoadAudio", {"title": "Your recording", "width": width}, audio=recording.NAME)
-
-
-def made_here(page: Page, load: Item, audio: Item, under: str, seconds: float = 30.0) -> Wire:
-    """A group in the lower row that is off; switched on, its song takes the place of the recording.
-
-    Bypassed, the last two nodes hand the recording on. Otherwise the first puts the new song before it, and the second
-    cuts the recording off.
-    """
-    page.group(
-        "Off: a song made here. Upload any sound, Ctrl-drag over this, press Ctrl+B",
-        GREY,
-        under=under,
-        off=True,
-    )
-    fields = {"caption": "calm piano and strings, slow film score", "instrumental": True}
-    conditions = words(page, load, "Words", **fields)
-    silence = length_of(page, load, conditions, seconds)
-    played = sampler(page, load, conditions, silence["latent"], "Sampler")
-    song = decoded(page, load, played)
-    page.column()
-    join = {"title": "Put before the recording", "width": 300}
-    both = page.add("AudioConcat", join, audio1=audio["AUDIO"], audio2=song["audio"], direction="before")
-    page.column()
-    cut = {"title": "Cut the recording off", "width": 300}
-    alone = page.add("TrimAudioDuration", cut, audio=both["AUDIO"], start_index=0.0, duration=seconds)
-    silence.look["title"], song.look["title"] = "Length", "Decoder"
-    for item in (conditions, silence, played, song):
-        item.look["collapsed"] = True
-    return alone["AUDIO"]
 
 
 def listened(page: Page, load: Item, file: Wire) -> Item:

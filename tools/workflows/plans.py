@@ -1,62 +1,25 @@
 """The example workflows with the planner: from a brief, a sentence or a recording to a song, or to words."""
 
 from tools.workflows.boxes import planned as boxes
-from tools.workflows.boxes.planned import PLANNED, said
 from tools.workflows.boxes.tasks import of
-from tools.workflows.page import GOLD, GREEN, Form, Item, Page, Wire
+from tools.workflows.page import Form, Page
 from tools.workflows.parts import (
     CAPTION,
     LYRICS,
     NARROW,
     OWN,
     PLANNER_FILE,
-    PLANNER_LINE,
     TALL,
     WIDE,
     begin,
     end,
     model,
-    opening,
     recorded,
     room_for,
-    sampler,
     told,
-    words,
 )
 
-__all__ = ["PLANNED", "PLANNER_FILE", "asked", "planning", "said"]
-SEED = 11
 WISH = "a cheerful sea shanty about a lost umbrella, with accordion and a choir of sailors"
-
-
-def planning(page: Page, what: str, first: list[str]) -> tuple[Item, Item]:
-    """The left end of a page with a planner: the note, the loader, and the planner's loader."""
-    load = opening(page, what, first, more=PLANNER_LINE)
-    look = {"width": 400, "models": [model(PLANNER_FILE, "text_encoders")]}
-    return load, page.add("AceGraphLoadPlanner", look, planner=PLANNER_FILE)
-
-
-def asked(page: Page, kind: str, planner: Item, **fields: object) -> Item:
-    """A node that asks the planner."""
-    look = {"width": 340, "height": 520 if "caption" in fields or kind != "AceGraphUnderstand" else 300}
-    inputs = {"seed": SEED, "control_after_generate": "fixed", **fields}
-    return page.add(kind, look, planner=planner["planner"], **inputs)
-
-
-def composed(page: Page, planner: Item, planned: Item, caption: Wire, lyrics: Wire, **fields: object) -> Item:
-    """The melody for a plan."""
-    words = {"caption": caption, "lyrics": lyrics, "plan": planned["plan"]}
-    return asked(page, "AceGraphComposeCodes", planner, **words, **fields)
-
-
-def played_on(page: Page, load: Item, planned: Item, codes: Wire, under: str = "") -> tuple[Item, Item]:
-    """The song that is played on codes: conditions, in a group as narrow as the one that it is under, and sampler."""
-    page.group("Song", GREEN, under)
-    size = {"width": 340, "height": 480} if under else {}
-    conditions = words(page, load, codes=codes, **size, **said(planned))
-    page.group("Play", GOLD)
-    hints = page.add("AceGraphCodesToLatent", {"width": 300}, model=load["model"], codes=codes)
-    return conditions, sampler(page, load, conditions, hints["latent"], seed=SEED)
 
 
 def plan() -> Page:

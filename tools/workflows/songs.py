@@ -1,9 +1,12 @@
 """The example workflows that need no recording, and the one that needs it for its sound."""
 
+from typing import Any
+
 from tools.workflows.boxes import tasks as boxes
 from tools.workflows.page import GOLD, GREEN, Page
 from tools.workflows.parts import (
     CAPTION,
+    FIXED,
     LYRICS,
     NARROW,
     OWN,
@@ -176,21 +179,20 @@ def custom_schedule() -> Page:
 
 
 def sheet() -> Page:
-    page = Page("sheet", "Sheet of variations")
     steps = [
-        "*Sheet*: seeds are the rows, values the columns.",
-        "*value* goes to *shift* here; wire it to any other number.",
+        "*seeds* are the rows, *values* the columns.",
+        "A value is the *shift* here; inside of the box it can be any other number.",
         "In the player: click, Shift+click, then X.",
     ]
-    load = opening(page, "Every seed with every value, in one table to listen to.", steps)
-    page.group("Song", GREEN)
-    conditions = words(page, load, caption=CAPTION, lyrics=LYRICS)
-    page.group("Play", GOLD)
-    pairs = page.add("AceGraphSheet", {"width": 300}, seeds="3, 5, 7", values="1, 3")
-    silence = length_of(page, load, conditions, 15.0)
-    wires = {"seed": pairs["seed"], "shift": pairs["value"]}
-    played = sampler(page, load, conditions, silence["latent"], **wires)
-    room_for(finish(page, load, conditions, played, "sheet"), 4)
+    what = "Every seed with every value, in one table to listen to."
+    page = begin("sheet", "Sheet of variations", what, steps)
+    pairs = page.add("AceGraphSheet", {"width": NARROW}, seeds="3, 5, 7", values="1, 3")
+    page.column()
+    page.open("Song", WIDE, TALL)
+    wires: dict[str, Any] = {"seed": pairs["seed"], "shift": pairs["value"], **FIXED}
+    task = boxes.text_to_music(page, seconds=15.0, caption=CAPTION, lyrics=LYRICS, **wires)
+    page.close(task.shown)
+    room_for(end(page, task, "sheet"), 3)
     return page
 
 

@@ -48,7 +48,7 @@
       sizes[item.id] = Array.from(node.size);
     }
     for (const box of boxes) {
-      const node = await this.box(box.ids, box.title, box.promoted, box.id);
+      const node = await this.box(box.columns, box.title, box.promoted, box.id);
       const [width, height] = node.computeSize();
       node.setSize([Math.max(width, box.width), Math.max(height, box.height)]);
       sizes[box.id] = Array.from(node.size);
@@ -58,15 +58,20 @@
   },
 
   // These nodes as one; those that are named last give the first outputs.
-  async box(ids, name, promoted, id) {
+  async box(columns, name, promoted, id) {
     const { app } = window;
-    const nodes = ids.map((each) => app.graph.getNodeById(each));
+    const nodes = columns.flat().map((each) => app.graph.getNodeById(each));
     for (const node of nodes) node.properties.builtAs = node.id;
     if (id) app.graph.last_node_id = app.graph.state.lastNodeId = id - 1;
     let left = 0;
-    for (const node of id ? nodes : []) {
-      node.pos = [left, 0];
-      left += node.size[0] + 60;
+    for (const column of id ? columns : []) {
+      const stack = column.map((each) => app.graph.getNodeById(each));
+      let top = 0;
+      for (const node of stack) {
+        node.pos = [left, top];
+        top += node.size[1] + 90;
+      }
+      left += Math.max(...stack.map((node) => node.size[0])) + 60;
     }
     const { subgraph, node } = app.graph.convertToSubgraph(new Set(nodes.reverse()));
     subgraph.name = node.title = name;
@@ -108,7 +113,7 @@
   // These nodes as one; -> the text of its blueprint.
   async wrap(ids, name, promoted, width) {
     const { app } = window;
-    const node = await this.box(ids, name, promoted, 0);
+    const node = await this.box([ids], name, promoted, 0);
     const [, height] = node.computeSize();
     node.setSize([width, height]);
     node.pos = [0, 0];

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tools.workflows.page import Item, Page, Wire
-from tools.workflows.parts import BASE_FILE, FIXED, TURBO_FILE, decoded, loader
+from tools.workflows.parts import BASE_FILE, FIXED, decoded, loader
 
 Shown = list[tuple[Item, str]]
 WORDS = ("caption", "lyrics", "instrumental")
@@ -57,23 +57,29 @@ def listened(page: Page, load: Item, file: Wire) -> Wire:
 def text_to_music(
     page: Page, seconds: float = 45.0, figures: bool = False, timbre: Wire | None = None, **fields: Any
 ) -> Task:
-    """Caption and lyrics to a song. figures: also tempo, key and time signature; timbre: a recording, see `in_the_sound_of`."""
+    """Caption and lyrics to a song. figures: also tempo, key and time signature; timbre: a recording, see `timbre_of`."""
     load = loader(page)
     page.column()
     heard = {"timbre": timbre_of(page, load, timbre)} if timbre else {}
+    return sung(page, load, load["model"], seconds, figures, **heard, **fields)
+
+
+def sung(page: Page, load: Item, model: Wire, seconds: float, figures: bool = False, **fields: Any) -> Task:
+    """The same behind any model, an adapted one too."""
     wires = {name: fields.pop(name) for name in ("sigmas", "extras", "noise") if name in fields}
-    settings = {name: fields.pop(name) for name in ("seed", "solver", *ANEW) if name in fields}
-    conditions = encoded(page, load, **heard, **fields)
-    page.column()
+    settings = {name: fields.pop(name) for name in ("seed", "solver", "shift", *ANEW) if name in fields}
     silence = page.add("AceGraphSilenceLatent", model=load["model"], seconds=seconds)
-    conditions.wires["source"] = silence["latent"]
-    wires["preview_vae"] = load["vae"]
+    page.column()
+    conditions = encoded(page, load, source=silence["latent"], **fields)
+    page.column()
+    wires |= {"model": model, "preview_vae": load["vae"]}
     played = sampler(page, load, conditions, silence["latent"], **settings, **wires)
+    page.column()
     song = decoded(page, load, played)
     asked = [
         *of(conditions, *WORDS, *(FIGURES if figures else ())),
         *of(silence, "seconds", "batch_size"),
-        *of(played, "seed"),
+        *([] if isinstance(settings.get("seed"), Wire) else of(played, "seed")),
     ]
     return Task(song["audio"], conditions, played["report"], asked, of(load, *FILES))
 
@@ -81,15 +87,18 @@ def text_to_music(
 def side_by_side(page: Page, seconds: float, captions: Sequence[str], **fields: Any) -> Task:
     """A song for each caption, played in one batch."""
     load = loader(page)
-    every = [encoded(page, load, caption=caption, **fields) for caption in captions]
+    silence = page.add("AceGraphSilenceLatent", model=load["model"], seconds=seconds)
+    page.column()
+    same = {"source": silence["latent"], **fields}
+    every = [encoded(page, load, caption=caption, **same) for caption in captions]
+    page.column()
     wires = dict(
         zip(("first", "second", "third", "fourth"), (each["conditions"] for each in every), strict=False)
     )
     both = page.add("AceGraphBatchConditions", **wires)
-    silence = page.add("AceGraphSilenceLatent", model=load["model"], seconds=seconds)
-    for each in every:
-        each.wires["source"] = silence["latent"]
+    page.column()
     played = sampler(page, load, both, silence["latent"])
+    page.column()
     song = decoded(page, load, played)
     captions_shown = [(each, "caption") for each in every]
     asked = [*captions_shown, *of(silence, "seconds"), *of(played, "seed")]
@@ -106,9 +115,12 @@ def cover(page: Page, recording: Wire, **fields: Any) -> Task:
     load = loader(page)
     page.column()
     latent = listened(page, load, recording)
+    hints = melody(page, load, latent)
+    page.column()
     conditions = encoded(page, load, source=latent, task="cover", **fields)
     page.column()
-    played = sampler(page, load, conditions, melody(page, load, latent), start_from=latent)
+    played = sampler(page, load, conditions, hints, start_from=latent)
+    page.column()
     song = decoded(page, load, played)
     asked = [*of(conditions, *WORDS), *of(played, "noise_strength", "seed")]
     return Task(song["audio"], conditions, played["report"], asked, of(load, *FILES))
@@ -123,19 +135,23 @@ def melody(page: Page, load: Item, latent: Wire) -> Wire:
 def cover_strengths(page: Page, recording: Wire, strengths: tuple[float, ...], **fields: Any) -> Task:
     """One cover, bound to the recording ever more loosely, as the songs of a batch."""
     load = loader(page)
+    page.column()
     latent = listened(page, load, recording)
+    hints = melody(page, load, latent)
     caption = page.add("PrimitiveStringMultiline", {"title": "Caption"}, value=fields.pop("caption"))
+    seed = page.add("PrimitiveInt", {"title": "Seed"}, value=7, **FIXED)
+    page.column()
     same = {"source": latent, "caption": caption["STRING"], **fields}
     conditions = encoded(page, load, task="cover", **same)
     free = encoded(page, load, **same)
-    hints = melody(page, load, latent)
-    seed = page.add("PrimitiveInt", {"title": "Seed"}, value=7, **FIXED)
+    page.column()
     songs, shares = [], []
     for strength in strengths:
         wires = {"second_conditions": free["conditions"], "seed": seed["INT"]}
         look = {"cover_strength": strength, **FIXED, **wires}
         songs.append(sampler(page, load, conditions, hints, **look))
         shares += of(songs[-1], "cover_strength")
+    page.column()
     batch = songs[0]["latent"]
     for song in songs[1:]:
         batch = page.add("LatentBatch", samples1=batch, samples2=song["latent"])["LATENT"]
@@ -149,9 +165,10 @@ def repaint(page: Page, recording: Wire, part: Wire | tuple[float, float], **fie
     load = loader(page)
     page.column()
     latent = listened(page, load, recording)
+    mask, asked = marked(page, latent, part)
+    page.column()
     conditions = encoded(page, load, source=latent, task="repaint", **fields)
     page.column()
-    mask, asked = marked(page, latent, part)
     played = sampler(page, load, conditions, latent, mask=mask)
     asked += [*of(conditions, *WORDS), *of(played, "repaint_strength", "seed")]
     return spliced(page, load, conditions, played, recording, mask, asked)
@@ -171,6 +188,7 @@ def extend(page: Page, recording: Wire, after: float, **fields: Any) -> Task:
     page.column()
     latent = listened(page, load, recording)
     room = page.add("AceGraphExtend", model=load["model"], latent=latent, before=0.0, after=after)
+    page.column()
     conditions = encoded(page, load, source=room["latent"], task="extend", **fields)
     page.column()
     played = sampler(page, load, conditions, room["latent"], mask=room["mask"])
@@ -183,12 +201,14 @@ def edit(page: Page, recording: Wire, **fields: Any) -> Task:
     load = loader(page)
     page.column()
     latent = listened(page, load, recording)
+    page.column()
     was = encoded(page, load, source=latent, **fields)
     shall = encoded(page, load, source=latent, **fields)
     was.look["title"], shall.look["title"] = "As it is", "As it shall be"
     page.column()
     sides = {"source_conditions": was["conditions"], "target_conditions": shall["conditions"]}
     played = page.add("AceGraphEdit", model=load["model"], source=latent, **sides)
+    page.column()
     song = decoded(page, load, played)
     asked = [
         *of(was, "caption", "lyrics"),
@@ -202,6 +222,7 @@ def spliced(
     page: Page, load: Item, conditions: Item, played: Item, recording: Wire, mask: Wire, asked: Shown
 ) -> Task:
     """The new part between the recording's own samples."""
+    page.column()
     new = decoded(page, load, played)["audio"]
     splice = page.add("AceGraphSplice", new=new, original=recording, mask=mask)
     return Task(splice["audio"], conditions, splice["report"], asked, of(load, *FILES))
@@ -210,14 +231,17 @@ def spliced(
 def tracks(page: Page, recording: Wire, task: str, **fields: Any) -> Task:
     """One of the tasks for single tracks; lego and complete also have a caption to ask for."""
     load = loader(page, BASE_FILE)
+    page.column()
     latent = listened(page, load, recording)
-    conditions = encoded(page, load, source=latent, task=task, **fields)
     where: Shown = []
+    wires: dict[str, Wire] = {}
     if task == "lego":
-        mask, where = marked(page, latent, (0.0, -1.0))
-        played = sampler(page, load, conditions, latent, mask=mask)
-    else:
-        played = sampler(page, load, conditions, latent)
+        wires["mask"], where = marked(page, latent, (0.0, -1.0))
+    page.column()
+    conditions = encoded(page, load, source=latent, task=task, **fields)
+    page.column()
+    played = sampler(page, load, conditions, latent, **wires)
+    page.column()
     song = decoded(page, load, played)
     asked = [*of(conditions, "tracks", "caption"), *where, *of(played, "seed")]
     found = Task(song["audio"], conditions, played["report"], asked, of(load, *FILES))
@@ -230,16 +254,19 @@ def tracks(page: Page, recording: Wire, task: str, **fields: Any) -> Task:
 def retakes(page: Page, seconds: float, takes: int, seed: int, **fields: Any) -> Task:
     """The song of a seed, and takes of it that differ a little, as the songs of a batch; seed and length are set once."""
     load = loader(page)
-    conditions = encoded(page, load, **fields)
+    page.column()
     once = page.add("PrimitiveInt", {"title": "Seed"}, value=seed, **FIXED)
     silence = page.add("AceGraphSilenceLatent", model=load["model"], seconds=seconds)
-    conditions.wires["source"] = silence["latent"]
-    own = sampler(page, load, conditions, silence["latent"], seed=once["INT"], **FIXED)
     several = page.add("RepeatLatentBatch", samples=silence["latent"], amount=takes)
     chosen = {"latent": several["LATENT"], "seed": once["INT"], "retake_seed": 1, **FIXED, "variation": 0.25}
     noise = page.add("AceGraphRetake", **chosen)
+    page.column()
+    conditions = encoded(page, load, source=silence["latent"], **fields)
+    page.column()
+    own = sampler(page, load, conditions, silence["latent"], seed=once["INT"], **FIXED)
     more = {"seed": once["INT"], "noise": noise["noise"], **FIXED}
     varied = sampler(page, load, conditions, several["LATENT"], **more)
+    page.column()
     batch = page.add("LatentBatch", samples1=own["latent"], samples2=varied["latent"])
     song = page.add("AceGraphOobleckDecode", vae=load["vae"], latent=batch["LATENT"])
     asked = [
@@ -255,9 +282,5 @@ def retakes(page: Page, seconds: float, takes: int, seed: int, **fields: Any) ->
 def on_codes(page: Page, codes: Wire, load: Item, conditions: Item, **settings: Any) -> Item:
     """What is played on audio codes."""
     hints = page.add("AceGraphCodesToLatent", model=load["model"], codes=codes)
+    page.column()
     return sampler(page, load, conditions, hints["latent"], **settings)
-
-
-def turbo(page: Page) -> Item:
-    """The loader on its own, for pages with several boxes."""
-    return loader(page, TURBO_FILE)
