@@ -65,7 +65,8 @@ export class Rows {
 
   // In the words that are known by now.
   speak() {
-    for (const [name, one] of Object.entries({ ...this.buttons, volume: this.volume })) one.title = one.ariaLabel = word(name);
+    for (const [name, one] of Object.entries(this.buttons)) one.title = one.ariaLabel = word(name);
+    this.volume.title = this.volume.ariaLabel = word("volume");
     this.buttons.sendSeed.textContent = `${word("seed")} \u2192`;
     this.list.ariaLabel = word("songs");
     this.list.title = word("playerKeys");
