@@ -34,7 +34,8 @@ export function keepPresses(element) {
   }
 }
 
-// Put an element into a node, as a widget of a type that no frontend has a widget of its own for. heights: { getMinHeight, getMaxHeight } in pixels; gone: what is done when the node goes.
+// Put an element into a node, as a widget of a type that no frontend knows. heights: { getMinHeight, getMaxHeight } in pixels;
+// gone: what is done when the node goes.
 export function place(node, name, element, heights, gone) {
   const widget = node.addDOMWidget(name, `ACEGRAPH_${name}`, element, { serialize: false, hideOnZoom: false, ...heights });
   widget.serialize = false;
