@@ -12,7 +12,7 @@ from ..acestep_core.timebase import MAX_SECONDS, frames_of
 from .host.node import Node, verdict
 from .host.tensor_values import refuse_too_long
 from .wires.limits import batch_indices
-from .wires.part_inputs import end_input, fade_input, regions_input, require_parts, start_input
+from .wires.part_inputs import PartsNode, end_input, fade_input, regions_input, start_input
 from .wires.run_inputs import share_input
 from .wires.schema import FRAME, SEED_MAX, schema
 from .wires.sockets import Model, ModelHandle, Noise, NoiseChoice
@@ -64,7 +64,7 @@ class SilenceLatent(Node):
         return io.NodeOutput(latent_of(model.silence.frames(frames).repeat(batch_size, 1, 1)))
 
 
-class ChunkMask(Node):
+class ChunkMask(PartsNode):
     """Mark the part of a song to generate."""
 
     @classmethod
@@ -96,12 +96,6 @@ class ChunkMask(Node):
                 )
             ],
         )
-
-    @classmethod
-    def validate_inputs(
-        cls, start: float | None = None, end: float | None = None, regions: str | None = ""
-    ) -> bool | str:
-        return verdict(cls, require_parts, start=start, end=end, regions=regions)
 
     @classmethod
     def execute(

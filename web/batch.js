@@ -10,11 +10,8 @@ export function songsOf(output) {
     return {
       file,
       key: [file.type, file.subfolder, file.filename].join("/"),
-      seconds: numberOr(told.seconds, null),
-      lufs: numberOr(told.lufs, null),
-      seed: textOr(told.seed, null),
-      sampler: textOr(told.sampler, null),
-      wave: textOr(told.wave, null),
+      ...{ seconds: numberOf(told.seconds), lufs: numberOf(told.lufs) },
+      ...{ seed: textOf(told.seed), sampler: textOf(told.sampler), wave: textOf(told.wave) },
       place: sides && [sides[0][Math.floor(place / sides[1].length)], sides[1][place % sides[1].length]],
     };
   });
@@ -28,13 +25,8 @@ function sidesOf(told, count) {
   return told.every((one) => JSON.stringify(one?.sheet) === JSON.stringify(sheet)) ? sheet : null;
 }
 
-function numberOr(value, other) {
-  return Number.isFinite(value) ? value : other;
-}
-
-function textOr(value, other) {
-  return typeof value === "string" ? value : other;
-}
+const numberOf = (value) => (Number.isFinite(value) ? value : null);
+const textOf = (value) => (typeof value === "string" ? value : null);
 
 export function clock(seconds) {
   const whole = Math.max(0, Math.floor((seconds || 0) + 1e-3));
@@ -47,25 +39,16 @@ export function lowered(song, other) {
   return Math.min(0, other.lufs - song.lufs);
 }
 
-export function gainOf(decibels) {
-  return 10 ** (decibels / 20);
-}
+export const gainOf = (decibels) => 10 ** (decibels / 20);
 
 // Favourites are [{seed, file}]: a song played anew from the same seed has another file.
-export function isFavourite(favourites, song) {
-  return favouritePlace(favourites, song) >= 0;
-}
+const names = (song) => (one) => one?.file === song.key || (song.seed !== null && one?.seed === song.seed);
+
+export const isFavourite = (favourites, song) => Array.isArray(favourites) && favourites.some(names(song));
 
 export function toggled(favourites, song) {
-  const kept = Array.isArray(favourites) ? [...favourites] : [];
-  if (!isFavourite(kept, song)) return [...kept, { seed: song.seed, file: song.key }];
-  while (isFavourite(kept, song)) kept.splice(favouritePlace(kept, song), 1);
-  return kept;
-}
-
-function favouritePlace(favourites, song) {
-  if (!Array.isArray(favourites)) return -1;
-  return favourites.findIndex((one) => one?.file === song.key || (song.seed !== null && one?.seed === song.seed));
+  if (isFavourite(favourites, song)) return favourites.filter((one) => !names(song)(one));
+  return [...(Array.isArray(favourites) ? favourites : []), { seed: song.seed, file: song.key }];
 }
 
 // Songs of a sheet as a table: {rows, columns, places: [row, column] of each song}; null for any others.

@@ -15,14 +15,11 @@ const COLOURS = {
 };
 
 function paint() {
-  const tables = [app.canvas.default_connection_color_byType, window.LGraphCanvas?.link_type_colors ?? {}];
-  const style = document.documentElement.style;
+  const tables = [app.canvas.default_connection_color_byType, window.LGraphCanvas?.link_type_colors];
   for (const [type, colour] of Object.entries(COLOURS)) {
-    for (const table of tables) if (table && !table[type]) table[type] = colour;
+    for (const table of tables) if (table) table[type] ||= colour;
     const name = `--color-datatype-${type}`;
-    for (const place of [style, document.body.style]) {
-      if (!place.getPropertyValue(name)) place.setProperty(name, colour);
-    }
+    for (const { style } of [document.documentElement, document.body]) style.getPropertyValue(name) || style.setProperty(name, colour);
   }
   app.canvas.setDirty(true, true);
 }

@@ -1,30 +1,28 @@
 // The region editor inside of a node: draws its widgets on the wave, writes them, and plays what is chosen.
-import { app } from "../../scripts/app.js";
+import { noteStep, root, soon } from "./dom.js";
 import { Face } from "./face.js";
 import { handle } from "./hands.js";
 import { listen } from "./keys.js";
 import { LONGEST, MOST, RATE, merged, parse, regionsOf, secondsOf, snapped, stretched, widgetsOf } from "./regions.js";
 import { Voice } from "./sound.js";
 import { lookUp } from "./sounds.js";
-import { holderOf, widgetOf } from "./sources.js";
-import { around, beatsOf, inside, usable, whole } from "./timeline.js";
+import { holderOf, widgetOf, write } from "./sources.js";
+import { around, inside, paced, pointsOf, tempoOf, usable, whole } from "./timeline.js";
 import { coloursOf } from "./wave.js";
+import { word } from "./words.js";
 
 const UNKNOWN = 30; // seconds that are drawn where no length is known
 const REACH = 8; // pixels within which a beat attracts
 const NAMES = ["start", "end", "regions"];
 const kept = new Map(); // undo makes every node anew: what is seen of a place in a graph outlives it
 
-const root = () => app.rootGraph ?? app.graph;
-
 export class RegionEditor {
   constructor(node) {
     this.node = node;
-    this.words = {};
     this.drafted = null; // regions under a hand, not yet merged
     this.active = 0;
     this.frame = 0;
-    this.found = { seconds: null, state: "open" };
+    this.found = { seconds: null, state: "open", offset: 0, beats: null, brief: { bpm: 0, sections: [] } };
     this.face = new Face({
       play: () => this.toggle(),
       loop: () => this.flip("loop"),
@@ -33,6 +31,8 @@ export class RegionEditor {
       add: () => this.add(),
       remove: () => this.erase(),
       load: () => this.onload?.(),
+      half: () => this.pace(0.5),
+      twice: () => this.pace(2),
       item: (number) => ((this.own.item = number), this.tick()),
     });
     ({ element: this.element, track: this.track, handles: this.handles } = this.face);
@@ -43,9 +43,8 @@ export class RegionEditor {
     this.watch.observe(this.track);
   }
 
-  speak(words) {
-    this.words = words;
-    this.face.speak(words);
+  speak() {
+    this.face.speak();
     this.later();
   }
 
@@ -60,9 +59,7 @@ export class RegionEditor {
     return Object.fromEntries(NAMES.map((name) => [name, (this.holder(name) ?? widgetOf(this.node, name))?.value]));
   }
 
-  holder(name) {
-    return holderOf(this.node, name, root());
-  }
+  holder = (name) => holderOf(this.node, name, root());
 
   // Look whether widgets, wires or files have changed.
   tick() {
@@ -73,7 +70,7 @@ export class RegionEditor {
     this.source();
     this.typed();
     const box = this.track.getBoundingClientRect();
-    const seen = JSON.stringify([this.values, this.found, widgetOf(this.node, "bpm")?.value, box.width, NAMES.map((name) => !this.holder(name)), coloursOf(this.track)]);
+    const seen = JSON.stringify([this.values, this.found, this.tempo, box.width, NAMES.map((name) => !this.holder(name)), coloursOf(this.track)]);
     if (seen !== this.seen) this.later();
     this.seen = seen;
   }
@@ -101,15 +98,21 @@ export class RegionEditor {
     return this.drafted ?? regionsOf(this.values, this.frames);
   }
 
-  get beats() {
-    const { beats } = this.found;
-    const bpm = widgetOf(this.node, "bpm")?.value || beats?.bpm;
-    return bpm ? beatsOf({ bpm, phase: beats?.phase ?? 0 }, this.frames / RATE) : [];
+  get tempo() {
+    return tempoOf(this.holder("bpm")?.value, this.found);
   }
 
-  // The beats that are seen and snapped to.
-  grid({ view, width } = this.scene()) {
-    return this.own.snap ? usable(this.beats, view, width) : [];
+  // Twice or half as fast: what is estimated may be either.
+  pace(factor) {
+    write(this.holder("bpm"), paced(this.tempo.bpm, factor));
+    noteStep();
+    this.tick();
+  }
+
+  // What is seen and snapped to.
+  points(scene = this.scene()) {
+    if (!this.own.snap) return [];
+    return usable(pointsOf(this.tempo, this.found, this.sound?.onsets, scene.end), scene.view, scene.width);
   }
 
   scene() {
@@ -124,9 +127,9 @@ export class RegionEditor {
   }
 
   snap(seconds, free, keeps = false) {
-    if (free || !this.own.snap) return snapped(seconds);
-    const { view, width } = this.scene();
-    return snapped(seconds, this.grid(), keeps ? Infinity : (REACH / width) * (view.to - view.from));
+    if (free) return snapped(seconds);
+    const scene = this.scene();
+    return snapped(seconds, this.points(scene), keeps && this.tempo.bpm ? Infinity : (REACH / scene.width) * (scene.view.to - scene.view.from));
   }
 
   locked(edge) {
@@ -148,12 +151,7 @@ export class RegionEditor {
 
   // Write the widgets; what is drawn then comes from them again.
   write(values) {
-    for (const name of NAMES) {
-      const widget = this.holder(name);
-      if (!widget || widget.value === values[name]) continue;
-      widget.value = values[name];
-      widget.callback?.(values[name]);
-    }
+    for (const name of NAMES) write(this.holder(name), values[name]);
   }
 
   settle() {
@@ -166,8 +164,7 @@ export class RegionEditor {
     if (this.voice?.playing) this.voice.setRange(this.range());
     this.render();
     if (!this.element.contains(document.activeElement) || document.activeElement === this.track) this.handles[2 * this.active]?.focus({ preventScroll: true });
-    const tracker = app.extensionManager.workflow?.activeWorkflow?.changeTracker;
-    (tracker?.captureCanvasState ?? tracker?.checkState)?.call(tracker); // one step for undo
+    noteStep();
   }
 
   put() {
@@ -233,22 +230,24 @@ export class RegionEditor {
   range() {
     const [start, stop] = this.regions[this.active] ?? [0, this.frames];
     const { offset } = this.found;
-    return { from: offset + secondsOf(start), to: offset + secondsOf(stop), loop: this.own.loop };
+    const [from, to] = [start, stop].map((frame) => Math.max(0, offset + secondsOf(frame))); // what is added before is silent
+    return { from, to, loop: this.own.loop };
   }
 
   async toggle() {
     if (this.voice?.playing) return this.stop();
     this.source();
-    if (!this.found.address) return;
+    const range = this.range();
+    if (!this.found.address || range.to <= range.from) return;
     this.voice ??= Object.assign(new Voice(this), { onend: () => this.later() });
     if (this.heard !== this.found.address) this.voice.load(this.found.address);
     this.heard = this.found.address;
     this.failed = false;
     try {
-      if (await this.voice.play(this.range())) this.run();
+      if (await this.voice.play(range)) this.run();
     } catch (fault) {
       this.heard = null; // fetched anew at the next press
-      this.failed = fault.name === "NotAllowedError" ? this.words.regionClick : this.words.regionUnreadable;
+      this.failed = fault.name === "NotAllowedError" ? word("regionClick") : word("regionUnplayable");
     }
     this.later();
   }
@@ -263,7 +262,7 @@ export class RegionEditor {
     if (!this.voice?.playing || !this.element.isConnected) return this.later();
     this.own.playhead = this.voice.time - this.found.offset;
     this.later();
-    setTimeout(() => requestAnimationFrame(() => this.run()), matchMedia("(prefers-reduced-motion: reduce)").matches ? 250 : 0);
+    soon(() => this.run());
   }
 
   later() {
@@ -275,19 +274,20 @@ export class RegionEditor {
 
   render() {
     if (this.drafted) this.put();
-    const { own, found, words } = this;
+    const { own, found, tempo } = this;
     const scene = this.scene();
     if (!scene.width) return;
     this.active = Math.max(0, Math.min(this.active, scene.regions.length - 1));
-    const tempo = widgetOf(this.node, "bpm")?.value ? null : found.beats?.bpm;
     const { playhead, loop, snap, item } = own;
     this.face.show({
-      ...{ ...found, ...scene, beats: this.grid(scene), tempo, playhead, loop, snap, item, active: this.active, peaks: this.sound?.peaks },
-      fault: this.failed || (parse(this.values.regions) === null ? words.regionBad : ""),
+      ...{ ...found, ...scene, points: this.points(scene), tempo, playhead, loop, snap, item, active: this.active, peaks: this.sound?.peaks },
+      fault: this.failed || (parse(this.values.regions) === null ? word("regionBad") : ""),
       plays: Boolean(this.voice?.playing),
       locked: [this.locked(0), this.locked(1)],
-      songs: own.wave?.items.length ?? 0,
+      songs: own.wave?.items ?? [],
+      sections: found.brief.sections,
       loads: Boolean(this.onload),
+      paces: Boolean(tempo.bpm && this.holder("bpm")),
     });
   }
 

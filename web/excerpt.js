@@ -1,17 +1,4 @@
-// Which events of excerpts concern this page, and which nodes they belong to. Pure.
-
-// The nodes along an execution id, the outermost first: "4:1" is node 1 inside of the subgraph of node 4. Empty where one
-// of them is not there.
-export function nodesAlong(graph, id) {
-  const found = [];
-  for (const part of String(id).split(":")) {
-    const node = graph?.getNodeById?.(part) ?? graph?.nodes?.find((one) => String(one.id) === part);
-    if (!node) return [];
-    found.push(node);
-    graph = node.subgraph;
-  }
-  return found;
-}
+// Which events of excerpts concern this page. Pure.
 
 // The one prompt whose excerpts are heard.
 export class Run {

@@ -2,35 +2,33 @@
 // sounds before somebody has switched it on.
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
-import { make } from "./dom.js";
-import { nodesAlong, Run } from "./excerpt.js";
-import { columnsOf, reducePeaks, secondsOf } from "./peaks.js";
+import { addressOf, button, dressed, keepPresses, make, place, root } from "./dom.js";
+import { Run } from "./excerpt.js";
 import { release, takeOver, Voice } from "./sound.js";
-import { figure, filled, playerWords } from "./words.js";
+import { soundAt } from "./sounds.js";
+import { nodesAlong, queryOf } from "./sources.js";
+import { drawWave } from "./wave.js";
+import { figure, learnWords, word } from "./words.js";
 
 const SAMPLER = "AceGraphSampler";
 const WIDGET = "acegraph_heard";
 const LISTEN = "acestepgraph.listen"; // a setting: whether excerpts are played
 const HEIGHT = 36; // pixels
 const CROSSFADE = 0.05; // seconds
-const RATE = 24000; // at which waves are counted
-const LOOK =
-  "cursor: pointer; min-height: 24px; padding: 0 8px; border-radius: 6px; color: inherit; " +
-  "background: var(--comfy-input-bg, #222); border: 1px solid var(--border-color, #4e4e4e);";
+const CSS = `
+.acegraph-heard { min-height: ${HEIGHT}px; justify-content: center; }
+.acegraph-heard .acegraph-bar { gap: 8px; white-space: nowrap; }
+.acegraph-listen { min-height: 24px; padding: 0 8px; flex: none; }
+.acegraph-listen[aria-checked=true] { font-weight: bold; }
+.acegraph-heard canvas { flex: 1; min-width: 0; height: 28px; }`;
 const LOOP = { from: 0, loop: true };
 
 const run = new Run();
 const views = new Map(); // node -> what shows it an excerpt
 let home = null; // the workflow that was open when the run began
-let words = {};
 
-const root = () => app.rootGraph ?? app.graph;
 const opened = () => app.extensionManager?.workflow?.activeWorkflow ?? null;
 const wanted = () => app.extensionManager.setting.get(LISTEN) === true;
-
-function addressOf({ filename, subfolder, type }) {
-  return api.apiURL("/view?" + new URLSearchParams({ filename, subfolder, type }));
-}
 
 // Two voices: the excerpt that is heard, and the one that takes its place.
 const loop = {
@@ -59,12 +57,12 @@ const loop = {
       const asked = before.playing ? await takeOver(before, after, CROSSFADE) : true;
       if (asked && !after.playing) await after.play(LOOP); // also where the excerpt ended just then
       this.voices.reverse();
-      showAll((view) => view.block(false));
+      showAll((view) => view.listen());
     } catch (fault) {
       if (fault?.name !== "NotAllowedError") return; // the file is gone, and the next one comes
       this.silence(); // the browser wants to be clicked first
-      showAll((view) => view.block(true));
       this.yields = true;
+      showAll((view) => view.listen(true));
     }
   },
 
@@ -86,55 +84,28 @@ function showAll(show) {
   for (const view of views.values()) show(view);
 }
 
-const waves = new WeakMap(); // what was told -> its peaks: all views show the same
-
-function waveOf(told) {
-  if (!waves.has(told)) waves.set(told, readWave(told));
-  return waves.get(told);
-}
-
-async function readWave(told) {
-  const content = await (await fetch(addressOf(told))).arrayBuffer();
-  const sound = await new OfflineAudioContext(1, 1, RATE).decodeAudioData(content);
-  return reducePeaks(Array.from({ length: sound.numberOfChannels }, (_, channel) => sound.getChannelData(channel)), sound.sampleRate);
-}
-
 // A small row inside of a node: the switch, the wave, the step.
 class View {
   constructor(node) {
-    this.peaks = null;
-    const small = "font-size: 12px; flex: none; white-space: nowrap;";
-    const row = `display: flex; gap: 8px; align-items: center; box-sizing: border-box; min-height: ${HEIGHT}px; color: var(--fg-color, #ddd);`;
-    this.button = make("button", { className: "acegraph-listen", style: `${small} ${LOOK}`, type: "button", onclick: () => this.toggle() });
-    this.canvas = make("canvas", { className: "acegraph-heard-wave", style: "flex: 1; min-width: 0; height: 28px;" });
-    this.label = make("span", { className: "acegraph-heard-step", style: small });
-    this.box = make("div", { className: "acegraph-heard", style: row }, this.button, this.canvas, this.label);
-    this.button.setAttribute("role", "switch");
-    this.canvas.setAttribute("role", "img");
-    for (const event of ["pointerdown", "pointermove", "pointerup"]) this.box.addEventListener(event, (e) => e.stopPropagation());
+    this.button = button(() => this.toggle(), { className: "acegraph-listen", role: "switch" });
+    this.canvas = make("canvas", { className: "acegraph-heard-wave", role: "img" });
+    this.label = make("span", { className: "acegraph-heard-step" });
+    this.box = dressed("acegraph-heard", CSS, make("div", { className: "acegraph-bar" }, this.button, this.canvas, this.label));
+    keepPresses(this.box);
     this.watcher = new ResizeObserver(() => this.draw()); // also when a box is opened
     this.watcher.observe(this.canvas);
     this.listen();
-    this.place(node);
-  }
-
-  place(node) {
     const height = () => HEIGHT;
-    const options = { serialize: false, hideOnZoom: false, getMinHeight: height, getMaxHeight: height };
-    const widget = node.addDOMWidget(WIDGET, "ACEGRAPH_HEARD", this.box, options);
-    widget.serialize = false;
+    place(node, WIDGET, this.box, { getMinHeight: height, getMaxHeight: height }, () => {
+      this.watcher.disconnect();
+      views.delete(node);
+      if (!views.size) loop.silence();
+    });
     const onSerialize = node.onSerialize;
     node.onSerialize = function (saved) {
       onSerialize?.apply(this, arguments);
       const listed = saved.properties?.proxyWidgets; // in which older frontends keep a box's own widgets as well
       if (listed) saved.properties.proxyWidgets = listed.filter(([, name]) => name !== WIDGET);
-    };
-    const onRemove = widget.onRemove;
-    widget.onRemove = (...given) => {
-      onRemove?.apply(widget, given);
-      this.watcher.disconnect();
-      views.delete(node);
-      if (!views.size) loop.silence();
     };
   }
 
@@ -147,45 +118,26 @@ class View {
     showAll((view) => view.listen());
   }
 
-  // Whether it is switched on, in words and for eyes.
-  listen() {
+  // Whether it is switched on, in words and for eyes; blocked: the browser wants to be clicked first.
+  listen(blocked = false) {
     const on = wanted() && !loop.yields;
-    this.button.textContent = `${on ? "\u25A0" : "\u25B6"} ${words.listen ?? ""}`;
-    this.button.setAttribute("aria-checked", String(on));
-    this.button.style.fontWeight = on ? "bold" : "normal";
+    this.button.textContent = `${on && !blocked ? "\u25A0" : "\u25B6"} ${word(blocked ? "clickToHear" : "listen")}`;
+    this.button.ariaChecked = String(on);
   }
 
-  block(blocked) {
-    this.listen();
-    if (blocked) this.button.textContent = `\u25B6 ${words.clickToHear ?? ""}`;
-  }
-
-  async show(told) {
+  show(told) {
     this.told = told;
-    this.label.textContent = filled(words.heardStep, figure(told.step), figure(told.steps));
-    const ends = [told.at, told.at + told.seconds].map((time) => figure(time, 1));
-    this.canvas.ariaLabel = this.canvas.title = filled(words.heardExcerpt, ...ends);
+    this.label.textContent = word("heardStep", figure(told.step), figure(told.steps));
+    this.canvas.ariaLabel = this.canvas.title = word("heardExcerpt", figure(told.at, 1), figure(told.at + told.seconds, 1));
     this.box.style.opacity = "1";
     this.listen();
-    const peaks = await waveOf(told).catch(() => null);
-    if (this.told !== told || !peaks) return;
-    this.peaks = peaks;
     this.draw();
   }
 
   draw() {
-    const scale = Math.min(2, window.devicePixelRatio || 1);
-    const [width, height] = [this.canvas.clientWidth, this.canvas.clientHeight].map((size) => Math.round(size * scale));
-    if (!width || !height || !this.peaks) return;
-    Object.assign(this.canvas, { width, height });
-    const pen = this.canvas.getContext("2d");
-    pen.fillStyle = getComputedStyle(this.box).color;
-    const columns = columnsOf(this.peaks, 0, secondsOf(this.peaks), width);
-    const loudest = columns.reduce((most, value) => Math.max(most, Math.abs(value)), 0.01); // a rough song is a quiet one
-    for (let column = 0; column < width; column++) {
-      const [low, high] = [columns[2 * column] / loudest, columns[2 * column + 1] / loudest];
-      pen.fillRect(column, ((1 - high) / 2) * height, 1, Math.max(scale, ((high - low) / 2) * height));
-    }
+    const { told } = this;
+    const sound = told && soundAt(queryOf(told), () => this.told === told && this.draw());
+    if (sound?.peaks) drawWave(this.canvas, sound.peaks, true); // a rough song is a quiet one
   }
 
   end() {
@@ -210,7 +162,7 @@ function show(told) {
 
 async function hear({ detail: told }) {
   if (!run.take(told)) return;
-  words = await playerWords();
+  await learnWords();
   if (run.latest !== told || (home && opened() !== home)) return; // another workflow is looked at
   show(told);
   loop.follow();

@@ -41,7 +41,7 @@ function step(song, event, place) {
   const [index, edge] = [place >> 1, place & 1];
   const { regions, frames } = song;
   const now = secondsOf(regions[index][edge]);
-  const beats = event.altKey || event.shiftKey ? [] : song.grid();
+  const beats = event.altKey || event.shiftKey ? [] : song.points();
   const beat = steps > 0 ? beats.find((one) => one > now + 0.02) : beats.findLast((one) => one < now - 0.02);
   const near = beat === undefined ? regions[index][edge] + steps * (event.shiftKey ? RATE : 1) : Math.round(beat * RATE);
   const [least, most] = [regions[index - 1]?.[1] + 1 || 0, regions[index + 1]?.[0] - 1 || frames];

@@ -25,12 +25,9 @@ export class Pair {
 
   show(songs) {
     this.stop();
-    for (const { voice } of this.#voices) voice.remove();
-    this.#voices = [];
-    this.#active = null;
-    Object.assign(this, { songs, a: 0, b: null, heard: 0 });
-    this.#chosen = false;
-    this.#time = 0;
+    this.#forget();
+    this.state = { ...this.state, a: 0, b: null, heard: 0, time: 0, chosen: false };
+    this.songs = songs;
   }
 
   // What outlives the node being made anew.
@@ -53,6 +50,10 @@ export class Pair {
     return this.#loweredOf(this.heard);
   }
 
+  get #other() {
+    return this.heard === this.a ? this.b : this.a;
+  }
+
   choose(place) {
     if (place !== this.a) {
       if (!this.#chosen || place === this.b) [this.b, this.#chosen] = [this.a, false];
@@ -70,7 +71,7 @@ export class Pair {
   }
 
   swap() {
-    if (this.b !== null) this.#hear(this.heard === this.a ? this.b : this.a);
+    if (this.b !== null) this.#hear(this.#other);
   }
 
   setMatched(on) {
@@ -107,9 +108,15 @@ export class Pair {
   remove() {
     this.changed = this.failed = () => {};
     this.stop();
+    this.#forget();
+    release(this);
+  }
+
+  // Files are fetched anew.
+  #forget() {
     for (const { voice } of this.#voices) voice.remove();
     this.#voices = [];
-    release(this);
+    this.#active = null;
   }
 
   #loweredOf(place) {
@@ -117,9 +124,7 @@ export class Pair {
     return this.matched && other !== null ? lowered(this.songs[place], this.songs[other]) : 0;
   }
 
-  #levelOf(place) {
-    return gainOf(this.#loweredOf(place)) * this.volume;
-  }
+  #levelOf = (place) => gainOf(this.#loweredOf(place)) * this.volume;
 
   #levels() {
     for (const { voice, place } of this.#voices) voice.setLevel(this.#levelOf(place), 0.03);
@@ -146,8 +151,7 @@ export class Pair {
 
   // The other one is fetched before it is asked for.
   #prepare() {
-    const other = this.heard === this.a ? this.b : this.a;
-    if (this.on && !this.#switching && other !== null) this.#voiceOf(other);
+    if (this.on && !this.#switching && this.#other !== null) this.#voiceOf(this.#other);
   }
 
   async #play(time) {
@@ -193,9 +197,7 @@ export class Pair {
     if (songs !== this.songs) return;
     const { on } = this;
     this.stop();
-    for (const { voice } of this.#voices) voice.remove();
-    this.#voices = []; // so that it is fetched anew
-    this.#active = null;
+    this.#forget();
     if (on) this.failed();
   }
 

@@ -6,6 +6,9 @@ const MAGIC = "AGPK";
 const VERSION = 1;
 const HEADER = 16; // bytes
 const FULL = 127;
+const BEFORE = 5; // pairs, half a tenth of a second, with which what comes is compared
+const APART = 8; // pairs between two onsets
+const RISE = 0.12; // of the loudest, from which on something new begins to sound
 
 // The bytes of a .peaks file -> {channels, rate, count, pairs}; pairs: Int8Array of lowest, highest for every channel
 // of every moment. Throws what is wrong with a file of another kind.
@@ -45,9 +48,7 @@ function stepOf(value) {
 }
 
 // Seconds that peaks last.
-export function secondsOf(peaks) {
-  return peaks.count / peaks.rate;
-}
+export const secondsOf = (peaks) => peaks.count / peaks.rate;
 
 // For so many columns of pixels between two moments: lowest and highest of each in -1 to 1, one after the other, over all
 // channels. Outside of the sound there is silence; a column narrower than a pair shows the pair that it lies in.
@@ -73,6 +74,18 @@ export function columnsOf(peaks, from, to, width) {
 }
 
 // Whether nothing is heard in them.
-export function isFlat(peaks) {
-  return peaks.pairs.every((step) => Math.abs(step) <= 1);
+export const isFlat = (peaks) => peaks.pairs.every((step) => Math.abs(step) <= 1);
+
+// The seconds at which something begins to sound: the wave is clearly wider there than it was just before.
+export function onsetsOf(peaks) {
+  const columns = columnsOf(peaks, 0, secondsOf(peaks), peaks.count);
+  const widths = Array.from({ length: peaks.count }, (_, at) => columns[2 * at + 1] - columns[2 * at]);
+  const least = RISE * widths.reduce((most, width) => Math.max(most, width), 4 / FULL);
+  const found = [];
+  for (let at = 0; at < widths.length; at++) {
+    if (widths[at] - Math.max(0, ...widths.slice(Math.max(0, at - BEFORE), at)) < least) continue;
+    found.push(at / peaks.rate);
+    at += APART;
+  }
+  return found;
 }

@@ -1,13 +1,12 @@
 // Plays every song inside Save Audio and Preview Audio: one as a browser does, several as rows that can be compared.
-import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
 import { songsOf, stepped, toggled } from "./batch.js";
+import { addressOf, eachOutput, keepPresses, make, noteStep, place, root, soon, whenExecuted } from "./dom.js";
 import { Pair } from "./pair.js";
-import { make } from "./dom.js";
 import { Rows } from "./rows.js";
 import { sendSeed } from "./seeds.js";
 import { claim, release } from "./sound.js";
-import { filled, playerWords } from "./words.js";
+import { learnWords, word } from "./words.js";
 
 const NODES = ["AceGraphSaveAudio", "AceGraphPreviewAudio"];
 // ComfyUI's own audio code looks for a widget of this name on every node that lists audio files.
@@ -16,24 +15,11 @@ const PLAYER = 54; // pixels
 const [TITLE, GAP] = [30, 12]; // of a node, and between two
 const JUMP = 5; // seconds
 const STARS = "acegraphFavourites";
-const CALM = 250; // milliseconds between two looks, where less motion is wanted
 
 const players = new WeakMap(); // node -> its player
 const remembered = new Map(); // graph and node -> what was compared there, for undo makes every node anew
 
-// mark: tells the content, so that a name that had another one before is not played from the browser's memory.
-function addressOf({ filename, subfolder, type }, mark = "") {
-  return api.apiURL("/view?" + new URLSearchParams({ filename, subfolder: subfolder ?? "", type, t: mark }));
-}
-
 const soundOf = ({ file, wave }) => addressOf(file, wave ?? Date.now());
-
-// What was done without the mouse, or after it was let go, becomes a step that can be undone.
-function noteStep() {
-  const tracker = app.extensionManager.workflow?.activeWorkflow?.changeTracker;
-  if (tracker?.captureCanvasState) tracker.captureCanvasState();
-  else tracker?.checkState?.();
-}
 
 class Player {
   #shown = "[]";
@@ -42,39 +28,23 @@ class Player {
     this.node = node;
     this.songs = [];
     this.tall = PLAYER;
-    this.words = {};
     this.audio = make("audio", { controls: true, preload: "metadata" });
     this.audio.style.cssText = "width: 100%; height: 40px; flex: none;";
     this.owner = { stop: () => this.audio.pause() };
     this.audio.addEventListener("play", () => claim(this.owner));
-    this.pair = new Pair(soundOf, () => this.#update(), () => this.rows.say(this.words.fileGone ?? ""));
+    this.pair = new Pair(soundOf, () => this.#update(), () => this.rows.say(word("fileGone")));
     this.rows = new Rows(this.#acts(), (filename) => addressOf({ filename, type: "temp" }));
     this.box = make("div", { className: "acegraph-player" }, this.audio, this.rows.element);
     this.box.style.cssText = "display: flex; flex-direction: column; justify-content: center; box-sizing: border-box;";
-    for (const name of ["pointerdown", "pointermove", "pointerup"]) {
-      this.box.addEventListener(name, (event) => event.button <= 0 && event.buttons <= 1 && event.stopPropagation());
-    }
+    keepPresses(this.box);
     this.rows.element.addEventListener("keydown", (event) => this.#pressed(event));
-    playerWords().then((words) => {
-      this.words = words;
-      this.rows.speak(words);
-      if (this.songs.length > 1) this.rows.show(this.songs);
+    learnWords().then(() => {
+      this.rows.speak();
       this.#update();
     });
-    this.#addWidget();
-    this.#layOut();
-  }
-
-  #addWidget() {
     const height = () => this.tall;
-    const options = { serialize: false, hideOnZoom: false, getMinHeight: height, getMaxHeight: height };
-    const widget = this.node.addDOMWidget(WIDGET, "ACEGRAPH_PLAYER", this.box, options);
-    widget.serialize = false;
-    const onRemove = widget.onRemove;
-    widget.onRemove = (...given) => {
-      onRemove?.apply(widget, given);
-      this.remove();
-    };
+    place(node, WIDGET, this.box, { getMinHeight: height, getMaxHeight: height }, () => this.remove());
+    this.#layOut();
   }
 
   get key() {
@@ -85,11 +55,11 @@ class Player {
     const { pair } = this;
     return {
       play: () => pair.toggle(),
-      swap: () => this.#hear(() => pair.swap()),
-      match: () => this.#hear(() => pair.setMatched(!pair.matched)),
+      switchSongs: () => this.#hear(() => pair.swap()),
+      matchLoudness: () => this.#hear(() => pair.setMatched(!pair.matched)),
       volume: (volume) => pair.setVolume(volume),
-      save: () => this.#saveFile(),
-      send: () => this.#send(),
+      saveFile: () => this.#saveFile(),
+      sendSeed: () => this.#send(),
       star: (place) => this.#star(place),
       press: (place, other, share) => this.#press(place, other, share),
     };
@@ -115,8 +85,8 @@ class Player {
     const { pair } = this;
     const own = target !== this.rows.list; // buttons and the slider know Space, Enter and arrows
     if (own && (key === " " || key === "Enter" || (target === this.rows.volume && !/^[a-z*0-9]$/i.test(key)))) return;
-    const acts = { " ": () => pair.toggle(), x: () => this.rows.acts.swap(), m: () => this.rows.acts.match(), "*": () => this.#star(pair.heard), s: () => this.#send() };
-    const act = acts[key.toLowerCase()];
+    const { play, switchSongs, matchLoudness, sendSeed, star } = this.rows.acts;
+    const act = { " ": play, x: switchSongs, m: matchLoudness, "*": () => star(pair.heard), s: sendSeed }[key.toLowerCase()];
     const next = stepped(shiftKey && key.startsWith("Arrow") ? `Shift+${key}` : key, pair.heard, this.songs, this.rows.table);
     if (act) act();
     else if (next !== null) this.#hear(() => pair.choose(next));
@@ -136,11 +106,9 @@ class Player {
 
   #send() {
     const song = this.songs[this.pair.heard];
-    const became = sendSeed(app.rootGraph ?? app.graph, song);
-    const { words } = this;
-    const said = { sent: words.seedSent, retake: words.seedFromRetake, wired: words.seedWired, unknown: words.seedUnknown };
-    this.rows.say(filled(said[became], song.seed));
-    if (became !== "sent") return;
+    const became = sendSeed(root(), song);
+    this.rows.say(word(became, song.seed));
+    if (became !== "seedSent") return;
     app.canvas?.setDirty(true, true);
     noteStep();
   }
@@ -163,9 +131,7 @@ class Player {
     this.rows.move(this.pair);
     if (!this.pair.on) return;
     this.moving = true;
-    const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    if (calm) setTimeout(() => this.#move(), CALM);
-    else requestAnimationFrame(() => this.#move());
+    soon(() => this.#move());
   }
 
   show(output) {
@@ -218,18 +184,7 @@ class Player {
   }
 }
 
-// Outputs are filed under "node" in the main graph and under "subgraph:node" inside of one.
-function nodeOf(locator) {
-  const [node, subgraph] = String(locator).split(":").reverse();
-  const root = app.rootGraph ?? app.graph;
-  return (subgraph ? root.subgraphs?.get(subgraph) : root)?.getNodeById(node);
-}
-
-function showAll(outputs) {
-  for (const [locator, output] of Object.entries(outputs ?? {})) {
-    if (output?.audio) players.get(nodeOf(locator))?.show(output);
-  }
-}
+const show = (node, output) => output.audio && players.get(node)?.show(output);
 
 app.registerExtension({
   name: "acestepgraph.player",
@@ -237,20 +192,10 @@ app.registerExtension({
   nodeCreated(node) {
     if (!NODES.includes(node.comfyClass)) return;
     players.set(node, new Player(node));
-    const onExecuted = node.onExecuted;
-    node.onExecuted = function (output) {
-      onExecuted?.apply(this, arguments);
-      players.get(this)?.show(output);
-    };
+    whenExecuted(node, (output) => players.get(node)?.show(output));
   },
 
   // After undo every node is a new one, and the outputs are those of before.
-  afterConfigureGraph() {
-    showAll(app.nodeOutputs);
-  },
-
-  // Another workflow tab was opened, or a finished run was taken from the history.
-  onNodeOutputsUpdated(outputs) {
-    showAll(outputs);
-  },
+  afterConfigureGraph: () => eachOutput(app.nodeOutputs, show),
+  onNodeOutputsUpdated: (outputs) => eachOutput(outputs, show),
 });

@@ -1,28 +1,23 @@
 // The songs of a batch as rows, or as a table where their labels say so: what is seen of them, and what is pressed.
 import { clock, isFavourite, tableOf } from "./batch.js";
-import { make } from "./dom.js";
-import { columnsOf, readPeaks } from "./peaks.js";
-import { figure, filled } from "./words.js";
+import { button, dressed, make } from "./dom.js";
+import { readPeaks } from "./peaks.js";
+import { drawWave } from "./wave.js";
+import { figure, word } from "./words.js";
 
 const BAR = 28; // pixels: a line of buttons, and a wave
 const ROW = 32;
 const LINE = 24;
 const [FEWEST, MOST] = [3, 8]; // rows that are seen before it scrolls: where there is little room, and where there is enough
-const DENSEST = 2; // pixels of the bitmap for one of the page
-const STYLE = `
-.acegraph-batch { display: flex; flex-direction: column; gap: 2px; box-sizing: border-box; font-size: 12px; color: var(--fg-color, #ddd);
-  user-select: none; }
-.acegraph-buttons { display: flex; gap: 4px; align-items: center; height: ${BAR}px; flex: none; }
-.acegraph-buttons button { height: 24px; min-width: 26px; padding: 0 5px; cursor: pointer; white-space: nowrap; color: inherit;
-  background: var(--comfy-input-bg, #222); border: 1px solid var(--border-color, #666); border-radius: 4px; }
-.acegraph-buttons button:disabled { opacity: 0.45; cursor: default; }
-.acegraph-buttons button[aria-pressed=true] { border-color: currentColor; }
+const CSS = `
+.acegraph-batch { gap: 2px; }
+.acegraph-buttons { height: ${BAR}px; }
+.acegraph-buttons button { height: 24px; min-width: 26px; padding: 0 5px; }
 .acegraph-buttons input { width: 60px; min-width: 0; }
 .acegraph-buttons :last-child { margin-left: auto; }
 .acegraph-list { flex: 1; min-height: 0; overflow: auto; border-radius: 4px; }
-.acegraph-list:focus-visible, .acegraph-buttons :focus-visible { outline: 2px solid var(--fg-color, #ddd); outline-offset: -2px; }
 .acegraph-song { display: flex; gap: 4px; align-items: center; height: ${ROW}px; padding: 2px 4px; box-sizing: border-box; cursor: pointer;
-  border: 1px solid transparent; border-radius: 4px; min-width: 0; }
+  border-radius: 4px; min-width: 0; }
 .acegraph-song[aria-selected=true] { box-shadow: inset 3px 0 currentColor; background: var(--comfy-input-bg, #222); }
 .acegraph-number { flex: none; min-width: 16px; text-align: right; }
 .acegraph-mark { flex: none; width: 12px; font-weight: bold; text-align: center; }
@@ -36,37 +31,30 @@ const STYLE = `
 .acegraph-head { padding: 2px 4px; text-align: center; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; align-self: center; }
 .acegraph-said { flex: 1; overflow: hidden; max-height: ${LINE}px; line-height: 12px; font-size: 11px; }`;
 
-function button(press) {
-  return make("button", { type: "button", onclick: press });
-}
-
 // Of a song of a sheet.
 function nameOf(song) {
   return song?.place?.join(" | ") ?? "";
 }
 
 export class Rows {
-  // acts: what is done by play, swap, match, send, save (the file), volume(0 to 1), press(place, event), star(place)
+  // acts: what is done by play, switchSongs, matchLoudness, sendSeed, saveFile, volume(0 to 1), press(place, other, share), star(place)
   constructor(acts, waveAddress) {
-    Object.assign(this, { acts, waveAddress, songs: [], rows: [], table: null, words: {} });
-    this.play = button(acts.play);
+    Object.assign(this, { acts, waveAddress, songs: [], rows: [], table: null });
     this.time = make("span", { dir: "ltr" });
     this.volume = make("input", { type: "range", min: 0, max: 1, step: 0.01, value: 1, oninput: () => acts.volume(Number(this.volume.value)) });
     this.volume.onchange = () => this.list.focus({ preventScroll: true }); // or the editor would not notice what is changed next
-    this.save = button(acts.save);
-    this.swap = button(acts.swap);
-    this.match = button(acts.match);
-    this.send = button(acts.send);
+    this.buttons = {};
+    for (const name of ["play", "switchSongs", "matchLoudness", "sendSeed", "saveFile"]) this.buttons[name] = button(() => acts[name]());
     this.list = make("div", { className: "acegraph-list", tabIndex: 0, role: "listbox" });
     this.list.dataset.captureWheel = "true";
     this.said = make("div", { className: "acegraph-said", role: "status", ariaLive: "polite" });
-    const [above, below] = [[this.play, this.swap, this.match, this.send, this.save], [this.said, this.time, this.volume]].map((parts) =>
-      make("div", { className: "acegraph-buttons" }, ...parts),
+    const [above, below] = [Object.values(this.buttons), [this.said, this.time, this.volume]].map((parts) =>
+      make("div", { className: "acegraph-bar acegraph-buttons" }, ...parts),
     );
     below.style.height = `${LINE}px`;
-    this.element = make("div", { className: "acegraph-batch" }, make("style", { textContent: STYLE }), above, this.list, below);
+    this.element = dressed("acegraph-batch", CSS, above, this.list, below);
     this.seen = new ResizeObserver(() => this.draw());
-    this.save.textContent = "\u2193";
+    this.buttons.saveFile.textContent = "\u2193";
   }
 
   // Pixels that it wants, and with which it gets along.
@@ -75,13 +63,13 @@ export class Rows {
     return [MOST, FEWEST].map((most) => BAR + Math.min(lines, most) * (ROW + (this.table ? 2 : 0)) + LINE + 6);
   }
 
-  speak(words) {
-    this.words = words;
-    const titles = [["play", words.play], ["volume", words.volume], ["save", words.saveFile], ["swap", words.switchSongs], ["match", words.matchLoudness], ["send", words.sendSeed]];
-    for (const [name, title] of titles) this[name].title = this[name].ariaLabel = title ?? "";
-    this.send.textContent = `${words.seed ?? ""} \u2192`;
-    this.list.ariaLabel = words.songs ?? "";
-    this.list.title = words.playerKeys ?? "";
+  // In the words that are known by now.
+  speak() {
+    for (const [name, one] of Object.entries(this.buttons)) one.title = one.ariaLabel = word(name);
+    this.volume.title = this.volume.ariaLabel = word("volume");
+    this.buttons.sendSeed.textContent = `${word("seed")} \u2192`;
+    this.list.ariaLabel = word("songs");
+    this.list.title = word("playerKeys");
   }
 
   show(songs) {
@@ -141,7 +129,7 @@ export class Rows {
         const answer = await fetch(this.waveAddress(song.wave));
         if (this.songs !== songs) return;
         this.rows[place].peaks = answer.ok ? readPeaks(await answer.arrayBuffer()) : null;
-        this.#drawWave(this.rows[place]);
+        this.draw();
       } catch {
         continue; // without its wave a song can be heard as well
       }
@@ -149,26 +137,13 @@ export class Rows {
   }
 
   draw() {
-    for (const row of this.rows) this.#drawWave(row);
-  }
-
-  #drawWave({ canvas, peaks }) {
-    const dense = Math.min(DENSEST, window.devicePixelRatio || 1);
-    const [width, height] = [Math.round(canvas.clientWidth * dense), Math.round(BAR * dense)];
-    if (!width) return;
-    Object.assign(canvas, { width, height });
-    const pen = canvas.getContext("2d");
-    pen.fillStyle = getComputedStyle(canvas).color;
-    const columns = peaks ? columnsOf(peaks, 0, peaks.count / peaks.rate, width) : new Float32Array(2 * width);
-    for (let x = 0; x < width; x++) {
-      const [low, high] = [columns[2 * x], columns[2 * x + 1]];
-      pen.fillRect(x, ((1 - high) * height) / 2, 1, Math.max(dense / 2, ((high - low) * height) / 2));
-    }
+    for (const { canvas, peaks } of this.rows) drawWave(canvas, peaks);
   }
 
   // What may have changed of the pair that is compared, and of favourites.
   update(pair, favourites) {
-    const { words, songs } = this;
+    const { songs } = this;
+    const { play, switchSongs, matchLoudness, sendSeed } = this.buttons;
     const heard = songs[pair.heard];
     for (const [place, row] of this.rows.entries()) {
       const [song, letter] = [songs[place], place === pair.a ? "A" : place === pair.b ? "B" : ""];
@@ -176,26 +151,26 @@ export class Rows {
       row.element.ariaSelected = String(place === pair.heard);
       row.mark.textContent = pair.b === null ? "" : letter;
       row.star.textContent = favourite ? "\u2605" : "\u2606";
-      row.star.title = words.favourite ?? "";
-      row.element.ariaLabel = this.#described(song, place, favourite && words.favourite, pair.b !== null && letter);
+      row.star.title = word("favourite");
+      row.element.ariaLabel = this.#described(song, place, favourite && word("favourite"), pair.b !== null && letter);
     }
     const [selected] = [this.rows[pair.heard]];
     this.list.setAttribute("aria-activedescendant", selected?.element.id ?? "");
-    this.play.textContent = pair.on ? "\u275A\u275A" : "\u25B6";
-    this.play.title = this.play.ariaLabel = (pair.on ? words.pause : words.play) ?? "";
-    this.swap.disabled = pair.b === null;
-    this.swap.textContent = pair.b === null ? "A \u21C4 B" : `A ${pair.a + 1} \u21C4 B ${pair.b + 1}`;
-    this.match.ariaPressed = String(pair.matched);
-    this.match.textContent = `${pair.matched ? "=" : "\u2260"} ${figure(pair.lowered, 1)} dB`;
+    play.textContent = pair.on ? "\u275A\u275A" : "\u25B6";
+    play.title = play.ariaLabel = word(pair.on ? "pause" : "play");
+    switchSongs.disabled = pair.b === null;
+    switchSongs.textContent = pair.b === null ? "A \u21C4 B" : `A ${pair.a + 1} \u21C4 B ${pair.b + 1}`;
+    matchLoudness.ariaPressed = String(pair.matched);
+    matchLoudness.textContent = `${pair.matched ? "=" : "\u2260"} ${figure(pair.lowered, 1)} dB`;
     this.volume.value = pair.volume;
-    this.send.disabled = heard?.seed == null || heard.sampler === null;
+    sendSeed.disabled = heard?.seed == null || heard.sampler === null;
     this.move(pair);
   }
 
   #described(song, place, ...more) {
-    const seconds = song.seconds === null ? "" : filled(this.words.inSeconds, figure(song.seconds, 1));
+    const seconds = song.seconds === null ? "" : word("inSeconds", figure(song.seconds, 1));
     const lufs = song.lufs === null ? "" : `${figure(song.lufs, 1)} LUFS`;
-    return [filled(this.words.songOf, place + 1, this.songs.length), nameOf(song), seconds, lufs, ...more].filter(Boolean).join(", ");
+    return [word("songOf", place + 1, this.songs.length), nameOf(song), seconds, lufs, ...more].filter(Boolean).join(", ");
   }
 
   reveal(place) {
@@ -222,8 +197,8 @@ export class Rows {
   }
 
   sayHeard(pair) {
-    const song = filled(this.words.songOf, pair.heard + 1, this.songs.length);
-    const loudness = pair.lowered ? filled(this.words.matchedBy, figure(pair.lowered, 1)) : "";
+    const song = word("songOf", pair.heard + 1, this.songs.length);
+    const loudness = pair.lowered ? word("matchedBy", figure(pair.lowered, 1)) : "";
     this.say([song, nameOf(this.songs[pair.heard]), loudness].filter(Boolean).join(", "), false);
   }
 

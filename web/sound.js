@@ -23,9 +23,7 @@ function sounding() {
 }
 
 // For tests: the AnalyserNode that everything passes on its way out. Null before the first sound.
-export function tap() {
-  return page?.tap ?? null;
-}
+export const tap = () => page?.tap ?? null;
 
 // An owner is about to sound: the one before is told to stop(). Players with a media element of their own say so too.
 export function claim(owner) {
@@ -39,22 +37,15 @@ export function release(owner) {
   if (heard === owner) heard = undefined;
 }
 
-export function wait(seconds) {
-  return new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
-}
+const wait = (seconds) => new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
 
 function once(element, event) {
   if (element.error) return Promise.reject(element.error); // which is told once, maybe before somebody listens
   return new Promise((resolve, reject) => {
-    const done = (how) => () => {
-      element.removeEventListener(event, good);
-      element.removeEventListener("error", bad);
-      how();
-    };
-    const good = done(resolve);
-    const bad = done(() => reject(element.error ?? new Error("This sound cannot be played.")));
-    element.addEventListener(event, good);
-    element.addEventListener("error", bad);
+    const over = new AbortController();
+    const on = (name, act) => element.addEventListener(name, () => (over.abort(), act()), { signal: over.signal });
+    on(event, resolve);
+    on("error", () => reject(element.error ?? new Error("This sound cannot be played.")));
   });
 }
 
@@ -80,7 +71,6 @@ export class Voice {
     return this.element.currentTime;
   }
 
-  // Another file, from its beginning.
   load(address) {
     this.stop();
     this.range = null;
@@ -89,30 +79,26 @@ export class Voice {
 
   // Resolves when the element is there.
   async seek(time) {
-    if (this.element.readyState < HTMLMediaElement.HAVE_METADATA) await once(this.element, "loadedmetadata");
+    await this.#known();
     const there = once(this.element, "seeked");
     this.element.currentTime = time;
     await there;
   }
 
+  async #known() {
+    if (this.element.readyState < HTMLMediaElement.HAVE_METADATA) await once(this.element, "loadedmetadata");
+  }
+
   // Play exactly `range` ({from, to, loop}; all are optional), from its beginning or from `at`. True once it sounds, false
   // when something else was asked for meanwhile. Throws when the file or the browser does not play.
   async play(range = null, at = range?.from ?? this.time) {
-    const order = this.#begin();
-    this.range = range;
-    this.quiet = false;
-    if (!(await this.#start(at, order))) return false;
-    this.#watch(order);
+    if (!(await this.#start(range, at, false))) return false;
+    this.#watch(this.order);
     return true;
   }
 
   // Play along unheard from a moment; the range is that of the voice that it shall follow.
-  async playUnheard(range, at) {
-    const order = this.#begin();
-    this.range = range;
-    this.quiet = true;
-    return this.#start(at, order);
-  }
+  playUnheard = (range, at) => this.#start(range, at, true);
 
   // Another gain while it plays.
   setLevel(level, seconds = FADE) {
@@ -149,7 +135,7 @@ export class Voice {
     release(this.owner);
   }
 
-  #begin() {
+  async #start(range, at, quiet) {
     claim(this.owner);
     clearTimeout(this.timer);
     const { context, tap: out } = sounding();
@@ -158,15 +144,12 @@ export class Voice {
       this.gain = new GainNode(context, { gain: 0 });
       this.source.connect(this.gain).connect(out);
     }
-    return ++this.order;
-  }
-
-  async #start(at, order) {
-    const { context } = page;
+    const order = ++this.order;
+    Object.assign(this, { range, quiet });
     bend(this.gain.gain, [0], 0);
     this.element.pause();
     context.resume();
-    if (this.element.readyState < HTMLMediaElement.HAVE_METADATA) await once(this.element, "loadedmetadata");
+    await this.#known();
     const { from = 0, to = Infinity } = this.range ?? {};
     if (from >= this.element.duration || order !== this.order) return false; // nothing is there to be heard
     const begin = at < from || at >= Math.min(to, this.element.duration) - FADE ? from : at;

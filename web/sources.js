@@ -1,11 +1,12 @@
 // Where the sound of an input comes from, found by walking the wires; and how it is addressed. Takes graph-like objects.
 export const MOST_STEPS = 32;
-const BORDER = -10; // litegraph's id of a subgraph's own inputs
+export const BORDER = -10; // litegraph's id of a subgraph's own inputs
 const [MUTED, BYPASSED] = [2, 4];
-const AUDIO_INPUT = { AceGraphRegion: "audio", AceGraphSaveAudio: "audio", AceGraphPreviewAudio: "audio", TrimAudioDuration: "audio" };
+const PLAYERS = ["AceGraphRegion", "AceGraphSaveAudio", "AceGraphPreviewAudio"];
+const AUDIO_INPUT = Object.fromEntries([...PLAYERS, "TrimAudioDuration"].map((type) => [type, "audio"]));
 const LATENT_INPUT = { AceGraphSampler: "source", AceGraphEdit: "source", AceGraphExtend: "latent" };
 
-function linkOf(graph, id) {
+export function linkOf(graph, id) {
   if (id === null || id === undefined) return null;
   return graph.getLink?.(id) ?? graph.links?.get?.(id) ?? graph.links?.[id] ?? null;
 }
@@ -71,40 +72,74 @@ function constant(node, name) {
 }
 
 // What can be known of the sound before a run:
-//   { kind: "file", file, trims }         a recording, and the cuts [start, seconds] made of it, first cut first
+//   { kind: "file", file, trims, room }   a recording, the cuts [start, seconds] made of it, first cut first, and the
+//                                         seconds of [before, after] that are added then
 //   { kind: "played", node, trims }       what a player of ours has played last
 //   { kind: "unknown", seconds }          only a run can tell; seconds: its length, or null
 //   { kind: "open" }                      nothing is wired, or what is wired is muted
 export function sourceOf(node, root) {
   const steps = { left: MOST_STEPS };
-  const trims = [];
+  const [trims, room] = [[], [0, 0]];
   let name = typeOf(node) === "AceGraphChunkMask" ? "latent" : "audio";
-  let [at, added, played, heard] = [node, 0, null, true];
+  let [at, played, heard] = [node, null, true];
   for (;;) {
     const from = origin(at, inputAt(at, name), root, steps);
     if (!from) return at === node && steps.left > 0 ? { kind: "open" } : ending(null);
     at = from.node;
     const type = typeOf(at);
-    if (type === "LoadAudio") return heard ? { kind: "file", file: fileOf(widgetOf(at, "audio")?.value), trims } : ending(null);
+    if (type === "LoadAudio") return heard && known(room) ? { kind: "file", file: fileOf(widgetOf(at, "audio")?.value), trims, room } : ending(null);
     if (type === "AceGraphSilenceLatent") return ending(constant(at, "seconds"));
     if (type === "TrimAudioDuration") {
       const cut = [constant(at, "start_index"), constant(at, "duration")];
       if (cut.includes(null)) return ending(null);
       trims.unshift(cut);
     }
-    if (type === "AceGraphExtend") added += (constant(at, "before") ?? NaN) + (constant(at, "after") ?? NaN);
-    if (heard && AUDIO_INPUT[type] && type !== "TrimAudioDuration") played ??= { kind: "played", node: at, trims: [...trims] };
-    if (LATENT_INPUT[type]) heard = false; // another sound of the same length
+    if (type === "AceGraphExtend") ["before", "after"].forEach((side, place) => (room[place] += constant(at, side) ?? NaN));
+    else if (LATENT_INPUT[type]) heard = false; // another sound of the same length
+    if (heard && PLAYERS.includes(type)) played ??= { kind: "played", node: at, trims: [...trims] };
     if (type === "AceGraphOobleckDecode") [name, heard] = ["latent", false];
     else if (type === "AceGraphOobleckEncode") name = "audio";
     else if (LATENT_INPUT[type] ?? AUDIO_INPUT[type]) name = LATENT_INPUT[type] ?? AUDIO_INPUT[type];
     else return ending(null);
   }
 
+  function known(numbers) {
+    return !numbers.some(Number.isNaN);
+  }
+
   function ending(seconds) {
-    const length = seconds === null || trims.length || Number.isNaN(added) ? null : seconds + added;
+    const length = seconds === null || trims.length || !known(room) ? null : seconds + room[0] + room[1];
     return played ?? { kind: "unknown", seconds: length };
   }
+}
+
+// All wires that lead to a node, the nearest first: { at, index } takes what { node, slot } gives.
+export function wiresTo(node, root) {
+  const [found, nodes] = [[], [node]];
+  for (const at of nodes) {
+    for (let index = 0; index < (at.inputs?.length ?? 0); index++) {
+      const from = origin(at, index, root);
+      if (!from) continue;
+      found.push({ at, index, ...from });
+      if (!nodes.includes(from.node)) nodes.push(from.node);
+    }
+  }
+  return found;
+}
+
+// Everything that the sound of a node depends on, as one text: what was run is still what is seen where it is the same.
+export function signatureOf(node, root) {
+  const values = ({ widgets = [] }) => widgets.filter((widget) => widget.serialize !== false).map((widget) => widget.value);
+  const named = ({ graph, id }) => `${graph?.id}/${id}`;
+  return JSON.stringify(wiresTo(node, root).map(({ at, index, node: from, slot }) => [named(at), index, named(from), slot, typeOf(from), values(from)]));
+}
+
+// What the nearest conditions behind a sound say of it: beats per minute, 0 where it is open, and the sections of its lyrics.
+export function briefOf(node, root) {
+  const from = wiresTo(node, root).find(({ node: one }) => typeOf(one) === "AceGraphEncodeConditions")?.node;
+  const said = (name) => from && holderOf(from, name, root)?.value;
+  const lyrics = said("instrumental") ? "" : String(said("lyrics") ?? "");
+  return { bpm: Number(said("bpm")) || 0, sections: (lyrics.match(/^\s*\[[^\]\n]+\]/gm) ?? []).map((tag) => tag.trim().slice(1, -1)) };
 }
 
 // "sub/a.mp3 [input]" as /view wants it; null where nothing is chosen.
@@ -115,7 +150,7 @@ export function fileOf(value) {
   return { filename: path.slice(cut + 1), subfolder: path.slice(0, Math.max(0, cut)), type };
 }
 
-export const queryOf = ({ filename, subfolder, type }) => "/view?" + new URLSearchParams({ filename, subfolder: subfolder ?? "", type: type ?? "input" });
+export const queryOf = ({ filename, subfolder = "", type = "input" }, mark) => "/view?" + new URLSearchParams({ filename, subfolder, type, ...(mark && { t: mark }) });
 
 // What ComfyUI's Trim Audio Duration leaves of so many seconds: [from, to] of the recording; null where it refuses.
 export function trimmed(seconds, trims) {
@@ -128,21 +163,38 @@ export function trimmed(seconds, trims) {
   return [from, to];
 }
 
-// Everything that the sound of a node depends on, as one text: what was run is still what is seen where it is the same.
-export function signatureOf(node, root, found = new Map()) {
-  for (let index = 0; index < (node.inputs?.length ?? 0); index++) {
-    const { node: from, slot } = origin(node, index, root) ?? {};
-    if (!from) continue;
-    found.set(`${node.graph?.id}/${node.id}/${index}`, slot); // another output is another sound
-    if (found.has(from)) continue;
-    found.set(from, [typeOf(from), from.id, ...(from.widgets ?? []).filter((widget) => widget.serialize !== false).map((widget) => widget.value)]);
-    signatureOf(from, root, found);
-  }
-  return JSON.stringify([...found.values()]);
-}
-
 // Outputs are filed under "node" in the main graph and under "subgraph:node" inside of one.
 export function nodeAt(locator, root) {
   const [node, subgraph] = String(locator).split(":").reverse();
   return (subgraph ? root.subgraphs?.get(subgraph) : root)?.getNodeById(node);
+}
+
+// The nodes along an execution id, the outermost first: "4:1" is node 1 inside of the subgraph of node 4. Empty where one
+// of them is not there.
+export function nodesAlong(graph, id) {
+  const found = [];
+  for (const part of String(id).split(":")) {
+    const node = graph?.getNodeById(part) ?? graph?.nodes?.find((one) => String(one.id) === part);
+    if (!node) return [];
+    found.push(node);
+    graph = node.subgraph;
+  }
+  return found;
+}
+
+// Where a node is for the server: the ids of the boxes around it, and its own.
+export function executionId(node, graph) {
+  if (node.graph === graph) return String(node.id);
+  for (const box of graph.nodes) {
+    const inner = box.subgraph && executionId(node, box.subgraph);
+    if (inner) return `${box.id}:${inner}`;
+  }
+  return "";
+}
+
+// Write a widget as if somebody had typed it.
+export function write(widget, value) {
+  if (!widget || widget.value === value) return;
+  widget.value = value;
+  widget.callback?.(value);
 }

@@ -1,5 +1,6 @@
 // The stretch of time that is seen: seconds to pixels and back, zoom, scroll, and the marks of the ruler. Nothing here knows the page.
 const FASTEST = 1000; // beats a minute
+const TYPED = [20, 300]; // beats a minute that a button makes
 export const NARROWEST = 0.4; // seconds across the whole width
 export const LEAST_BEAT = 8; // pixels, under which nobody could choose a beat
 const STEPS = [0.04, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120];
@@ -54,11 +55,29 @@ export function beatsOf({ bpm, phase = 0 }, length) {
   if (!(bpm > 0 && bpm <= FASTEST)) return []; // a workflow may name anything
   const apart = 60 / bpm;
   const found = [];
-  for (let place = phase % apart; place <= length; place += apart) found.push(place);
+  for (let place = ((phase % apart) + apart) % apart; place <= length; place += apart) found.push(place);
   return found;
 }
 
-// The beats that can be snapped to: none where they are too narrow to choose among, or fewer than two are seen.
+// The tempo of a sound: as it is typed or as its conditions have it, else as a run has heard it, or 0.
+export function tempoOf(typed, { beats, brief }) {
+  const known = typed || brief.bpm;
+  return { bpm: known || beats?.bpm || 0, estimated: !known && Boolean(beats?.estimated) };
+}
+
+// Faster or slower by a factor, as far as anybody counts beats.
+export function paced(bpm, factor) {
+  const other = Number((bpm * factor).toFixed(2));
+  return other < TYPED[0] || other > TYPED[1] ? bpm : other;
+}
+
+// What can be snapped to: the beats or, without a tempo, where something begins to sound. onsets: seconds of what is played.
+export function pointsOf({ bpm }, { beats, offset }, onsets = [], end = 0) {
+  const begins = onsets.map((second) => second - offset).filter((second) => second >= 0 && second <= end);
+  return bpm ? beatsOf({ bpm, phase: beats?.phase ?? begins[0] ?? 0 }, end) : begins;
+}
+
+// The points that can be snapped to: none where they are too narrow to choose among, or fewer than two are seen.
 export function usable(points, view, width) {
   const seen = points.filter((point) => point >= view.from && point <= view.to);
   if (seen.length < 2) return [];

@@ -1,9 +1,27 @@
-// Draws a song with its regions: ruler, beats, wave, what is chosen, playhead. It changes nothing but its canvas.
-import { columnsOf } from "./peaks.js";
+// Draws songs: as a mere wave, or with its regions: ruler, beats, wave, what is chosen, playhead. It changes nothing but its canvas.
+import { columnsOf, secondsOf } from "./peaks.js";
 import { RATE } from "./regions.js";
 import { label, marks, pixelAt } from "./timeline.js";
 
 export const RULER = 16; // pixels
+const DENSEST = 2; // pixels of the bitmap for one of the page
+const FAINTEST = 0.01; // peak, up to which a wave is drawn larger
+
+// All of a song, in the canvas's own colour; larger: as tall as there is room, however quiet it is.
+export function drawWave(canvas, peaks, larger = false) {
+  const dense = Math.min(DENSEST, devicePixelRatio || 1);
+  const [width, height] = [canvas.clientWidth, canvas.clientHeight].map((size) => Math.round(size * dense));
+  if (!width || !height) return;
+  Object.assign(canvas, { width, height });
+  const pen = canvas.getContext("2d");
+  pen.fillStyle = getComputedStyle(canvas).color;
+  const columns = peaks ? columnsOf(peaks, 0, secondsOf(peaks), width) : new Float32Array(2 * width);
+  const half = height / 2 / (larger ? columns.reduce((most, value) => Math.max(most, Math.abs(value)), FAINTEST) : 1);
+  for (let x = 0; x < width; x++) {
+    const [low, high] = [columns[2 * x], columns[2 * x + 1]];
+    pen.fillRect(x, height / 2 - high * half, 1, Math.max(dense / 2, (high - low) * half));
+  }
+}
 
 // The page's own colours, and one of ours with enough contrast on them.
 export function coloursOf(element) {
@@ -27,7 +45,7 @@ function hatch(context, left, right, top, bottom) {
   context.restore();
 }
 
-function ruler(context, { view, width, height, beats, colours }) {
+function ruler(context, { view, width, height, points, colours }) {
   context.fillStyle = context.strokeStyle = colours.text;
   context.font = "10px sans-serif";
   const { step, found } = marks(view, width);
@@ -39,8 +57,8 @@ function ruler(context, { view, width, height, beats, colours }) {
     context.fillRect(x, 0, 1, RULER);
   }
   context.globalAlpha = 0.3;
-  for (const beat of beats) {
-    if (beat >= view.from && beat <= view.to) context.fillRect(Math.round(pixelAt(view, width, beat)), RULER, 1, height - RULER);
+  for (const point of points) {
+    if (point >= view.from && point <= view.to) context.fillRect(Math.round(pixelAt(view, width, point)), RULER, 1, height - RULER);
   }
 }
 
@@ -59,7 +77,7 @@ function wave(context, { view, width, height, peaks, offset, end: last, regions,
   }
 }
 
-// scene: { width, height, ratio, view, end, peaks, offset, regions, beats, playhead, active, colours }; end: of the song.
+// scene: { width, height, ratio, view, end, peaks, offset, regions, points, playhead, active, colours }; end: of the song.
 export function paint(canvas, scene) {
   const { width, height, ratio, view, regions, active, playhead, colours } = scene;
   const [across, down] = [Math.round(width * ratio), Math.round(height * ratio)];

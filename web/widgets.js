@@ -1,7 +1,8 @@
 // Says "auto" where a number stands for it, and lets a new Load ACE-Step begin with the model that was used last.
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
-import { playerWords } from "./words.js";
+import { root } from "./dom.js";
+import { learnWords, word } from "./words.js";
 
 const SAMPLING = ["steps", "guidance", "shift"];
 const FIGURES = ["bpm", "duration"];
@@ -19,19 +20,10 @@ const PREFIX = "AceGraph";
 const LOADER = "AceGraphLoad";
 const LAST_MODEL = "acestepgraph.lastModel";
 
-let auto = "auto";
-
-async function learnWord() {
-  const words = await playerWords();
-  auto = words.auto ?? auto;
-}
+const auto = () => word("auto") || "auto";
 
 function propertyOf(object, name) {
-  for (let place = object; place; place = Object.getPrototypeOf(place)) {
-    const found = Object.getOwnPropertyDescriptor(place, name);
-    if (found) return found;
-  }
-  return undefined;
+  return object ? (Object.getOwnPropertyDescriptor(object, name) ?? propertyOf(Object.getPrototypeOf(object), name)) : undefined;
 }
 
 // On the canvas the value itself reads "auto". Nodes as HTML hold a number field, so there the label says it.
@@ -41,11 +33,11 @@ function sayAuto(widget) {
     Object.defineProperty(widget, "_displayValue", {
       configurable: true,
       get() {
-        return Number(this.value) === 0 && !this.computedDisabled ? auto : shown.get.call(this);
+        return Number(this.value) === 0 && !this.computedDisabled ? auto() : shown.get.call(this);
       },
     });
   }
-  if (LiteGraph.vueNodesMode) widget.label = `${widget.label ?? widget.name} (0: ${auto})`;
+  if (LiteGraph.vueNodesMode) widget.label = `${widget.label ?? widget.name} (0: ${auto()})`;
 }
 
 function lastModel() {
@@ -95,15 +87,13 @@ app.registerExtension({
   name: "acestepgraph.widgets",
 
   setup() {
-    api.addEventListener("promptQueued", () => remember(app.rootGraph ?? app.graph));
+    api.addEventListener("promptQueued", () => remember(root()));
   },
 
-  async beforeConfigureGraph() {
-    await learnWord();
-  },
+  beforeConfigureGraph: learnWords,
 
   afterConfigureGraph() {
-    nameBoxes(app.rootGraph ?? app.graph);
+    nameBoxes(root());
   },
 
   // A workflow's own values come afterwards and go before.

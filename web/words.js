@@ -3,22 +3,19 @@ import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
 
 let translations; // language -> main.json, once somebody has asked
+let words = {};
 
-export function language() {
-  return app.extensionManager.setting.get("Comfy.Locale") || "en";
-}
+const language = () => app.extensionManager.setting.get("Comfy.Locale") || "en";
 
-// In the language of ComfyUI's settings or else in English. Another language loads the graph anew.
-export async function playerWords() {
+// In the language of ComfyUI's settings or else in English. Another language loads the graph anew, and they are learned again.
+export async function learnWords() {
   translations ??= api.getCustomNodesI18n().catch(() => ({}));
   const known = await translations;
-  return { ...known.en?.acestepgraph, ...known[language()]?.acestepgraph };
+  words = { ...known.en?.acestepgraph, ...known[language()]?.acestepgraph };
 }
 
-// A sentence with its gaps filled: filled("Song %1 of %2", 3, 4).
-export function filled(sentence, ...values) {
-  return (sentence ?? "").replace(/%(\d)/g, (gap, place) => values[place - 1] ?? gap);
-}
+// A word or, with its gaps filled, a sentence; nothing before they are learned. word("songOf", 3, 4) is "Song 3 of 4".
+export const word = (name, ...values) => (words[name] ?? "").replace(/%(\d)/g, (gap, place) => values[place - 1] ?? gap);
 
 // A number as it is written there.
 export function figure(value, digits = 0) {

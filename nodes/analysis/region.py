@@ -17,11 +17,10 @@ from ...acestep_core.sound.levels import FULL_SCALE
 from ...acestep_core.sound.peaks import peaks_of
 from ...acestep_core.sound.resample import resample
 from ...acestep_core.timebase import SAMPLE_RATE, FrameSpan, frames_in, seconds_of
-from ..host.node import Node, verdict
 from ..host.output_files import kept_in_temp
 from ..host.runtime import Bar
 from ..host.tensor_values import refuse_too_long
-from ..wires.part_inputs import end_input, fade_input, regions_input, require_parts, start_input
+from ..wires.part_inputs import PartsNode, end_input, fade_input, regions_input, start_input
 from ..wires.schema import FRAME, report_output, schema
 from ..wires.tensors import Audio, mask_to_wire, raw_sound
 
@@ -33,7 +32,7 @@ FASTEST = 300.0  # beats per minute
 NAME_BYTES = 16
 
 
-class Region(Node):
+class Region(PartsNode):
     """Choose parts of a song on its wave."""
 
     @classmethod
@@ -74,12 +73,6 @@ class Region(Node):
                 report_output(),
             ],
         )
-
-    @classmethod
-    def validate_inputs(
-        cls, start: float | None = None, end: float | None = None, regions: str | None = ""
-    ) -> bool | str:
-        return verdict(cls, require_parts, start=start, end=end, regions=regions)
 
     @classmethod
     def execute(

@@ -6,6 +6,7 @@ from comfy_api.latest import io
 
 from ...acestep_core.sampling.regions import regions_of
 from ...acestep_core.timebase import MAX_SECONDS, require_span
+from ..host.node import Node, verdict
 from .schema import FRAME
 
 LONGEST_FADE = 60.0  # seconds
@@ -60,6 +61,16 @@ def regions_input() -> Any:
         tooltip="Several parts at once, such as 12.00-20.04, 40.00-48.00, in seconds. Start and end are then not used. Draw them "
         "on the wave with Shift held, or write them. Empty: the one part from start to end.",
     )
+
+
+class PartsNode(Node):
+    """A node with `start`, `end` and `regions`, which are looked at before anything runs."""
+
+    @classmethod
+    def validate_inputs(
+        cls, start: float | None = None, end: float | None = None, regions: str | None = ""
+    ) -> bool | str:
+        return verdict(cls, require_parts, start=start, end=end, regions=regions)
 
 
 def require_parts(start: float, end: float, regions: str) -> None:

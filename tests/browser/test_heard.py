@@ -2,10 +2,13 @@
 
 import json
 
+import numpy as np
 import pytest
+import soundfile
 
 from support.comfyui import host as comfy_host
 from support.comfyui.editor import FRONTENDS, until
+from support.comfyui.recorder import power, record, recorded
 from tools.templates.names import file_of
 
 FOLDER = comfy_host.PACK / "example_workflows"
@@ -131,3 +134,62 @@ def test_excerpts_are_silent_until_asked_and_then_heard_before_the_song_is_there
     assert saved(listener) == before, "nothing of it is saved"
     assert not workflow(name)["groups"] or listener.outside() == []
     assert (listener.toasts(), listener.errors) == ([], [])
+
+
+TELL = """async ([kind, detail]) => {
+  const { api } = await import("/scripts/api.js");
+  api.dispatchEvent(new CustomEvent(kind, { detail }));
+}"""
+RATE, EXCERPT, PITCHES = 48_000, 4, (440, 1320)
+
+
+@pytest.mark.parametrize(("frontend", "style"), [CASES[1][:2]], indirect=True, scope="session")
+def test_a_new_excerpt_comes_in_place_of_the_one_before_within_50_ms(listener):
+    """Two tones instead of a song that clears up: both together for a moment, and never less than one of them."""
+    graph = {"version": 0.4, "links": [], "groups": [], "extra": {}}
+    sampler = {
+        "id": 1,
+        "type": "AceGraphSampler",
+        "pos": [60, 60],
+        "size": [320, 600],
+        "flags": {},
+        "order": 0,
+    }
+    listener.load({**graph, "nodes": [{**sampler, "mode": 0, "inputs": [], "outputs": [], "properties": {}}]})
+    time = np.arange(EXCERPT * RATE) / RATE
+    for pitch in PITCHES:
+        path = listener.server.base / "temp" / f"acegraph_heard_{pitch}.flac"
+        soundfile.write(path, 0.5 * np.sin(2 * np.pi * pitch * time), RATE)
+    listener.js(TELL, ["execution_start", {"prompt_id": "a"}])
+    told = {
+        "node": "1",
+        "prompt_id": "a",
+        "steps": 8,
+        "at": 2.0,
+        "seconds": EXCERPT,
+        "subfolder": "",
+        "type": "temp",
+    }
+    excerpts = [
+        {**told, "step": step, "filename": f"acegraph_heard_{pitch}.flac"}
+        for step, pitch in enumerate(PITCHES, 3)
+    ]
+    listener.js(TELL, ["acegraph.heard", excerpts[0]])
+    until(lambda: [one for one in listener.js(SWITCHES) if one["drawn"]], "the node shows it")
+    listener.page.locator(".acegraph-listen:visible").click()
+    watch(listener)
+    until(lambda: any(row["rms"] > 0.3 for row in listener.js(LOG)), "it is heard")
+    record(listener)
+    listener.page.wait_for_timeout(300)
+    listener.js(TELL, ["acegraph.heard", excerpts[1]])
+    listener.page.wait_for_timeout(1500)
+    listener.js(TELL, ["execution_success", {"prompt_id": "a"}])
+    samples, rate = recorded(listener)
+    old, new = (power(samples, rate, pitch, 0.005) / 0.25 for pitch in PITCHES)
+    middle = slice(10, -10)  # without the edges of what was recorded
+    assert (old + new)[middle].min() > 0.7, "it never falls silent"
+    both = ((old > 0.1) & (new > 0.1))[middle].sum() * 0.005
+    assert both == pytest.approx(0.03, abs=0.02), f"both are heard for {1000 * both:.0f} ms"
+    assert old[:10].mean() > 0.9 > 0.1 > new[:10].mean()
+    assert new[-20:-10].mean() > 0.9
+    assert listener.errors == []

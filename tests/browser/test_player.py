@@ -213,6 +213,38 @@ def test_labels_of_a_sheet_make_a_table_that_keys_walk_through(one_player):
     assert one_player.js("() => window.hacked ?? null") is None
 
 
+def touch(editor, place):
+    """A finger on the number of a song, as a screen tells of it."""
+    box = editor.page.locator(".acegraph-number").nth(place).bounding_box()
+    points = [{"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}]
+    tools = editor.page.context.new_cdp_session(editor.page)
+    tools.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": points})
+    tools.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+
+def test_of_many_songs_fingers_and_keys_choose_and_the_list_scrolls(one_player):
+    shown = one_player.js("() => app.nodeOutputs['2']")
+    places = "() => app.graph.nodes.flatMap((node) => [...node.pos])"
+    before = one_player.js(places)
+    one_player.js(
+        SHOW, {name: [entries[place % 2] for place in range(32)] for name, entries in shown.items()}
+    )
+    until(lambda: len(one_player.js(ROWS)) == 32, "32 songs are shown")
+    touch(one_player, 1)
+    until(lambda: one_player.js(ROWS)[1]["selected"] == "true", "a touch chooses a song")
+    one_player.page.keyboard.press("End")
+    until(lambda: one_player.js(ROWS)[31]["selected"] == "true", "the last one is chosen")
+    seen = one_player.page.locator(".acegraph-list").bounding_box()
+    last = one_player.page.locator(".acegraph-song").nth(31).bounding_box()
+    assert seen["y"] - 1 <= last["y"]
+    assert last["y"] + last["height"] <= seen["y"] + seen["height"] + 1
+    node = "() => { const node = app.graph.getNodeById(2); return [node.size[1], node.computeSize()[1]]; }"
+    tall, needed = one_player.js(node)
+    assert needed <= tall < 800  # eight rows, not 32
+    assert one_player.js(places) == before
+    one_player.picture("player_32_songs")
+
+
 def test_names_of_files_stay_text(one_player):
     title = one_player.page.locator(".acegraph-song").nth(2).get_attribute("title")
     assert title == f"{HOSTILE} 2.flac"

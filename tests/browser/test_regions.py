@@ -2,18 +2,22 @@
 
 import io
 import json
+import struct
 import wave
 
 import numpy as np
 import pytest
+import soundfile
 
 from support.comfyui import host as comfy_host
 from support.comfyui.editor import FRONTENDS, until
+from support.comfyui.recorder import power, record, recorded
 from tools.templates.names import file_of
 
 RATE, SECONDS = 24_000, 15
 PART = (6, 10)  # seconds of 440 Hz between 880 Hz
 RECORDING = "regions_tones.wav"
+UNREAD, LONG, BEGINNINGS = "regions_bursts.aiff", "regions_long.wav", (3.33, 7.77)
 USUAL = ((FRONTENDS[0], "classic"), (FRONTENDS[1], "new"))  # as each frontend draws nodes by itself
 VALUES = """() => Object.fromEntries(app.graph.nodes.find((n) => n.type === "AceGraphChunkMask").widgets
   .filter((w) => ["start", "end", "regions"].includes(w.name)).map((w) => [w.name, w.value]))"""
@@ -32,17 +36,9 @@ BRIGHT = """() => {  // for each second, how many pixels of the wave are there, 
     return { drawn, lit };
   });
 }"""
-HEARD = """async (address) => {
-  const { tap } = await import(address);
-  const analyser = tap();
-  if (!analyser) return [0, 0];
-  const bins = new Float32Array(analyser.frequencyBinCount);
-  analyser.getFloatFrequencyData(bins);
-  const samples = new Float32Array(analyser.fftSize);
-  analyser.getFloatTimeDomainData(samples);
-  const loudest = bins.indexOf(Math.max(...bins));
-  return [(loudest * analyser.context.sampleRate) / analyser.fftSize, Math.hypot(...samples) / Math.sqrt(samples.length)];
-}"""
+PLAYS = (
+    "() => document.querySelector('.acegraph-tools button').innerHTML.includes('M3.5')"  # it offers to stop
+)
 NODES = "() => app.graph.nodes.length"
 PLACES = "() => [...app.canvas.ds.offset, ...app.graph.nodes.flatMap((n) => [...n.pos])]"
 
@@ -58,6 +54,15 @@ def recording():
         opened.setsampwidth(2)
         opened.setframerate(RATE)
         opened.writeframes((tone * 32767).astype("<i2").tobytes())
+    return file.getvalue()
+
+
+def bursts():
+    """What no browser reads: an AIFF file with tones that begin at 3.33 and 7.77 s."""
+    time = np.arange(RATE * SECONDS) / RATE
+    loud = [((time >= start) & (time < start + 2)) for start in BEGINNINGS]
+    file = io.BytesIO()
+    soundfile.write(file, 0.5 * np.sin(2 * np.pi * 440 * time) * np.logical_or(*loud), RATE, format="AIFF")
     return file.getvalue()
 
 
@@ -77,14 +82,14 @@ def node(number, kind, place, size, inputs, outputs, values):
     }
 
 
-def masked(kind="AceGraphChunkMask"):
+def masked():
     """Load Audio, Oobleck Encode and Chunk Mask, with its values as they were before it knew regions."""
     audio = [("AUDIO", "AUDIO", [1])]
     loaded = node(1, "LoadAudio", [20, 60], [280, 140], [], audio, [RECORDING, None, None])
     ends = [("vae", "ACEGRAPH_VAE", None), ("audio", "AUDIO", 1)]
     encoded = node(2, "AceGraphOobleckEncode", [330, 60], [260, 160], ends, [("latent", "LATENT", [2])], [])
     wires = [("latent", "LATENT", 2), ("mask", "MASK", None)]
-    mask = node(3, kind, [620, 60], [420, 360], wires, [("mask", "MASK", [])], [*PART, 0])
+    mask = node(3, "AceGraphChunkMask", [620, 60], [420, 360], wires, [("mask", "MASK", [])], [*PART, 0])
     links = [[1, 1, 0, 2, 1, "AUDIO"], [2, 2, 0, 3, 0, "LATENT"]]
     return {"version": 0.4, "nodes": [loaded, encoded, mask], "links": links, "groups": [], "extra": {}}
 
@@ -195,20 +200,25 @@ def test_a_part_is_drawn_before_any_run_and_undone_step_by_step(hand):
 
 
 def heard_alone(hand):
-    """Play the part: nothing else is heard, and then silence."""
+    """Play the part: four seconds of its own tone, to 30 ms, and then silence; nothing has sounded before."""
     editor = hand.editor
-    (address,) = (one for one in editor.server.get("/extensions") if one.endswith("/sound.js"))
     hand.page.mouse.click(*hand.at(8))
+    assert editor.js(PLAYS) is False
+    hand.press("Space")  # a player must have played once before it can be listened to
+    until(lambda: editor.js(PLAYS), "it plays", 20)
     hand.press("Space")
-    until(lambda: editor.js(HEARD, address)[1] > 0.1, "the part is heard", 20)
-    pitches = []
-    while (heard := editor.js(HEARD, address))[1] > 0.01:
-        pitches.append(heard[0])
-        hand.page.wait_for_timeout(200)
-    assert len(pitches) > 5
-    assert max(abs(pitch - 440) for pitch in pitches) < 15
+    until(lambda: not editor.js(PLAYS), "it is stopped", 10)
+    hand.page.wait_for_timeout(100)
+    record(editor)
+    hand.press("Space")
+    until(lambda: editor.js(PLAYS), "it plays", 20)
+    until(lambda: not editor.js(PLAYS), "it has ended", 20)
     hand.page.wait_for_timeout(300)
-    assert editor.js(HEARD, address)[1] < 1e-4
+    samples, rate = recorded(editor)
+    assert len(samples) / rate == pytest.approx(PART[1] - PART[0], abs=0.03)
+    inside, outside = (power(samples, rate, pitch, 0.02) for pitch in (440, 880))
+    assert np.median(inside) > 0.1
+    assert (outside > 0.2 * inside).sum() * 0.02 <= 0.04  # of both edges
 
 
 @pytest.mark.parametrize(("frontend", "style"), USUAL, indirect=True, scope="session")
@@ -302,7 +312,7 @@ def unheard():
 @pytest.mark.parametrize(("frontend", "style"), USUAL, indirect=True, scope="session")
 def test_a_sound_that_only_a_run_makes_is_loaded_by_a_run_of_its_own(styled):
     words = json.loads((comfy_host.PACK / "locales/en/main.json").read_text(encoding="utf-8"))["acestepgraph"]
-    said = styled.page.locator(".acegraph-line span")
+    said = styled.page.locator(".acegraph-line [role=status]")
     length = (
         "(seconds) => { app.graph.nodes.find((n) => n.type === 'EmptyAudio').widgets[0].value = seconds; }"
     )
@@ -320,3 +330,122 @@ def test_a_sound_that_only_a_run_makes_is_loaded_by_a_run_of_its_own(styled):
     styled.js(length, 12)
     until(lambda: said.inner_text() == words["regionSilent"], "it is what would run again", 10)
     assert styled.errors == []
+
+
+def spoken(name, *values):
+    words = json.loads((comfy_host.PACK / "locales/en/main.json").read_text(encoding="utf-8"))["acestepgraph"]
+    return words[name].replace("%1", *values) if values else words[name]
+
+
+def written():
+    """Region behind a song that a Sampler plays from lyrics; and Chunk Mask behind a recording with room around it."""
+    graph = masked()
+    (loaded, encoded, mask), links = graph["nodes"], graph["links"]
+    ends = [("model", "ACEGRAPH_MODEL", None), ("latent", "LATENT", 2)]
+    room = node(4, "AceGraphExtend", [330, 300], [260, 160], ends, [("latent", "LATENT", [3])], [2, 5])
+    mask["inputs"][0]["link"] = 3
+    lyrics = "[Verse]\nla\n\n[Chorus]\nla"
+    wires = [("text_encoder", "ACEGRAPH_TEXT_ENCODER", None)]
+    values = ["", lyrics, False, "text2music", "", "en", 96]
+    brief = node(
+        5,
+        "AceGraphEncodeConditions",
+        [20, 300],
+        [280, 500],
+        wires,
+        [("c", "ACEGRAPH_CONDITIONS", [4])],
+        values,
+    )
+    wires = [("model", "ACEGRAPH_MODEL", None), ("conditions", "ACEGRAPH_CONDITIONS", 4)]
+    played = node(6, "AceGraphSampler", [330, 520], [260, 500], wires, [("latent", "LATENT", [5])], [])
+    wires = [("vae", "ACEGRAPH_VAE", None), ("latent", "LATENT", 5)]
+    song = node(7, "AceGraphOobleckDecode", [20, 860], [280, 100], wires, [("audio", "AUDIO", [6])], [])
+    region = node(8, "AceGraphRegion", [620, 460], [420, 400], [("audio", "AUDIO", 6)], [], [2, 4, 0, 0, ""])
+    links[1:] = [[2, 2, 0, 4, 1, "LATENT"], [3, 4, 0, 3, 0, "LATENT"], [4, 5, 0, 6, 1, "ACEGRAPH_CONDITIONS"]]
+    links += [[5, 6, 0, 7, 1, "LATENT"], [6, 7, 0, 8, 0, "AUDIO"]]
+    return {**graph, "nodes": [loaded, encoded, room, mask, brief, played, song, region]}
+
+
+@pytest.mark.parametrize(("frontend", "style"), [USUAL[1]], indirect=True, scope="session")
+def test_room_around_a_recording_and_the_sections_of_a_song_are_seen_before_any_run(hand):
+    editor = hand.editor
+    editor.load(written())
+    said = editor.page.locator(".acegraph-line [role=status]")
+    until(lambda: said.nth(0).inner_text().startswith("4.00 / 22.00 s"), "the song and its room are seen", 20)
+    assert said.nth(1).inner_text() == spoken("regionUnknown")
+    assert editor.page.locator(".acegraph-chips i").all_inner_texts() == ["Verse", "Chorus"]
+    editor.picture("regions_room_and_sections")
+    assert editor.errors == []
+
+
+WIDGET = """([type, name, value]) => {
+  const widget = app.graph.nodes.find((n) => n.type === type).widgets.find((w) => w.name === name);
+  if (value !== undefined) widget.value = value;
+  return widget.value;
+}"""
+SONGS = """([wave, more]) => {  // as a run tells of a batch
+  const node = app.graph.nodes.find((n) => n.type === "AceGraphRegion");
+  node.onExecuted({ acegraph_wave: [wave, { ...wave, ...more }] });
+}"""
+
+
+@pytest.mark.parametrize(("frontend", "style"), [USUAL[1]], indirect=True, scope="session")
+def test_what_a_browser_cannot_show_is_said_and_read_by_a_run(hand):
+    """Then edges meet where its tones begin."""
+    editor, page = hand.editor, hand.page
+    folder = editor.server.base / "input"
+    (folder / UNREAD).write_bytes(bursts())
+    soundfile.write(folder / LONG, np.zeros(1201 * 8_000, np.uint8) * 0.0, 8_000, subtype="PCM_U8")
+    graph = unheard()
+    graph["nodes"][0] = node(
+        1, "LoadAudio", [20, 60], [280, 140], [], [("AUDIO", "AUDIO", [1])], [UNREAD, None, None]
+    )
+    editor.load(graph)
+    said = page.locator(".acegraph-line [role=status]")
+    load = page.get_by_role("button", name=spoken("regionLoad"))
+    for name, state in (
+        (LONG, "regionLarge"),
+        ("regions_gone.wav", "regionGone"),
+        (UNREAD, "regionUnreadable"),
+    ):
+        editor.js(WIDGET, ["LoadAudio", "audio", name])
+        until(lambda state=state: said.inner_text() == spoken(state), f"{state} is said of {name}", 20)
+        assert load.is_visible() == (state != "regionGone")
+    before = set(editor.server.get("/history"))
+    load.click()
+    (key,) = until(lambda: set(editor.server.get("/history")) - before, "the run has ended", 60)
+    until(lambda: said.inner_text().startswith("2.00 / 15.00 s"), "the sound is seen", 10)
+
+    hand.drag(2, BEGINNINGS[0] + 0.1)
+    until(
+        lambda: editor.js(WIDGET, ["AceGraphRegion", "start"]) == pytest.approx(3.32), "it meets the tone", 10
+    )
+    page.keyboard.down("Alt")
+    hand.drag(3.32, BEGINNINGS[0] + 0.15)
+    page.keyboard.up("Alt")
+    until(lambda: editor.js(WIDGET, ["AceGraphRegion", "start"]) > 3.4, "Alt is free", 10)
+    (wave,) = editor.server.get("/history")[key]["outputs"]["2"]["acegraph_wave"]
+    one_of_several(editor, wave)
+    assert editor.errors == []
+
+
+def one_of_several(editor, wave):
+    """Two songs, of which the other one is seen; its tempo is halved."""
+    page, said = editor.page, editor.page.locator(".acegraph-line [role=status]")
+    (editor.server.base / "temp" / "regions_other.peaks").write_bytes(
+        struct.pack("<4sHHII", b"AGPK", 1, 1, 100, 500) + bytes([200, 60] * 500)
+    )
+    beats = {"bpm": 126.0, "phase": 0.5, "estimated": True}
+    other = {"wave": {**wave["wave"], "filename": "regions_other.peaks"}, "seconds": 5, "beats": beats}
+    editor.js(SONGS, [wave, {**other, "sound": {**wave["sound"], "filename": "regions_other.flac"}}])
+    items = page.locator(".acegraph-line select")
+    until(items.is_visible, "the songs can be chosen", 10)
+    items.select_option("1")
+    until(
+        lambda: "/ 5.00 s" in said.inner_text() and "126.0" in said.inner_text(), "the other one is seen", 10
+    )
+    page.get_by_role("button", name=spoken("regionHalf")).click()
+    until(lambda: editor.js(WIDGET, ["AceGraphRegion", "bpm"]) == 63, "half the tempo is known", 10)
+    until(lambda: spoken("regionBeats", "63.0") in said.inner_text(), "it is said", 10)
+    assert not page.get_by_text(spoken("regionTempo", "63.0")).count()
+    editor.picture("regions_songs_and_tempo")

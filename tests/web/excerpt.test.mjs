@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { nodesAlong, Run } from "../../web/excerpt.js";
+import { Run } from "../../web/excerpt.js";
+import { nodesAlong } from "../../web/sources.js";
 
 function graphOf(...nodes) {
   return { nodes, getNodeById: (id) => nodes.find((node) => node.id === id) };

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import { columnsOf, isFlat, readPeaks, reducePeaks, secondsOf } from "../../web/peaks.js";
+import { columnsOf, isFlat, onsetsOf, readPeaks, reducePeaks, secondsOf } from "../../web/peaks.js";
 
 const cases = JSON.parse(readFileSync(new URL("../fixtures/peaks.json", import.meta.url), "utf-8"));
 
@@ -52,4 +52,19 @@ test("of several channels the widest is shown", () => {
 test("silence is told from sound", () => {
   assert.equal(isFlat(reducePeaks([new Float32Array(4800)], 48000)), true);
   assert.equal(isFlat(reducePeaks([new Float32Array(4800).fill(0.1)], 48000)), false);
+});
+
+test("sounds begin where bursts are, however loud, and nowhere in silence or in a steady tone", () => {
+  const rate = 24_000;
+  for (const [loud, hum] of [[1, 0], [0.02, 0], [0.5, 0.1]]) {
+    const samples = Float32Array.from({ length: 4 * rate }, (_, at) => hum * Math.sin((2 * Math.PI * 50 * at) / rate));
+    for (const start of [1, 1.5, 2.37]) {
+      for (let at = 0; at < rate / 10; at++) samples[Math.round(start * rate) + at] += loud * Math.cos(at / 3) * Math.exp(-at / 600);
+    }
+    const found = onsetsOf(reducePeaks([samples], rate));
+    assert.deepEqual(found.filter((second) => second > 0.1), [1, 1.5, 2.37]);
+  }
+  assert.deepEqual(onsetsOf(reducePeaks([new Float32Array(rate)], rate)), []);
+  const tone = Float32Array.from({ length: 3 * rate }, (_, at) => 0.6 * Math.sin((2 * Math.PI * 60 * at) / rate));
+  assert.deepEqual(onsetsOf(reducePeaks([tone], rate)), [0]);
 });

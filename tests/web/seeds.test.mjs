@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { nodeAt, sendSeed } from "../../web/seeds.js";
+import { sendSeed } from "../../web/seeds.js";
+import { nodesAlong } from "../../web/sources.js";
 
 const INPUTS = -10;
 
@@ -24,18 +25,18 @@ const values = (node) => node.widgets.map((widget) => widget.value);
 
 test("the seed is written, told of, and stays", () => {
   const node = sampler();
-  assert.equal(sendSeed(graphOf([node]), song()), "sent");
+  assert.equal(sendSeed(graphOf([node]), song()), "seedSent");
   assert.deepEqual(values(node), [42, "fixed"]);
   assert.deepEqual(node.widgets[0].calls, [42]);
 });
 
 for (const [why, links, more, became] of [
-  ["Retake gives the seeds", { noise: 3 }, {}, "retake"],
-  ["the seed is wired", { seed: 3 }, {}, "wired"],
-  ["nobody knows the Sampler", {}, { sampler: null }, "unknown"],
-  ["the Sampler is gone", {}, { sampler: "8" }, "unknown"],
-  ["nobody knows the seed", {}, { seed: null }, "unknown"],
-  ["the editor cannot hold the seed", {}, { seed: "18446744073709551615" }, "unknown"],
+  ["Retake gives the seeds", { noise: 3 }, {}, "seedFromRetake"],
+  ["the seed is wired", { seed: 3 }, {}, "seedWired"],
+  ["nobody knows the Sampler", {}, { sampler: null }, "seedUnknown"],
+  ["the Sampler is gone", {}, { sampler: "8" }, "seedUnknown"],
+  ["nobody knows the seed", {}, { seed: null }, "seedUnknown"],
+  ["the editor cannot hold the seed", {}, { seed: "18446744073709551615" }, "seedUnknown"],
 ]) {
   test(`nothing is written where ${why}`, () => {
     const node = sampler(links);
@@ -47,7 +48,7 @@ for (const [why, links, more, became] of [
 }
 
 test("another node with the Sampler's id is no Sampler", () => {
-  assert.equal(sendSeed(graphOf([{ ...sampler(), comfyClass: "KSampler" }]), song()), "unknown");
+  assert.equal(sendSeed(graphOf([{ ...sampler(), comfyClass: "KSampler" }]), song()), "seedUnknown");
 });
 
 function boxed(outer = null) {
@@ -63,13 +64,13 @@ function boxed(outer = null) {
 
 test("in a box the seed is written where it is shown as well", () => {
   const { node, box, root } = boxed();
-  assert.equal(nodeAt(root, "4:7"), node);
-  assert.equal(sendSeed(root, song({ sampler: "4:7" })), "sent");
+  assert.equal(nodesAlong(root, "4:7").at(-1), node);
+  assert.equal(sendSeed(root, song({ sampler: "4:7" })), "seedSent");
   assert.deepEqual([...values(node), box.widgets[0].value, box.widgets[0].linkedWidgets[0].value], [42, "fixed", 42, "fixed"]);
 });
 
 test("a seed that is wired to a box is wired", () => {
   const { node, root } = boxed(9);
-  assert.equal(sendSeed(root, song({ sampler: "4:7" })), "wired");
+  assert.equal(sendSeed(root, song({ sampler: "4:7" })), "seedWired");
   assert.deepEqual(values(node), [1, "randomize"]);
 });

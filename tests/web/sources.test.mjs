@@ -1,7 +1,7 @@
 // Walking the wires of graphs that are shaped like litegraph's.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { fileOf, holderOf, isWired, origin, queryOf, signatureOf, sourceOf, trimmed } from "../../web/sources.js";
+import { briefOf, executionId, fileOf, holderOf, isWired, nodesAlong, origin, queryOf, signatureOf, sourceOf, trimmed } from "../../web/sources.js";
 
 class Graph {
   constructor(id = "root") {
@@ -38,7 +38,7 @@ function repaint() {
 
 test("a mask finds the recording behind its latent", () => {
   const { graph, mask } = repaint();
-  assert.deepEqual(sourceOf(mask, graph), { kind: "file", file: FILE, trims: [] });
+  assert.deepEqual(sourceOf(mask, graph), { kind: "file", file: FILE, trims: [], room: [0, 0] });
 });
 
 test("muted or not wired is open", () => {
@@ -57,7 +57,7 @@ test("bypassed nodes and reroutes hand the sound on", () => {
   graph.wire(other, reroute, "");
   const region = graph.add("AceGraphRegion");
   graph.wire(reroute, region, "audio");
-  assert.deepEqual(sourceOf(region, graph), { kind: "file", file: FILE, trims: [] });
+  assert.deepEqual(sourceOf(region, graph), { kind: "file", file: FILE, trims: [], room: [0, 0] });
   other.mode = 0; // now it changes the sound
   assert.deepEqual(sourceOf(region, graph), { kind: "unknown", seconds: null });
 });
@@ -85,7 +85,7 @@ test("borders of subgraphs are crossed both ways", () => {
   const mask = inner.add("AceGraphChunkMask");
   inner.wire(-10, encode, "audio");
   inner.wire(encode, mask, "latent", "LATENT");
-  assert.deepEqual(sourceOf(mask, graph), { kind: "file", file: FILE, trims: [] });
+  assert.deepEqual(sourceOf(mask, graph), { kind: "file", file: FILE, trims: [], room: [0, 0] });
 
   const made = new Graph("made");
   const source = graph.add("made", {}, { subgraph: made });
@@ -121,6 +121,46 @@ test("the length of silence and of an extension is known before a run", () => {
   assert.deepEqual(sourceOf(mask, graph), { kind: "unknown", seconds: null });
 });
 
+test("what is added to a recording stands around it", () => {
+  const { graph, encode } = repaint();
+  const longer = graph.add("AceGraphExtend", { before: 2, after: 10 });
+  const again = graph.add("AceGraphExtend", { before: 1, after: 0 });
+  const mask = graph.add("AceGraphChunkMask");
+  graph.wire(encode, longer, "latent", "LATENT");
+  graph.wire(longer, again, "latent", "LATENT");
+  graph.wire(again, mask, "latent", "LATENT");
+  assert.deepEqual(sourceOf(mask, graph), { kind: "file", file: FILE, trims: [], room: [3, 10] });
+  graph.wire(encode, again, "before", "FLOAT"); // nobody knows how much it will be
+  assert.deepEqual(sourceOf(mask, graph), { kind: "unknown", seconds: null });
+});
+
+test("tempo and sections are those of the nearest conditions behind the sound", () => {
+  const graph = new Graph();
+  const lyrics = "[Verse 1]\nla [softly] la\n  [Chorus]\n[]\n";
+  const [far, near] = [90, 120].map((bpm) => graph.add("AceGraphEncodeConditions", { bpm, lyrics, instrumental: false }));
+  const [first, last] = [graph.add("AceGraphSampler"), graph.add("AceGraphSampler")];
+  const region = graph.add("AceGraphRegion");
+  graph.wire(far, first, "conditions", "ACEGRAPH_CONDITIONS");
+  graph.wire(first, last, "source", "LATENT");
+  graph.wire(near, last, "conditions", "ACEGRAPH_CONDITIONS");
+  graph.wire(last, region, "audio");
+  assert.deepEqual(briefOf(region, graph), { bpm: 120, sections: ["Verse 1", "Chorus"] });
+  near.widgets[2].value = true; // nothing is sung
+  graph.wire(first, near, "bpm", "INT"); // and only a run knows how fast
+  assert.deepEqual(briefOf(region, graph), { bpm: 0, sections: [] });
+  assert.deepEqual(briefOf(repaint().mask, graph), { bpm: 0, sections: [] });
+});
+
+test("a node is found again by where it is for the server", () => {
+  const [graph, inner] = [new Graph(), new Graph("inner")];
+  const region = inner.add("AceGraphRegion");
+  graph.add("LoadAudio");
+  graph.add("inner", {}, { subgraph: inner });
+  assert.equal(executionId(region, graph), "2:1");
+  assert.equal(executionId(graph.nodes[0], graph), "1");
+  assert.equal(nodesAlong(graph, "2:1").at(-1), region);
+});
+
 test("a sampled recording is not the recording", () => {
   const { graph, encode } = repaint();
   const sampler = graph.add("AceGraphSampler");
@@ -149,6 +189,7 @@ test("files are addressed as ComfyUI serves them", () => {
   assert.equal(fileOf(""), null);
   assert.equal(fileOf(undefined), null);
   assert.equal(queryOf(FILE), "/view?filename=a.mp3&subfolder=sub&type=input");
+  assert.equal(queryOf({ filename: "a.mp3", type: "temp" }, "new"), "/view?filename=a.mp3&subfolder=&type=temp&t=new");
 });
 
 test("wires on widgets are seen", () => {

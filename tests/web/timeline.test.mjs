@@ -1,7 +1,7 @@
 // Seconds and pixels.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { LEAST_BEAT, NARROWEST, around, beatsOf, inside, label, marks, pixelAt, scrolled, secondsAt, usable, whole, zoomed } from "../../web/timeline.js";
+import { LEAST_BEAT, NARROWEST, around, beatsOf, inside, label, marks, paced, pixelAt, pointsOf, scrolled, secondsAt, tempoOf, usable, whole, zoomed } from "../../web/timeline.js";
 
 const near = (a, b, by = 1e-9) => assert.ok(Math.abs(a - b) <= by, `${a} is not ${b}`);
 
@@ -68,4 +68,27 @@ test("beats that one cannot choose among are not snapped to", () => {
 
 test("a tempo that no node takes has no beats", () => {
   for (const bpm of [-120, 0, 1e12, Number.NaN]) assert.deepEqual(beatsOf({ bpm }, 60), []);
+});
+
+test("a tempo that is typed goes before that of the conditions, and both before an estimate", () => {
+  const beats = { bpm: 99, phase: 0.25, estimated: true };
+  assert.deepEqual(tempoOf(120, { beats, brief: { bpm: 90 } }), { bpm: 120, estimated: false });
+  assert.deepEqual(tempoOf(0, { beats, brief: { bpm: 90 } }), { bpm: 90, estimated: false });
+  assert.deepEqual(tempoOf(undefined, { beats, brief: { bpm: 0 } }), { bpm: 99, estimated: true });
+  assert.deepEqual(tempoOf(0, { beats: { ...beats, estimated: false }, brief: { bpm: 0 } }), { bpm: 99, estimated: false }); // by wire
+  assert.deepEqual(tempoOf(0, { beats: null, brief: { bpm: 0 } }), { bpm: 0, estimated: false });
+});
+
+test("twice and half, as far as anybody counts", () => {
+  assert.deepEqual([paced(63.777, 2), paced(126, 0.5), paced(180, 2), paced(30, 0.5)], [127.55, 63, 180, 30]);
+});
+
+test("points are beats from the first one that is heard, or else where sounds begin, in the song's own seconds", () => {
+  const onsets = [2.5, 3.25, 9];
+  assert.deepEqual(pointsOf({ bpm: 0 }, { beats: null, offset: 3 }, onsets, 5), [0.25]);
+  assert.deepEqual(pointsOf({ bpm: 0 }, { beats: null, offset: -1 }, onsets, 5), [3.5, 4.25]);
+  assert.deepEqual(pointsOf({ bpm: 60 }, { beats: null, offset: 3 }, onsets, 3), [0.25, 1.25, 2.25]);
+  assert.deepEqual(pointsOf({ bpm: 60 }, { beats: { phase: 0.5 }, offset: 3 }, onsets, 2), [0.5, 1.5]);
+  assert.deepEqual(pointsOf({ bpm: 60 }, { beats: null, offset: 0 }, undefined, 1), [0, 1]);
+  assert.deepEqual(beatsOf({ bpm: 60, phase: -0.75 }, 2), [0.25, 1.25]);
 });

@@ -2,7 +2,7 @@
 
 from tools.mutations.core import Mutation
 
-REGIONS, TIMELINE, SOURCES = (f"web/{name}.js" for name in ("regions", "timeline", "sources"))
+REGIONS, TIMELINE, SOURCES, PEAKS = (f"web/{name}.js" for name in ("regions", "timeline", "sources", "peaks"))
 
 # fmt: off
 WEB_MUTATIONS = [
@@ -21,5 +21,10 @@ WEB_MUTATIONS = [
     Mutation("what is bypassed is taken for the sound", SOURCES, "web", "if (from.mode === BYPASSED)", "if (false)"),
     Mutation("a sampled recording is drawn as the recording", SOURCES, "web", "if (LATENT_INPUT[type]) heard = false;", ""),
     Mutation("of two cuts the last comes first", SOURCES, "web", "trims.unshift(cut)", "trims.push(cut)"),
+    Mutation("room that comes by wire counts as none", SOURCES, "web", "constant(at, side) ?? NaN", "constant(at, side) ?? 0"),
+    Mutation("sections are those of conditions far away", SOURCES, "web", "wiresTo(node, root).find(", "wiresTo(node, root).findLast("),
+    Mutation("an estimated tempo goes before that of the conditions", TIMELINE, "web", "bpm: known || beats?.bpm || 0", "bpm: beats?.bpm || known || 0"),
+    Mutation("onsets are those of the file, not of the cut", TIMELINE, "web", "onsets.map((second) => second - offset)", "[...onsets]"),
+    Mutation("everything in a song begins", PEAKS, "web", "const least = RISE *", "const least = 0 *"),
 ]
 # fmt: on

@@ -144,10 +144,26 @@ def options_are_shown_with_their_values(book: Book) -> Iterator[str]:
                 yield f"{language}: {'.'.join(place)} is shown as {text}"
 
 
+def asked_by(source: str, known: set[str]) -> set[str]:
+    """The words that scripts ask for: as an argument of `word`, or by a name that stands somewhere; region editors put "region"
+    before theirs."""
+    named = set(re.findall(r'"(\w+)"', source))
+    found = {word for word in known if word in named or region_word(word) in named}
+    calls = re.findall(r'\b(word|regionWord)\([^()"]*"(\w+)"(?: : "(\w+)")?', source)
+    asked = {(kind, word) for kind, *words in calls for word in words if word}
+    return found | {word if kind == "word" else f"region{word[0].upper()}{word[1:]}" for kind, word in asked}
+
+
+def region_word(word: str) -> str:
+    """ "play" of "regionPlay"."""
+    rest = word.removeprefix("region")
+    return rest[:1].lower() + rest[1:]
+
+
 def the_player_speaks_every_language(book: Book) -> Iterator[str]:
     """The words that our scripts ask for, each in the language's own writing."""
-    asked = set(re.findall(r"\bwords\.(?!js\b)(\w+)", book.player_source))
     english = book.player[ENGLISH]
+    asked = asked_by(book.player_source, set(english))
     for language, words in book.player.items():
         if list(words) != list(english) or set(words) != asked:
             yield f"{language}: the player lacks or has too much: {sorted(set(words) ^ asked) or 'order'}"
