@@ -1,15 +1,17 @@
-"""One evaluation of the transformer against diffusers', same weights and inputs, at real widths."""
+"""One evaluation of the transformer at real widths: against diffusers', same weights and inputs, and against the machine."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from acestep_core.networks.dit import CrossAttended, DiffusionTransformer
 from acestep_core.timebase import frames_of
 from benchmarks.full_size import distance, transformers, with_layers
-from benchmarks.harness import DTYPES, Row, device, race
+from benchmarks.harness import DTYPES, Row, device, race, timed
 
 LAYERS = 4  # of 24: the ratio hardly depends on the depth
 TOKENS = 769  # 512 of lyrics, one of timbre, 256 of caption
@@ -36,11 +38,17 @@ ITEMS = (
 )
 
 
+SHARES = tuple(
+    Item(seconds, dtype, False, 0.6, 0.8) for dtype in DTYPES for seconds in (30, 240)
+)  # of the best matrix product
+
+
 def run(quick: bool) -> list[Row]:
     """Every item."""
-    items = ITEMS[:1] if quick else ITEMS
+    items, shares = (ITEMS[:1], SHARES[2:3]) if quick else (ITEMS, SHARES)
     pairs = {name: transformers(with_layers(LAYERS), DTYPES[name]) for name in {item.dtype for item in items}}
-    return [measured(item, *pairs[item.dtype], quick) for item in items]
+    rows = [measured(item, *pairs[item.dtype], quick) for item in items]
+    return rows + [share_of_limit(item, *pairs[item.dtype], quick) for item in shares]
 
 
 @torch.inference_mode()
@@ -54,6 +62,40 @@ def measured(item: Item, theirs: Any, ours: DiffusionTransformer, quick: bool) -
     )
     found = race(evaluate_ours, evaluate_theirs, quick)
     return Row.of_race(name, found, item.gate, item.goal, difference=apart, layers=LAYERS)
+
+
+@torch.inference_mode()
+def share_of_limit(item: Item, theirs: Any, ours: DiffusionTransformer, quick: bool) -> Row:
+    """Our operations per second over those of the best matrix product that torch has for a layer's sizes, in turns."""
+    evaluate = evaluations(item, theirs, ours)[0]
+    operations = counted(evaluate)
+    product = best_product(ours, frames_of(item.seconds))
+    of_product = counted(product)
+    many = max(1, round(operations / of_product / 4))
+    found = race(evaluate, lambda: [product() for _ in range(many)], quick)
+    share = found.ratio * operations / (many * of_product)
+    name = f"transformer, {item.seconds:g} s, {item.dtype}: share of the best matrix product"
+    speeds = {
+        "gflops": operations / found.ours.median / 1e9,
+        "of_product": many * of_product / found.theirs.median / 1e9,
+    }
+    return Row(name, share, "", item.gate, item.goal, details={**speeds, "layers": LAYERS})
+
+
+def best_product(ours: DiffusionTransformer, frames: int) -> Callable[[], Tensor]:
+    """The fastest of torch's products: square, and the widest of a layer for as many tokens as there are."""
+    weight = ours.blocks()[0].mlp.up_proj.weight
+    x = torch.randn(frames // ours.patch, weight.shape[1]).to(weight)
+    square = torch.randn(len(weight.T), len(weight.T)).to(weight)
+    candidates = (lambda: square @ square, lambda: F.linear(x, weight), lambda: F.linear(square, weight))
+    return min(candidates, key=lambda product: timed(product).least / counted(product))
+
+
+def counted(work: Callable[[], object]) -> int:
+    """What its multiplications and additions come to."""
+    with FlopCounterMode(display=False) as counter:
+        work()
+    return counter.get_total_flops()
 
 
 def evaluations(

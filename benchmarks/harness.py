@@ -141,6 +141,11 @@ def resident_bytes(peak: bool = False) -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(label))
 
 
+def forget_peak() -> None:
+    """From here on the most that this process has taken is what it takes now (Linux)."""
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
 def gemm_peak(dtype: torch.dtype, size: int = 2048) -> float:
     """The FLOP per second of a large matrix product, the machine's bound for everything here."""
     a = torch.randn(size, size, device=device()).to(dtype)

@@ -215,9 +215,9 @@ def in_tiles(handle: VaeHandle, tile: str, run: Callable[[Oobleck, int], Result]
     """What `run` makes with the largest tile that memory suffices for, and that tile in words. tile: a choice of TILES."""
     config, dtype = oobleck_of(handle).config, handle.vae.dtype
     first = TILE_LADDER[0] if tile == AUTO else int(tile)
-    with handle.vae.at_work(activation_bytes(first, config, dtype)) as oobleck:
+    with handle.vae.at_work(activation_bytes(first, config, dtype, handle.vae.device)) as oobleck:
         if tile == AUTO:
-            first = tile_for(free_bytes(handle.vae.device), config, dtype)
+            first = tile_for(free_bytes(handle.vae.device), config, dtype, handle.vae.device)
         *larger, smallest = [size for size in TILE_LADDER if size <= first]
         for size in larger:
             try:

@@ -16,11 +16,13 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from ..errors import InvalidAudioError, InvalidInputError, UnsupportedCheckpointError
+from ..finite import all_finite
 from ..timebase import SAMPLES_PER_FRAME
 from .config import VaeConfig
 from .oobleck_layers import Conv, DownsamplingConv, PointwiseConv, Snake, UpsamplingConv
 
 DILATIONS = (1, 3, 9)  # of the three residual units of a block
+FINE_BLOCKS = 3  # on the sound's side of encoder and decoder: most of their memory, and little of their reach
 MIN_STD = 1e-4  # added to every posterior's standard deviation
 
 
@@ -77,9 +79,9 @@ class DecoderBlock(nn.Module):
         self.conv_t1 = UpsamplingConv(inputs, outputs, stride)
         self.res_unit1, self.res_unit2, self.res_unit3 = (ResidualUnit(outputs, d) for d in DILATIONS)
 
-    def upsample_(self, x: Tensor) -> Tensor:
+    def upsample(self, x: Tensor) -> Tensor:
         """x: [T, in] -> [stride * T, out]."""
-        return self.conv_t1(self.snake1.apply_(x))
+        return self.conv_t1(self.snake1(x))
 
     def refine_(self, x: Tensor) -> Tensor:
         """x: [T, out] -> [T, out], in the memory of x."""
@@ -103,8 +105,18 @@ class Encoder(nn.Module):
 
     def forward(self, samples: Tensor) -> Tensor:
         """samples: [S, C] -> [floor(S / 1920), 2 D]."""
+        return self.coarse_(self.fine(samples))
+
+    def fine(self, samples: Tensor) -> Tensor:
+        """The blocks that are near the sound: samples [S, C] -> steps [floor(S / 32), W]."""
         x = self.conv1(samples)
-        for block in cast(Iterable[EncoderBlock], self.block):
+        for block in cast(Iterable[EncoderBlock], self.block[:FINE_BLOCKS]):
+            x = block.downsample_(x)
+        return x
+
+    def coarse_(self, x: Tensor) -> Tensor:
+        """The blocks that are near the frames: steps [N, W] -> [floor(N / 60), 2 D]."""
+        for block in cast(Iterable[EncoderBlock], self.block[FINE_BLOCKS:]):
             x = block.downsample_(x)
         return self.conv2(self.snake1.apply_(x))
 
@@ -125,11 +137,23 @@ class Decoder(nn.Module):
 
     def forward(self, frames: Tensor) -> Tensor:
         """frames: [T, D] -> [1920 T, C]."""
-        x = self.conv1(frames)
-        for block in cast(Iterable[DecoderBlock], self.block):
-            x = block.upsample_(x)
-            x = block.refine_(x)  # a statement of its own: what came into the block is free by now
-        return self.conv2(self.snake1.apply_(x))
+        return self.fine(self.coarse(frames))
+
+    def coarse(self, frames: Tensor) -> Tensor:
+        """The blocks that are near the frames: [T, D] -> steps [60 T, W]."""
+        return passed(self.block[:-FINE_BLOCKS], self.conv1(frames))
+
+    def fine(self, steps: Tensor) -> Tensor:
+        """The blocks that are near the sound: steps [N, W] -> samples [32 N, C]."""
+        return self.conv2(self.snake1.apply_(passed(self.block[-FINE_BLOCKS:], steps)))
+
+
+def passed(blocks: nn.ModuleList, x: Tensor) -> Tensor:
+    """x [T, in] through some of a decoder's blocks."""
+    for block in cast(Iterable[DecoderBlock], blocks):
+        x = block.upsample(x)
+        x = block.refine_(x)  # a statement of its own: what came into the block is free by now
+    return x
 
 
 class Oobleck(nn.Module):
@@ -139,6 +163,7 @@ class Oobleck(nn.Module):
         super().__init__()
         refuse_other_strides(config.downsampling_ratios)
         self.config = config
+        self.steps_per_frame = math.prod(config.downsampling_ratios[FINE_BLOCKS:])  # between coarse and fine
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)
 
@@ -169,7 +194,7 @@ class Oobleck(nn.Module):
                 f"Latents of shape {tuple(latents.shape)} cannot be decoded: [batch, frames, {channels}] is needed.",
                 "Wire in an ACE-Step 1.5 latent of at least one frame.",
             )
-        if not latents.isfinite().all():
+        if not all_finite(latents):
             raise InvalidInputError(
                 "The latents hold NaN or infinite values.",
                 "Sample again in another precision (bf16 or fp32); fp16 overflows in this model.",
@@ -188,7 +213,7 @@ class Oobleck(nn.Module):
                 f"Audio of shape {tuple(audio.shape)} cannot be encoded.",
                 f"Give [batch, {channels}, samples] at 48 kHz, at least {SAMPLES_PER_FRAME} samples long.",
             )
-        if not audio.isfinite().all():
+        if not all_finite(audio):
             raise InvalidAudioError(
                 "The audio holds NaN or infinite values.",
                 "Export it again from where it was made, or cut that part.",

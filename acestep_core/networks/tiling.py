@@ -2,6 +2,10 @@
 
 An output reaches less than ten frames into its input, so a tile that sees `OVERLAP` more on both sides is exact
 inside: the overlap is computed and thrown away, never blended.
+
+The fine blocks of the VAE, where a frame becomes 1920 samples, hold most of its memory and reach a quarter of a frame. So
+a tile's coarse blocks run at once, and on a CPU its fine ones piece by piece, small enough for the caches; by the same
+rule, and of the tile's overlap they see nothing.
 """
 
 from collections.abc import Iterator
@@ -15,19 +19,23 @@ from torch import Tensor
 
 from ..errors import InvalidInputError
 from ..interface import Listener, ignore
-from ..timebase import frames_in, samples_of
+from ..timebase import SAMPLES_PER_FRAME, frames_in, samples_of
 from .config import VaeConfig
-from .oobleck import Oobleck, Posterior, posterior_of
+from .oobleck import FINE_BLOCKS, Oobleck, Posterior, posterior_of
 
 OVERLAP = 16  # frames on each side
 TILE_LADDER = (256, 128, 64, 32)  # frames; a fixed choice, so that a machine repeats its own bytes
+STEP_OVERLAP = (
+    16  # on each side of a piece, in steps: what lies between coarse and fine blocks, 60 to a frame
+)
+CPU_PIECE = 16  # frames whose fine blocks run at once; other devices take a whole tile
 LIVE_COPIES = 3  # of the widest activation: a residual unit holds its input, its middle and the next middle
 WORKSPACE_BYTES = 450 << 20  # repacked weights of the full-size model, and what allocators keep; measured
 
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """Frames `start` to `stop` of a song, computed from its frames `first` to `last`."""
+    """Frames, or steps, `start` to `stop` of a sequence, computed from those between `first` and `last`."""
 
     start: int
     stop: int
@@ -47,9 +55,19 @@ def tiles_of(frames: int, tile_frames: int) -> list[Tile]:
             f"A tile of {tile_frames} frames holds nothing.",
             f"Choose a tile size of {TILE_LADDER[-1]} frames or more.",
         )
-    starts = range(0, frames, tile_frames)
-    ends = [(start, min(start + tile_frames, frames)) for start in starts]
-    return [Tile(start, stop, max(0, start - OVERLAP), min(stop + OVERLAP, frames)) for start, stop in ends]
+    return cut(slice(0, frames), frames, tile_frames, OVERLAP)
+
+
+def cut(part: slice, whole: int, size: int, overlap: int) -> list[Tile]:
+    """Cut a part of a sequence into tiles, each with as much overlap as the whole sequence has."""
+    ends = [(start, min(start + size, part.stop)) for start in range(part.start, part.stop, size)]
+    return [Tile(start, stop, max(0, start - overlap), min(stop + overlap, whole)) for start, stop in ends]
+
+
+def pieces_of(vae: Oobleck, part: slice, whole: int) -> list[Tile]:
+    """Cut a part of a tile's steps into what the fine blocks take at once."""
+    on_cpu = vae.decoder.conv1.weight.device.type == "cpu"
+    return cut(part, whole, CPU_PIECE * vae.steps_per_frame if on_cpu else whole, STEP_OVERLAP)
 
 
 @torch.no_grad()
@@ -59,12 +77,21 @@ def decode_tiled(vae: Oobleck, latents: Tensor, tile_frames: int, on_tile: Liste
     songs, frames, _ = latents.shape
     audio = torch.empty(songs, vae.config.audio_channels, samples_of(frames), device=latents.device)
     for song, tile in steps(songs, tiles_of(frames, tile_frames), on_tile):
-        decoded = vae.decoder(vae.take(latents[song, tile.first : tile.last]))
-        core = slice(samples_of(tile.core.start), samples_of(tile.core.stop))
-        audio[song, :, samples_of(tile.start) : samples_of(tile.stop)] = rearrange(
-            decoded[core], "s c -> c s"
-        )
+        window = vae.take(latents[song, tile.first : tile.last])
+        decode_into(audio[song, :, samples_of(tile.start) : samples_of(tile.stop)], vae, window, tile.core)
     return audio
+
+
+def decode_into(audio: Tensor, vae: Oobleck, window: Tensor, core: slice) -> None:
+    """Write the sound [C, 1920 T] of the T frames `core` of a window of latents [W, D]."""
+    hidden, rate = vae.decoder.coarse(window), vae.steps_per_frame
+    samples, start = SAMPLES_PER_FRAME // rate, core.start * rate
+    for piece in pieces_of(vae, slice(start, core.stop * rate), len(hidden)):
+        sound = vae.decoder.fine(hidden[piece.first : piece.last])
+        own = sound[piece.core.start * samples : piece.core.stop * samples]
+        audio[:, (piece.start - start) * samples : (piece.stop - start) * samples] = rearrange(
+            own, "s c -> c s"
+        )
 
 
 @torch.no_grad()
@@ -81,10 +108,21 @@ def encode_tiled(vae: Oobleck, audio: Tensor, tile_frames: int, on_tile: Listene
     for song, tile in steps(songs, tiles_of(frames, tile_frames), on_tile):
         stop = samples if tile.last == frames else samples_of(tile.last)
         window = audio[song, :, samples_of(tile.first) : stop]
-        posterior = posterior_of(vae.encoder(vae.take(rearrange(window, "c s -> s c")))[tile.core])
+        posterior = posterior_of(vae.encoder.coarse_(finely_encoded(vae, window))[tile.core])
         mean[song, tile.start : tile.stop] = posterior.mean
         std[song, tile.start : tile.stop] = posterior.std
     return Posterior(mean, std)
+
+
+def finely_encoded(vae: Oobleck, window: Tensor) -> Tensor:
+    """Sound [C, S] -> the steps [N, W] that the encoder's coarse blocks take."""
+    samples = SAMPLES_PER_FRAME // vae.steps_per_frame
+    length, found = window.shape[-1] // samples, list[Tensor]()
+    for piece in pieces_of(vae, slice(0, length), length):
+        stop = window.shape[-1] if piece.last == length else piece.last * samples
+        sound = vae.take(rearrange(window[:, piece.first * samples : stop], "c s -> s c"))
+        found.append(vae.encoder.fine(sound)[piece.core])
+    return torch.cat(found)
 
 
 def steps(songs: int, tiles: list[Tile], on_tile: Listener) -> Iterator[tuple[int, Tile]]:
@@ -95,21 +133,32 @@ def steps(songs: int, tiles: list[Tile], on_tile: Listener) -> Iterator[tuple[in
         on_tile(done, len(work))
 
 
-def tile_for(free_bytes: int, config: VaeConfig, dtype: torch.dtype) -> int:
+def tile_for(
+    free_bytes: int, config: VaeConfig, dtype: torch.dtype, device: torch.device | None = None
+) -> int:
     """The largest tile of the ladder whose activations fit; the smallest where none does."""
-    fitting = (tile for tile in TILE_LADDER if activation_bytes(tile, config, dtype) <= free_bytes)
+    fitting = (tile for tile in TILE_LADDER if activation_bytes(tile, config, dtype, device) <= free_bytes)
     return next(fitting, TILE_LADDER[-1])
 
 
-def activation_bytes(tile_frames: int, config: VaeConfig, dtype: torch.dtype) -> int:
-    """Memory that encoding or decoding takes beyond weights, input and output, whatever the song's length."""
-    window = tile_frames + 2 * OVERLAP
-    return WORKSPACE_BYTES + LIVE_COPIES * window * widest_frame(config) * dtype.itemsize
+def activation_bytes(
+    tile_frames: int, config: VaeConfig, dtype: torch.dtype, device: torch.device | None = None
+) -> int:
+    """Memory that encoding or decoding takes beyond weights, input and output, whatever the song's length.
+
+    device: where; None: anywhere but on a CPU, which takes tiles in pieces.
+    """
+    coarse, fine = widest_frames(config)
+    on_cpu = device is not None and device.type == "cpu"
+    window, piece = tile_frames + 2 * OVERLAP, min(CPU_PIECE, tile_frames) if on_cpu else tile_frames
+    coarsely, finely = LIVE_COPIES * window * coarse, window * coarse + LIVE_COPIES * (piece + 1) * fine
+    return WORKSPACE_BYTES + max(coarsely, finely) * dtype.itemsize
 
 
-def widest_frame(config: VaeConfig) -> int:
-    """Numbers that the widest activation holds for each latent frame."""
+def widest_frames(config: VaeConfig) -> tuple[int, int]:
+    """Numbers that the widest activation of the coarse blocks holds for each latent frame, and of the fine ones."""
     width = max(config.encoder_hidden_size, config.decoder_channels)
     rates = accumulate(reversed(config.downsampling_ratios), mul)  # of the outputs of the decoder's blocks
     multiples = reversed((1, *config.channel_multiples[:-1]))
-    return max(rate * multiple * width for rate, multiple in zip(rates, multiples, strict=True))
+    numbers = [rate * multiple * width for rate, multiple in zip(rates, multiples, strict=True)]
+    return max(numbers[:-FINE_BLOCKS]), max(numbers[-FINE_BLOCKS:])

@@ -181,7 +181,8 @@ def excerpts_of(
 
 def excerpt_bytes(vae: Managed) -> int:
     """What the longest excerpt takes to decode, beyond the weights."""
-    return activation_bytes(frames_of(LENGTHS[0]), vae.network.config, vae.dtype)
+    window = frames_of(LENGTHS[0]) + 2 * OVERLAP
+    return activation_bytes(window, vae.network.config, vae.dtype, vae.device)
 
 
 def passage_of(distance: np.ndarray, mask: np.ndarray | None, length: int) -> FrameSpan:

@@ -96,7 +96,7 @@ def test_an_empty_latent_of_comfyui_decodes_to_silence(vae, handles):
 
 
 def test_auto_takes_the_largest_tile_that_fits(vae, handles, monkeypatch):
-    small = vae.activation_bytes(64, handles.oobleck.config, torch.float32)
+    small = vae.activation_bytes(64, handles.oobleck.config, torch.float32, handles.vae.vae.device)
     monkeypatch.setattr(vae, "free_bytes", lambda device: small)
     assert "Tiles of 64 frames" in vae.OobleckDecode.execute(handles.vae, latent())[1]
     monkeypatch.setattr(vae, "free_bytes", lambda device: 0)

@@ -1,20 +1,28 @@
 """In tiles or as one piece: the same song."""
 
+from functools import partial
+
 import pytest
 import torch
 
 from acestep_core.errors import InvalidAudioError, InvalidInputError
+from acestep_core.networks import tiling
 from acestep_core.networks.tiling import (
+    CPU_PIECE,
     OVERLAP,
+    STEP_OVERLAP,
     TILE_LADDER,
+    WORKSPACE_BYTES,
     activation_bytes,
     decode_tiled,
     encode_tiled,
     tile_for,
     tiles_of,
 )
-from support.reference.vae import FULL, TINY, latents, sound, vaes
+from support.comfyui.live_memory import LiveMemory
+from support.reference.vae import FULL, TINY, latents, oobleck_of, sound, vaes
 
+CPU = torch.device("cpu")
 pytestmark = pytest.mark.filterwarnings("ignore:.*weight_norm. is deprecated:FutureWarning")
 
 FRAME = 1_920
@@ -57,6 +65,42 @@ def test_only_an_overlap_beyond_the_reach_is_exact(overlap, enough):
         )
         == enough
     )
+
+
+@pytest.mark.parametrize("piece", [1, 5, 32])
+def test_fine_blocks_in_pieces_equal_those_of_the_whole(piece, monkeypatch):
+    vae, z, audio = vaes()[1], latents(33), sound(33 * FRAME + 960)
+    monkeypatch.setattr(tiling, "CPU_PIECE", piece)
+    assert same(decode_tiled(vae, z, 32), vae.decode(z))
+    assert same(encode_tiled(vae, audio, 32).mean, vae.encode(audio).mean)
+
+
+@pytest.mark.parametrize(("overlap", "enough"), [(12, False), (15, True), (STEP_OVERLAP, True)])
+def test_only_pieces_that_overlap_beyond_the_reach_of_fine_blocks_are_exact(overlap, enough, monkeypatch):
+    vae, z, audio = vaes()[1], latents(8), sound(8 * FRAME)
+    monkeypatch.setattr(tiling, "CPU_PIECE", 1)
+    monkeypatch.setattr(tiling, "STEP_OVERLAP", overlap)
+    assert same(decode_tiled(vae, z, 32), vae.decode(z)) == enough
+    assert same(encode_tiled(vae, audio, 32).mean, vae.encode(audio).mean) == enough
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_memory_is_that_of_the_estimate_at_any_length(dtype):
+    vae = oobleck_of(vaes()[0].state_dict(), dtype=dtype)
+    allowed = activation_bytes(64, TINY, dtype, CPU) - WORKSPACE_BYTES
+    for work, given in ((decode_tiled, latents), (encode_tiled, lambda frames: sound(frames * FRAME))):
+        short, long = (over_output(partial(work, vae, song, 64), vae) for song in map(given, (160, 320)))
+        assert short == long
+        assert short < allowed
+
+
+def over_output(work, vae):
+    """Bytes that some work takes besides what it gives and what it is given."""
+    with LiveMemory(CPU, vae.parameters()) as live:
+        kept = work()
+        given = live.now
+    del kept
+    return live.peak - given
 
 
 def test_every_song_of_a_batch_is_done_alone():
@@ -122,6 +166,15 @@ def test_the_tile_is_the_largest_that_fits():
     assert [tile_for(need, FULL, torch.float32) for need in needs] == list(TILE_LADDER)
     assert tile_for(needs[1] - 1, FULL, torch.float32) == TILE_LADDER[2]
     assert tile_for(0, FULL, torch.float32) == TILE_LADDER[-1]
+
+
+def test_a_cpu_needs_less_for_it_takes_tiles_in_pieces():
+    needs = [activation_bytes(TILE_LADDER[0], FULL, torch.float32, device) for device in (CPU, None)]
+    assert needs[0] - WORKSPACE_BYTES < (needs[1] - WORKSPACE_BYTES) / 4
+    assert tile_for(needs[0], FULL, torch.float32, CPU) == TILE_LADDER[0]
+    assert tile_for(needs[0], FULL, torch.float32) < TILE_LADDER[0]
+    small = [activation_bytes(size, FULL, torch.float32, CPU) for size in (CPU_PIECE // 2, CPU_PIECE)]
+    assert small[0] < small[1]
 
 
 def test_half_the_precision_and_smaller_networks_need_less():

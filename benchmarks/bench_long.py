@@ -1,0 +1,189 @@
+"""Guided, long and many at full size: an evaluation's time and memory, its growth with the length, and a whole long song's memory.
+
+Nobody is raced here: what counts is how ours grows. The larger transformer does not fit everywhere, so its operations
+are counted, and its times are those of the smaller one for so many more.
+"""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from acestep_core.networks.config import ModelConfig
+from acestep_core.networks.dit import CrossAttended, DiffusionTransformer
+from acestep_core.sampling.job import Job
+from acestep_core.sampling.noise import NoisePlan
+from acestep_core.sampling.run import generate
+from acestep_core.sampling.settings import Settings
+from acestep_core.sound.audio_file import FORMATS, write_audio
+from acestep_core.timebase import SAMPLE_RATE, frames_of
+from benchmarks.cards import networks
+from benchmarks.cards.sizes import size
+from benchmarks.full_size import filled, with_layers
+from benchmarks.harness import (
+    DTYPES,
+    Row,
+    Spread,
+    device,
+    forget_peak,
+    gemm_peak,
+    in_fresh_process,
+    resident_bytes,
+    timed,
+)
+from support.tiny.shapes import FULL_SIZE_XL
+
+TOKENS = 769  # 512 of lyrics, one of timbre, 256 of caption
+LAYERS, QUICK_LAYERS = 24, 2
+DTYPE = "bf16"
+SLOW_SECONDS = 200.0  # longer songs are evaluated once after one warm-up
+GROWTH_GATE = 25.0  # times the time of 30 s, for 600 s
+SONG_SECONDS, QUICK_SONG_SECONDS = 600.0, 6.0
+SONG_STEPS = 2  # each takes the memory of the one before
+SONG_GATE = 3.0  # GiB
+MIB, GIB = 1 << 20, 1 << 30
+
+
+class Item(NamedTuple):
+    """What is evaluated."""
+
+    seconds: float
+    songs: int = 1
+    guided: bool = False
+
+    @property
+    def name(self) -> str:
+        """In the table."""
+        many = f"{self.songs} songs of " if self.songs > 1 else ""
+        return f"evaluation, {many}{self.seconds:g} s, {DTYPE}{', guided' if self.guided else ''}"
+
+
+SHORT, LONG = Item(30.0), Item(600.0)
+ITEMS = (SHORT, Item(30.0, guided=True), Item(30.0, songs=4), Item(120.0), Item(240.0), LONG)
+QUICK_ITEMS = (Item(2.0), Item(2.0, guided=True), Item(2.0, songs=4))
+
+
+def run(quick: bool) -> list[Row]:
+    """Times, growth, counts, memory."""
+    items, layers = (QUICK_ITEMS, QUICK_LAYERS) if quick else (ITEMS, LAYERS)
+    times = dict(evaluated(items, layers, quick))
+    rows = [time_row(item, spread, layers) for item, spread in times.items()]
+    if not quick:
+        growth = times[LONG].median / times[SHORT].median
+        rows.append(Row("evaluation, 600 s over 30 s", growth, gate=GROWTH_GATE, more_is_better=False))
+    rows += counted_rows(items, layers)
+    rows += [memory_row(item, layers) for item in items]
+    rows.append(song_row(QUICK_SONG_SECONDS if quick else SONG_SECONDS, layers))
+    return rows
+
+
+@torch.inference_mode()
+def evaluated(items: tuple[Item, ...], layers: int, quick: bool) -> Iterator[tuple[Item, Spread]]:
+    """Seconds of each, on the same weights."""
+    network = transformer(layers)
+    for item in items:
+        yield item, timed(evaluation(network, item), quick or item.seconds > SLOW_SECONDS)
+
+
+def transformer(layers: int) -> DiffusionTransformer:
+    """The first layers of the 2B one."""
+    return filled(lambda: DiffusionTransformer(with_layers(layers), nn), DTYPES[DTYPE])
+
+
+def evaluation(network: DiffusionTransformer, item: Item) -> Callable[[], object]:
+    """As a run asks for it: what is the same in every step is there already."""
+    generator, frames = torch.Generator().manual_seed(0), frames_of(item.seconds)
+    like = network.scale_shift_table
+
+    def random(*shape: int) -> Tensor:
+        if like.is_meta:
+            return torch.empty(shape, device="meta", dtype=like.dtype)
+        return torch.randn(shape, generator=generator).to(like)
+
+    x, context = random(item.songs, frames, 64), random(item.songs, frames, 128)
+    told = random(TOKENS, network.null_condition_emb.shape[-1])
+    null = network.null_outputs(x) if item.guided else None
+    return partial(
+        network,
+        x,
+        context=context,
+        modulation=network.modulations(torch.full((1,), 0.75).to(like))[0],
+        attended=CrossAttended(network.key_values([told]), null),
+        positions=network.positions(frames, x),
+    )
+
+
+def flop_of(config: ModelConfig, item: Item) -> int:
+    """What its multiplications and additions come to, counted on shapes alone."""
+    with torch.device("meta"):
+        network = DiffusionTransformer(config, nn).requires_grad_(False)
+        asked = evaluation(network, item)
+        with FlopCounterMode(display=False) as counter:
+            asked()
+    return counter.get_total_flops()
+
+
+def time_row(item: Item, spread: Spread, layers: int) -> Row:
+    """Seconds, and the share of the best matrix product."""
+    speed = flop_of(with_layers(layers), item) / spread.least
+    details = {
+        "seconds": vars(spread),
+        "gflops": speed / 1e9,
+        "share": speed / gemm_peak(DTYPES[DTYPE]),
+        "layers": layers,
+    }
+    return Row(item.name, spread.median, "s", more_is_better=False, details=details)
+
+
+def counted_rows(items: tuple[Item, ...], layers: int) -> Iterator[Row]:
+    """How many times the operations of the 2B transformer the XL one takes."""
+    larger = ModelConfig.from_json(FULL_SIZE_XL)
+    for item in items:
+        counts = flop_of(with_layers(layers), item), flop_of(larger, item)
+        details = {"flop_2b": counts[0], "flop_xl": counts[1], "layers_2b": layers}
+        yield Row(f"{item.name}: operations of XL over 2B, counted", counts[1] / counts[0], details=details)
+
+
+def memory_row(item: Item, layers: int) -> Row:
+    """The most that an evaluation takes over weights and what it is given, in a process of its own."""
+    found = in_fresh_process("bench_long", "evaluation_memory", *item, layers)
+    return Row(f"{item.name}: memory", found, "MiB", more_is_better=False, details={"layers": layers})
+
+
+@torch.inference_mode()
+def evaluation_memory(seconds: float, songs: int, guided: bool, layers: int) -> float:
+    """MiB of one evaluation in this process, conditions included."""
+    network, item = transformer(layers), Item(seconds, songs, guided)
+    forget_peak()
+    before = resident_bytes()
+    evaluation(network, item)()
+    return (resident_bytes(peak=True) - before) / MIB
+
+
+def song_row(seconds: float, layers: int) -> Row:
+    """A whole song, words to file."""
+    found = in_fresh_process("bench_long", "song_memory", seconds, layers)
+    name = f"song of {seconds:g} s from words to file, {DTYPE}: memory over the weights"
+    return Row(name, found, "GiB", SONG_GATE, more_is_better=False, details={"layers": layers})
+
+
+@torch.inference_mode()
+def song_memory(seconds: float, layers: int) -> float:
+    """GiB that a song takes in this process over the weights of all networks."""
+    chain = networks.chain(replace(size(tiny=False), config=with_layers(layers)))
+    forget_peak()
+    before = resident_bytes()
+    source = chain.sampler.silence.frames(frames_of(seconds))
+    job = Job([chain.condition(seconds)], source, NoisePlan((1,)))
+    latents = generate(chain.sampler, job, Settings(steps=SONG_STEPS, shift=3.0).resolved(turbo=True))
+    with tempfile.TemporaryDirectory() as folder:
+        sound = chain.decoded(latents)[0]
+        write_audio(Path(folder) / "song.flac", sound, SAMPLE_RATE, FORMATS["FLAC 24-bit"])
+    assert device() == "cpu", "what an accelerator takes is measured by benchmarks/card.py"
+    return (resident_bytes(peak=True) - before) / GIB
