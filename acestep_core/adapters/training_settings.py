@@ -1,6 +1,5 @@
 """How strongly an adapter was trained to act: alpha, rank and scale as its trainer wrote them down, or did not."""
 
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UnsupportedCheckpointError
-from ..files import read_json
+from ..files import parse_json, read_json
 from .keys import unwrapped
 
 PEFT_FILE, PEFT_JSON = "adapter_model.safetensors", "adapter_config.json"
@@ -100,7 +99,7 @@ def rule_of_header(header: Mapping[str, str], name: str) -> AlphaRule | None:
     if DIFFUSERS_HEADER not in header:
         return None
     try:
-        raw = json.loads(header[DIFFUSERS_HEADER])
+        raw = parse_json(header[DIFFUSERS_HEADER].encode())
     except ValueError as fault:
         raise UnsupportedCheckpointError(
             f"{name} has a header that cannot be read ({fault}).", EXPORT_AGAIN

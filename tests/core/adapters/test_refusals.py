@@ -16,6 +16,7 @@ from acestep_core.checkpoints.layouts import open_checkpoint
 from acestep_core.checkpoints.load import load_transformer
 from acestep_core.checkpoints.tensor_file import TensorFile
 from acestep_core.errors import InvalidInputError, UnsupportedCheckpointError
+from acestep_core.files import MAX_JSON_BYTES, MAX_JSON_DEPTH
 from support.reference.adapter_checks import RANK, Write, assert_gains, fitted, one, refusal
 from support.tiny.adapters import (
     SPELLINGS,
@@ -208,9 +209,22 @@ def test_a_broken_json_is_refused(transformer: nn.Module, lora: Lora, text: str,
     assert "adapter_config.json" in refusal(folder, transformer).problem
 
 
-def test_a_broken_header_is_refused(transformer: nn.Module, lora: Lora, write: Write):
-    path = write(spelt(one(lora), SPELLINGS["bare"]), header={"lora_adapter_metadata": "{"})
-    assert "header" in refusal(path, transformer).problem
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[" * 100_000,
+        '{"a": ' * (MAX_JSON_DEPTH + 1) + "1" + "}" * (MAX_JSON_DEPTH + 1),
+        f'"{" " * MAX_JSON_BYTES}"',
+        "9" * 5_000,
+    ],
+    ids=["broken", "without end", "too deep", "too large", "a number without end"],
+)
+def test_a_header_that_is_no_json_of_ours_is_refused(
+    transformer: nn.Module, lora: Lora, write: Write, text: str
+):
+    path = write(spelt(one(lora), SPELLINGS["bare"]), header={"lora_adapter_metadata": text})
+    assert refusal(path, transformer).problem.startswith("my.safetensors has a header that cannot be read (")
 
 
 def test_an_oft_without_its_json_is_refused(transformer: nn.Module, write: Write):
