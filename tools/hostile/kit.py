@@ -34,6 +34,7 @@ class Kit:
     place: Path
     sounds: list[tuple[str, bytes]]
     networks: Mapping[Any, Mapping[str, Tensor]] = field(default_factory=dict)
+    config: Any = None  # of the transformer among them
 
     @classmethod
     def of(cls, stage: Stage, place: Path) -> "Kit":
@@ -47,7 +48,10 @@ class Kit:
             content = io.BytesIO()
             soundfile.write(content, wave, 48_000, format=kind, **more)
             sounds.append((kind.lower(), content.getvalue()))
-        return cls(stage, place, sounds, weights_of(stage.pack.acestep_core, place / "official"))
+        core = stage.pack.acestep_core
+        opened = core.checkpoints.layouts.open_checkpoint(place / "official" / "acestep-v15-turbo")
+        networks = weights_of(core, opened, planner_of(place / "official"))
+        return cls(stage, place, sounds, networks, opened.model_files().config)
 
     @property
     def core(self) -> Any:
@@ -75,17 +79,15 @@ class Spoilt:
         self._path.write_bytes(self._kept)
 
 
-def weights_of(core: Any, folder: Path) -> dict[Any, Mapping[str, Tensor]]:
+def weights_of(core: Any, opened: Any, planner: Path) -> dict[Any, Mapping[str, Tensor]]:
     """The weights of every network of a checkpoint, and of its planner."""
     load, planner_files, part = core.checkpoints.load, core.checkpoints.planner_files, core.adapters.keys.Part
-    opened = core.checkpoints.layouts.open_checkpoint(folder / "acestep-v15-turbo")
-    planner = planner_files.open_planner(planner_of(folder))
     networks = {
         part.TRANSFORMER: load.load_transformer(opened),
         part.CONDITIONS: load.load_condition_encoder(opened),
         part.CODEC: load.load_codec(opened),
         part.TEXT: load.load_text_encoder(opened),
-        part.PLANNER: planner_files.load_planner(planner, load.PLAIN),
+        part.PLANNER: planner_files.load_planner(planner_files.open_planner(planner), load.PLAIN),
     }
     return {where: network.state_dict() for where, network in networks.items()}
 

@@ -189,7 +189,7 @@ def times_and_masks(kit: Kit, dice: random.Random) -> None:
 
 def heads(kit: Kit, dice: random.Random) -> None:
     """Which heads follow the lyrics, typed by somebody or said by a config.json."""
-    config = opened(kit, kit.place / "official" / "acestep-v15-turbo")[0].config
+    config = kit.config
     text = mutations.json_of(b'{"0": [1, 2], "3": [0]}', dice).decode("utf-8", "surrogateescape")
     said = mutations.changed({"0": [1, 2], "3": [0]}, dice)
     found = kit.core.analysis.heads.lyric_heads(
