@@ -4,11 +4,15 @@ from typing import Any
 
 import torch
 
+LONGEST = 2_500  # characters of a problem that anybody will read
+
 
 class AceStepError(Exception):
     """Something the user can fix: what is wrong, then what to do about it."""
 
     def __init__(self, problem: str, remedy: str) -> None:
+        if len(problem) > LONGEST:  # a stranger's file can put a name or a value of any length into it
+            problem = f"{problem[: LONGEST // 2]} ... {problem[-LONGEST // 2 :]}"
         super().__init__(f"{problem}\n{remedy}")
         self.problem = problem
         self.remedy = remedy

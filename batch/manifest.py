@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from acestep_core.errors import FileError, InvalidInputError
-from acestep_core.files import naming
+from acestep_core.files import naming, parse_json
 
 from . import publish
 
@@ -212,7 +212,7 @@ def lines_of(file: BinaryIO) -> Iterator[tuple[int, int, bytes]]:
 def parsed(line: bytes, number: int, path: Path) -> dict[str, Any]:
     """A line of the manifest."""
     try:
-        record = json.loads(line)
+        record = parse_json(line)
         names = [record["name"], *record["files"], *record.get("outdated", ())]
         texts = (record["key"], record["state"])
         if all(isinstance(text, str) for text in (*names, *texts)) and all(map(publish.is_plain, names)):

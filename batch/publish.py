@@ -11,7 +11,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from acestep_core.errors import FileError
-from acestep_core.files import PART, Content, naming, part_of, write_whole
+from acestep_core.files import (
+    MAX_JSON_BYTES,
+    PART,
+    Content,
+    naming,
+    parse_json,
+    part_of,
+    read_regular,
+    write_whole,
+)
 
 JOURNAL = ".publishing.json"  # what is being put into the folder, until the manifest knows of it
 
@@ -109,7 +118,7 @@ def recover(folder: Path, is_recorded: Callable[[str, str], bool]) -> None:
 def read_journal(folder: Path) -> dict[str, Any] | None:
     """What was being put into the folder; None if nothing was."""
     try:
-        found = json.loads((folder / JOURNAL).read_bytes())
+        found = parse_json(read_regular(folder / JOURNAL, MAX_JSON_BYTES))
         names = [found["name"], found["key"], found["target"], *found["old"]]
     except (OSError, ValueError, KeyError, TypeError):
         return None

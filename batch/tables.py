@@ -1,12 +1,12 @@
 """Tables of rows out of CSV, JSON lines and Parquet, one row at a time: a table may be longer than memory."""
 
 import csv
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from acestep_core.errors import InvalidInputError
+from acestep_core.files import parse_json
 
 Row = Mapping[str, Any]
 CELLS = (str, int, float, bool, type(None))
@@ -67,8 +67,8 @@ def json_rows(path: Path) -> Iterator[Row]:
             if not line.strip():
                 continue
             try:
-                row = json.loads(line)
-            except (ValueError, RecursionError) as error:
+                row = parse_json(line.encode())
+            except ValueError as error:
                 raise InvalidInputError(
                     f"{path.name}, line {number}: no JSON ({error}).", "Write one JSON object a line."
                 ) from error

@@ -16,8 +16,8 @@ import torch
 from acestep_core import errors
 from tools import reliability
 from tools.hostile import fuzz, mutations, plan, readers, saving
+from tools.hostile.kit import Kit, Reader
 from tools.hostile.moments import Clock
-from tools.hostile.readers import Kit, Reader
 from tools.hostile.stage import same
 from tools.hostile.verdict import SHOWN, Verdict
 

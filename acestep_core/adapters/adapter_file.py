@@ -1,5 +1,6 @@
 """Adapters as they lie on disk: LoRA, DoRA, LoHa, LoKr, OFT, GLoRA and full differences, read exactly or refused."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -9,7 +10,6 @@ from torch import Tensor
 
 from ..checkpoints.weights import Weights
 from ..errors import UnsupportedCheckpointError
-from ..finite import all_finite
 from .changes import (
     MAKERS_OF_BIASES,
     MAKERS_OF_WEIGHTS,
@@ -35,7 +35,7 @@ from .refusals import (
     useless,
 )
 from .scales import EVEN, AdapterScales, require_strength
-from .training_settings import EXPORT_AGAIN, PEFT_FILE, AdapterSettings
+from .training_settings import EXPORT_AGAIN, MOST_NUMBER, PEFT_FILE, AdapterSettings
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -52,6 +52,7 @@ LOOSE = (
     "special_token",
     "special_tokens",
 )  # no layer fetches them
+MOST_WEIGHT = 1e6  # what training leaves is below 100; products of four such numbers still are numbers
 TABLES = ("embed_tokens", "lm_head")  # of a planner, which reads single rows of them
 
 
@@ -122,9 +123,15 @@ class AdapterFile:
     def read(self, key: str) -> Tensor:
         """A tensor in memory of its own, so that the file can be closed; numbers that are none are refused."""
         tensor = self.weights.read(key).clone()
-        if not all_finite(tensor):
+        largest = largest_of(tensor)
+        if not largest <= (MOST_NUMBER if key.endswith(".alpha") else MOST_WEIGHT):
+            what = (
+                f"numbers as large as {largest:.3g}"
+                if math.isfinite(largest)
+                else "numbers that are not finite"
+            )
             raise UnsupportedCheckpointError(
-                f"{self.name} holds numbers that are not finite (in {key}).",
+                f"{self.name} holds {what} (in {key}).",
                 "Its training has diverged; use an earlier checkpoint of it.",
             )
         return tensor
@@ -208,6 +215,15 @@ def weights_in(path: Path) -> Path:
     raise UnsupportedCheckpointError(
         f"{path.name} holds no adapter weights ({', '.join(ADAPTER_FILES[:2])}, ...).", EXPORT_AGAIN
     )
+
+
+def largest_of(tensor: Tensor) -> float:
+    """The largest absolute number, in one pass; NaN if one is."""
+    if not tensor.numel():
+        return 0.0
+    wide = tensor.bfloat16() if tensor.is_floating_point() and tensor.dtype.itemsize == 1 else tensor
+    low, high = wide.aminmax()
+    return max(abs(float(low)), abs(float(high)))
 
 
 def grouped(keys: Iterable[str], has_settings: bool) -> tuple[dict[str, dict[str, str]], tuple[str, ...]]:

@@ -38,6 +38,7 @@ class Scaled(NamedTuple):
     source: str
 
 
+MOST_SCALE = 1e6  # no trainer multiplies by more, and the product has to stay a number
 ASKED, IN_FILE, NOWHERE = "hand", "the file", ""
 
 
@@ -69,6 +70,15 @@ class ModuleTensors:
         """alpha / rank by the first that knows alpha: the user, the file's tensor, the settings; else 1."""
         if rank == 0:
             raise UnsupportedCheckpointError(f"{self.name} has the rank 0 at {self.module}.", EXPORT_AGAIN)
+        found = self._scaled(rank)
+        if abs(found.scale) > MOST_SCALE:
+            raise UnsupportedCheckpointError(
+                f"{self.name} multiplies {self.module} by {found.scale:g}, by the alpha of {found.source}.",
+                EXPORT_AGAIN,
+            )
+        return found
+
+    def _scaled(self, rank: int | None) -> Scaled:
         rule = self.settings.rule
         if self.alpha > 0 and rank:
             rooted = rule is not None and rule.rooted

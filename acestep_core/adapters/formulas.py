@@ -247,7 +247,7 @@ class Decomposed:
         others = [axis for axis in range(moved.dim()) if axis != kept]
         length = torch.linalg.vector_norm(moved, dim=others, keepdim=True)
         wanted = at(self.magnitude, weight).reshape(length.shape)
-        tiny = torch.finfo(length.dtype).tiny
+        tiny = 1e-20  # lengths are at most a million, and the quotient has to stay a number
         return moved.mul_(wanted / length.clamp_(min=tiny)).sub_(weight)
 
 

@@ -1,6 +1,5 @@
 """How strongly an adapter was trained to act: alpha, rank and scale as its trainer wrote them down, or did not."""
 
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UnsupportedCheckpointError
-from ..files import read_json
+from ..files import parse_json, read_json
 from .keys import unwrapped
 
 PEFT_FILE, PEFT_JSON = "adapter_model.safetensors", "adapter_config.json"
@@ -29,6 +28,9 @@ UNREAD = {  # settings that change what the weights mean, and what they make of 
     "coft": "constrained OFT",
     "block_share": "OFT with shared blocks",
 }
+MOST_NUMBER = 1e12  # of ranks and alphas: some trainers write ten billion where alpha is of no account
+MOST_TERMS = 64  # of a series
+MOST_WORDS = 300  # characters of what an adapter says of itself
 MOST_NAMES = 20_000  # of a json that names every module; more is no training recipe
 MOST_PATTERNS, LONGEST_PATTERN, MOST_CHOICES = 8, 300, 32  # of expressions, which a stranger may make slow
 
@@ -71,28 +73,34 @@ class AdapterSettings:
             settings = from_peft(read_json(beside), path.name)
         else:
             settings = cls(rule=rule_of_header(header, path.name))
-        return replace(settings, trigger=trigger_of(header), base=settings.base or base_of(header))
+        base = settings.base or base_of(header)
+        return replace(settings, trigger=trigger_of(header)[:MOST_WORDS], base=base[:MOST_WORDS])
 
 
 def from_peft(raw: Mapping[str, Any], name: str) -> AdapterSettings:
     """PEFT's adapter_config.json."""
-    kind = str(raw.get("peft_type"))
+    kind = f"{raw.get('peft_type')!s:.40}"
     if kind not in PEFT_KINDS:
         raise UnsupportedCheckpointError(f"{name} is a {kind} adapter, which is not read here.", MERGE)
     for setting, words in UNREAD.items():
         if raw.get(setting):
             raise UnsupportedCheckpointError(f"{name} is a {words}, which is not read here.", MERGE)
-    terms = (
-        int(number(raw, "num_cayley_neumann_terms", PEFT_JSON) or 5)
-        if raw.get("use_cayley_neumann")
-        else None
-    )
     return AdapterSettings(
         kind=kind,
         rule=None if kind == "OFT" else rule_of(raw, PEFT_JSON),
-        turning_terms=terms,
+        turning_terms=terms_of(raw) if raw.get("use_cayley_neumann") else None,
         base=str(raw.get("base_model_name_or_path") or ""),
     )
+
+
+def terms_of(raw: Mapping[str, Any]) -> int:
+    """How long the series of an OFT is; a longer one than anybody writes would never end."""
+    terms = number(raw, "num_cayley_neumann_terms", PEFT_JSON) or 5.0
+    if not 1 <= terms <= MOST_TERMS:
+        raise UnsupportedCheckpointError(
+            f"{PEFT_JSON} gives an OFT a series of {terms:g} terms.", EXPORT_AGAIN
+        )
+    return int(terms)
 
 
 def rule_of_header(header: Mapping[str, str], name: str) -> AlphaRule | None:
@@ -100,7 +108,7 @@ def rule_of_header(header: Mapping[str, str], name: str) -> AlphaRule | None:
     if DIFFUSERS_HEADER not in header:
         return None
     try:
-        raw = json.loads(header[DIFFUSERS_HEADER])
+        raw = parse_json(header[DIFFUSERS_HEADER].encode())
     except ValueError as fault:
         raise UnsupportedCheckpointError(
             f"{name} has a header that cannot be read ({fault}).", EXPORT_AGAIN
@@ -133,9 +141,9 @@ def number(raw: Mapping[str, Any], key: str, source: str) -> float | None:
     value = raw.get(key)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= MOST_NUMBER:
         raise UnsupportedCheckpointError(
-            f"{source} says {key} = {value!r}, which is no number.", EXPORT_AGAIN
+            f"{source} says {key} = {value!r:.80}, which is no number that a trainer writes.", EXPORT_AGAIN
         )
     return float(value)
 

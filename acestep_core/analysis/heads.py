@@ -1,11 +1,11 @@
 """Which attention heads follow the lyrics: known for the published sizes, else said by a config.json or by hand."""
 
-import json
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
 from ..errors import InvalidInputError, UnsupportedCheckpointError
+from ..files import parse_json
 from ..networks.config import ModelConfig
 
 LyricHeads = Mapping[int, tuple[int, ...]]  # query heads by layer
@@ -38,8 +38,8 @@ def lyric_heads(config: ModelConfig, said: Any = None, asked: str = "") -> Lyric
 def typed(config: ModelConfig, asked: str) -> LyricHeads:
     """What a user wrote."""
     try:
-        heads = read(json.loads(asked), config)
-    except (ValueError, RecursionError):
+        heads = read(parse_json(asked.encode()), config)
+    except ValueError:
         heads = None
     if heads is None:
         raise InvalidInputError(

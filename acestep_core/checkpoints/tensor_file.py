@@ -50,6 +50,7 @@ IMPOSTORS = MappingProxyType(  # how a file begins that is no safetensors file
 DOWNLOAD_AGAIN = (
     "Download the .safetensors file again and compare its size with the one on the download page."
 )
+LONGEST_NAME = 120  # of a tensor in a message; a stranger's may have megabytes
 OTHER_PRECISION = "Choose an fp32, fp16, bf16 or fp8 version of the checkpoint."
 
 
@@ -217,6 +218,6 @@ def refuse_unscalable(weight: Entry, scale: Entry) -> None:
 
 def few(names: Iterable[str], limit: int = 4) -> str:
     """The first of many names, and how many more there are."""
-    ordered = sorted(names)
+    ordered = sorted(f"{name:.{LONGEST_NAME}}" for name in names)
     more = f" and {len(ordered) - limit} more" if len(ordered) > limit else ""
     return ", ".join(ordered[:limit]) + more

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from acestep_core.errors import AceStepError, InvalidInputError
-from acestep_core.files import write_whole
+from acestep_core.files import parse_json, read_regular, write_whole
 from batch.editor_form import editor_graph, types_of
-from batch.graphs import ROOT, Graph, api_graph, digest, is_editor_form
+from batch.graphs import LARGEST_GRAPH, ROOT, Graph, api_graph, digest, is_editor_form
 
 from .comfy_host import ComfyUI, Installation
 
@@ -44,7 +44,7 @@ def graph_of(content: dict[str, Any], where: Installation | None, folder: Path |
 def read_kept(path: Path, key: str) -> Graph | None:
     """The graph that was kept, if it is this one."""
     try:
-        kept = json.loads(path.read_bytes())
+        kept = parse_json(read_regular(path, LARGEST_GRAPH), LARGEST_GRAPH)
         return Graph.restored(kept["graph"]) if kept["key"] == key else None
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -1,12 +1,12 @@
 """One of several takes, whatever it is carried by."""
 
-import json
 from typing import Any
 
 from comfy_api.latest import io
 from torch import Tensor
 
 from ...acestep_core.errors import InvalidInputError
+from ...acestep_core.files import parse_json
 from ..host.node import Node
 from ..wires.limits import batch_indices
 from ..wires.schema import report_output, schema
@@ -99,8 +99,8 @@ class PickTake(Node):
 def order_of(text: str) -> list[int]:
     """The order that Score Takes wrote."""
     try:
-        order = json.loads(text)
-    except (ValueError, RecursionError):
+        order = parse_json(text.encode())
+    except ValueError:
         order = None
     if not isinstance(order, list) or not all(type(take) is int and take >= 0 for take in order):
         raise InvalidInputError(f"{text[:80]!r} is no order of takes.", "Connect order of Score Takes.")

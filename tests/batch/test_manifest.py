@@ -195,7 +195,8 @@ def test_a_full_disk_says_so_and_half_a_line_is_taken_back(tmp_path, monkeypatch
         assert set(content(tmp_path)) == {"a.flac"}
 
 
-def test_a_line_that_was_cut_off_is_forgotten_and_a_broken_one_is_refused(tmp_path):
+@pytest.mark.parametrize("broken", [b"{}", b"[" * 100_000], ids=["empty", "deep"])
+def test_a_line_that_was_cut_off_is_forgotten_and_a_broken_one_is_refused(tmp_path, broken):
     with Manifest(tmp_path) as manifest:
         manifest.keep(record("a"), ONE)
         manifest.keep(record("b"), ONE)
@@ -207,9 +208,15 @@ def test_a_line_that_was_cut_off_is_forgotten_and_a_broken_one_is_refused(tmp_pa
         assert not manifest.is_finished("b", "k")
         manifest.keep(record("c"), ONE)
     assert set(told(tmp_path)) == {"a", "c"}
-    path.write_bytes(b"{}\n" + whole)
+    path.write_bytes(broken + b"\n" + whole)
     with pytest.raises(InvalidInputError, match="line 1"):
         Manifest(tmp_path)
+
+
+def test_a_journal_that_nobody_can_read_is_forgotten(tmp_path):
+    (tmp_path / publishing.JOURNAL).write_bytes(b"[" * 100_000)
+    with Manifest(tmp_path):
+        assert not (tmp_path / publishing.JOURNAL).exists()
 
 
 @pytest.mark.parametrize("escape", ["../x.flac", "/etc/x", "a/../../x", "C:\\x"])

@@ -49,6 +49,7 @@ def test_parquet_equals_the_same_rows_as_json(tmp_path, ray_packages):
         ("songs.csv", "a,b\n1,2,3\n", "line 2: 3 cells under 2"),
         ("songs.csv", 'a,b\n1,"2\n', "cannot be read"),
         ("songs.jsonl", '{"a": 1}\n{"a": \n', "line 2: no JSON"),
+        ("songs.jsonl", "[" * 100_000, "line 1: no JSON"),
         ("songs.jsonl", "[1]\n", "line 1: no JSON object"),
         ("songs.jsonl", '{"a": [1]}\n', "'a' holds list"),
         ("songs.parquet", "nothing", "no Parquet"),

@@ -54,3 +54,11 @@ def test_a_kind_is_found_where_it_says_it_is(kind):
 
 def test_what_a_host_knows_as_full_memory_is_that():
     assert isinstance(errors.DeviceFullError(*SENTENCES), torch.OutOfMemoryError)
+
+
+def test_a_problem_of_any_length_stays_a_sentence_with_its_beginning_and_its_end():
+    error = errors.InvalidInputError(f"The name {'x' * 10**6} is too long.", "Shorten it.")
+    assert len(error.problem) < errors.LONGEST + 10
+    assert error.problem.startswith("The name xxx")
+    assert error.problem.endswith("xxx is too long.")
+    assert str(through_a_pickle(error)) == str(error) == f"{error.problem}\nShorten it."

@@ -194,6 +194,7 @@ def test_a_mask_on_the_latent_is_picked_as_well(trial, graph, run_graph):
         ({"place": 4, "order": "[0, 1, 2]"}, "no place 4 in an order of 3"),
         ({"order": "best"}, "'best' is no order"),
         ({"order": "[0, -1]"}, "is no order"),
+        ({"order": "[" * 100_000}, "is no order"),
         ({"order": "[9]"}, "no take 9 in the latent"),
     ],
 )

@@ -11,8 +11,9 @@ import tempfile
 import traceback
 from pathlib import Path
 
+from tools.hostile.kit import Kit, Reader
 from tools.hostile.plan import Plan
-from tools.hostile.readers import READERS, Kit, Reader
+from tools.hostile.readers import READERS
 from tools.hostile.stage import Stage
 from tools.hostile.verdict import Verdict
 

@@ -2,86 +2,52 @@
 
 import io
 import random
-import shutil
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
-import soundfile
 import torch
 
 from tools.hostile import mutations
-from tools.hostile.stage import Stage
+from tools.hostile.adapters import adapters
+from tools.hostile.kit import Kit, Reader, Spoilt, planner_of
 
-Case = Callable[["Kit", random.Random], None]
-
-
-@dataclass
-class Kit:
-    """The stage, a folder to spoil, and sound files."""
-
-    stage: Stage
-    place: Path
-    sounds: list[tuple[str, bytes]]
-
-    @classmethod
-    def of(cls, stage: Stage, place: Path) -> "Kit":
-        """A copy of the tiny checkpoint, which children spoil and mend."""
-        shutil.copytree(stage.models / "turbo" / "official", place / "official", dirs_exist_ok=True)
-        shutil.copytree(stage.models / "turbo" / "comfy", place / "comfy", dirs_exist_ok=True)
-        wave = np.random.default_rng(0).standard_normal((4_800, 2)) * 0.1
-        sounds = list[tuple[str, bytes]]()
-        for kind, more in (("WAV", {}), ("FLAC", {}), ("OGG", {"subtype": "VORBIS"}), ("MP3", {})):
-            content = io.BytesIO()
-            soundfile.write(content, wave, 48_000, format=kind, **more)
-            sounds.append((kind.lower(), content.getvalue()))
-        return cls(stage, place, sounds)
-
-    @property
-    def core(self) -> Any:
-        """The core as the pack has it."""
-        return self.stage.pack.acestep_core
-
-    def spoilt(
-        self, path: Path, change: Callable[[bytes, random.Random], bytes], dice: random.Random
-    ) -> "Spoilt":
-        """A file that is damaged while the block lasts."""
-        return Spoilt(path, change(path.read_bytes(), dice))
-
-
-class Spoilt:
-    """`with Spoilt(path, content):`; afterwards the file is as it was."""
-
-    def __init__(self, path: Path, content: bytes) -> None:
-        self._path, self._content, self._kept = path, content, path.read_bytes()
-
-    def __enter__(self) -> None:
-        self._path.write_bytes(self._content)
-
-    def __exit__(self, *_: object) -> None:
-        self._path.unlink()  # others may still have the spoilt one mapped
-        self._path.write_bytes(self._kept)
+MOST_SAMPLES = 12_000  # of a sound that are encoded
 
 
 def configs(kit: Kit, dice: random.Random) -> None:
-    folder = (
-        kit.place
-        / "official"
-        / dice.choice(("acestep-v15-turbo", "vae", "Qwen3-Embedding-0.6B", planner_of(kit)))
+    official = kit.place / "official"
+    folder = dice.choice(
+        (
+            *(official / name for name in ("acestep-v15-turbo", "vae", "Qwen3-Embedding-0.6B")),
+            planner_of(official),
+        )
     )
     with kit.spoilt(folder / "config.json", mutations.json_of, dice):
         kit.core.checkpoints.kinds.kind_of_folder(folder)
         if "lm" in folder.name:
             kit.core.checkpoints.planner_files.open_planner(folder)
         else:
-            opened(kit, kit.place / "official" / "acestep-v15-turbo")
+            opened(kit, official / "acestep-v15-turbo")
 
 
-def planner_of(kit: Kit) -> str:
-    """The planner's folder."""
-    return next(path.name for path in (kit.place / "official").iterdir() if "lm" in path.name)
+def pipelines(kit: Kit, dice: random.Random) -> None:
+    """What diffusers writes: an index of the components, and a config in each."""
+    folder = kit.place / "diffusers"
+    path = dice.choice(sorted((*folder.glob("*.json"), *folder.glob("*/*config.json"))))
+    with kit.spoilt(path, mutations.json_of, dice):
+        kit.core.checkpoints.kinds.kind_of_folder(folder)
+        kit.core.checkpoints.kinds.is_whole(folder)
+        *_, checkpoint = opened(kit, folder)
+        kit.core.checkpoints.load.load_tokenizer(checkpoint).ids("la la")
+
+
+def shards(kit: Kit, dice: random.Random) -> None:
+    """Which of several files holds what."""
+    folder = kit.place / "sharded" / "acestep-v15-turbo"
+    with kit.spoilt(folder / "model.safetensors.index.json", mutations.json_of, dice):
+        *_, checkpoint = opened(kit, folder)
+        kit.core.checkpoints.load.load_codec(checkpoint)
 
 
 def opened(kit: Kit, path: Path) -> Any:
@@ -167,6 +133,10 @@ def sounds(kit: Kit, dice: random.Random) -> None:
     values = kit.stage.pack.nodes.host.tensor_values.audio("audio", audio)
     found, _ = kit.stage.pack.nodes.wires.tensors.sound_of_audio(values)
     assert found.isfinite().all(), "NaN was accepted"
+    encode = next(act for act in kit.stage.acts if act.kind == "AceGraphOobleckEncode")
+    short = {**audio, "waveform": audio["waveform"][..., :MOST_SAMPLES]}
+    latent, *_ = replace(encode, values={**encode.values, "audio": short})()
+    assert latent["samples"].isfinite().all(), "NaN was encoded"
 
 
 def words(kit: Kit, dice: random.Random) -> None:
@@ -217,22 +187,40 @@ def times_and_masks(kit: Kit, dice: random.Random) -> None:
     assert found.isfinite().all(), "NaN was accepted"
 
 
-class Reader(NamedTuple):
-    """A reader's name, a case of it, and its share of all cases."""
+def heads(kit: Kit, dice: random.Random) -> None:
+    """Which heads follow the lyrics, typed by somebody or said by a config.json."""
+    config = kit.config
+    text = mutations.json_of(b'{"0": [1, 2], "3": [0]}', dice).decode("utf-8", "surrogateescape")
+    said = mutations.changed({"0": [1, 2], "3": [0]}, dice)
+    found = kit.core.analysis.heads.lyric_heads(
+        config, *dice.choice(((said, ""), (None, text), (said, text)))
+    )
+    assert all(0 <= layer < config.num_hidden_layers and listed for layer, listed in found.items())
 
-    name: str
-    case: Case
-    share: float
+
+def orders(kit: Kit, dice: random.Random) -> None:
+    """An order of takes, and a place in it."""
+    takes = kit.stage.pack.nodes.analysis.pick_take
+    text = mutations.json_of(b"[2, 0, 1, 3]", dice).decode("utf-8", "surrogateescape")
+    order = takes.order_of(text)
+    take = takes.take_at(dice.choice((1, 2, 4096)), order)
+    takes.refuse_outside(take, {"latent": 4})
+    assert 0 <= take < 4
 
 
 READERS = (
-    Reader("configs and folders", configs, 0.06),
+    Reader("configs and folders", configs, 0.05),
+    Reader("folders of diffusers", pipelines, 0.03),
+    Reader("shards", shards, 0.03),
     Reader("weights", weights, 0.04),
-    Reader("tokenizers", tokenizers, 0.06),
-    Reader("silences", silences, 0.1),
-    Reader("codes", codes, 0.16),
-    Reader("sounds", sounds, 0.06),
-    Reader("words", words, 0.16),
-    Reader("wires", wires, 0.24),
-    Reader("times and masks", times_and_masks, 0.12),
+    Reader("adapters", adapters, 0.1),
+    Reader("tokenizers", tokenizers, 0.05),
+    Reader("silences", silences, 0.08),
+    Reader("codes", codes, 0.12),
+    Reader("heads", heads, 0.03),
+    Reader("orders", orders, 0.02),
+    Reader("sounds", sounds, 0.05),
+    Reader("words", words, 0.12),
+    Reader("wires", wires, 0.18),
+    Reader("times and masks", times_and_masks, 0.1),
 )

@@ -65,7 +65,9 @@ ADAPTER_MUTATIONS = [
     # -------------------------------------------------------------------------------------------- refusals
     Mutation("shapes are not checked", FILES, "refusals", "if made_for is not None and not made_for.fits(wanted):", "if False:"),
     Mutation("pieces that do not fit each other are kept", FILES, "refusals", "elif made_for is None or not is_whole(change, shapes[key]):", "elif False:"),
-    Mutation("NaN goes into the weights", FILES, "refusals", "if not all_finite(tensor):", "if False:"),
+    Mutation("NaN goes into the weights", FILES, "refusals", "if not largest <= (MOST_NUMBER", "if False and not largest <= (MOST_NUMBER"),
+    Mutation("a scale of any size is taken", CHANGES, "refusals", "if abs(found.scale) > MOST_SCALE:", "if False:"),
+    Mutation("a series of any length is begun", SETTINGS, "refusals", "if not 1 <= terms <= MOST_TERMS:", "if False:"),
     Mutation("the second of two changes counts", FILES, "refusals", "if key in changes:", "if False:"),
     Mutation("loose parameters count as layers", FILES, "adapter_file", "if last in LOOSE:", "if False:"),
     Mutation("the planner's tables are changed", FILES, "adapter_file", "if place.part is Part.PLANNER and last in TABLES:", "if False:"),

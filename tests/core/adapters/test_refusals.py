@@ -16,6 +16,7 @@ from acestep_core.checkpoints.layouts import open_checkpoint
 from acestep_core.checkpoints.load import load_transformer
 from acestep_core.checkpoints.tensor_file import TensorFile
 from acestep_core.errors import InvalidInputError, UnsupportedCheckpointError
+from acestep_core.files import MAX_JSON_BYTES, MAX_JSON_DEPTH
 from support.reference.adapter_checks import RANK, Write, assert_gains, fitted, one, refusal
 from support.tiny.adapters import (
     SPELLINGS,
@@ -89,6 +90,28 @@ def test_numbers_that_are_none_are_refused_by_their_key(
     tensors[key][3, 1] = value
     told = refusal(write(tensors), transformer)
     assert told.problem == f"my.safetensors holds numbers that are not finite (in {key})."
+
+
+@pytest.mark.parametrize(("piece", "value"), [("lora_B", 1e30), ("lora_A", -2e6), ("alpha", 1e13)])
+def test_numbers_that_no_training_leaves_are_refused_by_their_key(
+    transformer: nn.Module, lora: Lora, write: Write, piece: str, value: float
+):
+    tensors = spelt(one(lora), SPELLINGS["bare"])
+    tensors[f"layers.0.self_attn.q_proj.{piece}"].view(-1)[0] = value
+    told = refusal(write(tensors), transformer)
+    assert told.problem.startswith("my.safetensors holds numbers as large as ")
+    assert f"(in layers.0.self_attn.q_proj.{piece})" in told.problem
+
+
+def test_an_alpha_that_multiplies_by_millions_is_refused(transformer: nn.Module, lora: Lora, write: Write):
+    tensors = spelt(one(lora), SPELLINGS["bare"], alpha=1e10)
+    assert "multiplies layers.0.self_attn.q_proj by 2.5e+09" in refusal(write(tensors), transformer).problem
+
+
+def test_names_without_end_leave_a_sentence_that_can_be_read(transformer: nn.Module, write: Write):
+    key = "x" * 100_000
+    path = write({f"{key}.lora_A.weight": torch.zeros(4, 48), f"{key}.lora_B.weight": torch.zeros(48, 4)})
+    assert len(refusal(path, transformer).problem) < 500
 
 
 @pytest.mark.parametrize(
@@ -182,6 +205,12 @@ def test_settings_that_change_the_meaning_are_refused(
         {"r": -1},
         {"lora_alpha": "much"},
         {"lora_alpha": True},
+        {"lora_alpha": 10**400},
+        {"lora_alpha": 1e13},
+        {"lora_alpha": 1e11, "r": 4},
+        {"lora_alpha": "9" * 5_000},
+        {"peft_type": "OFT", "use_cayley_neumann": True, "num_cayley_neumann_terms": 1e30},
+        {"peft_type": "OFT", "use_cayley_neumann": True, "num_cayley_neumann_terms": -3},
         {"alpha_pattern": {"(": 1}},
         {"alpha_pattern": ["q_proj"]},
         {"rank_pattern": {"q_proj": "x"}},
@@ -208,9 +237,22 @@ def test_a_broken_json_is_refused(transformer: nn.Module, lora: Lora, text: str,
     assert "adapter_config.json" in refusal(folder, transformer).problem
 
 
-def test_a_broken_header_is_refused(transformer: nn.Module, lora: Lora, write: Write):
-    path = write(spelt(one(lora), SPELLINGS["bare"]), header={"lora_adapter_metadata": "{"})
-    assert "header" in refusal(path, transformer).problem
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[" * 100_000,
+        '{"a": ' * (MAX_JSON_DEPTH + 1) + "1" + "}" * (MAX_JSON_DEPTH + 1),
+        f'"{" " * MAX_JSON_BYTES}"',
+        "9" * 5_000,
+    ],
+    ids=["broken", "without end", "too deep", "too large", "a number without end"],
+)
+def test_a_header_that_is_no_json_of_ours_is_refused(
+    transformer: nn.Module, lora: Lora, write: Write, text: str
+):
+    path = write(spelt(one(lora), SPELLINGS["bare"]), header={"lora_adapter_metadata": text})
+    assert refusal(path, transformer).problem.startswith("my.safetensors has a header that cannot be read (")
 
 
 def test_an_oft_without_its_json_is_refused(transformer: nn.Module, write: Write):
