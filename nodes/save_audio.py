@@ -25,11 +25,17 @@ from .host.audio_tags import has_room, tagged, take_tags
 from .host.node import Node
 from .host.output_files import FreeNames, may_hold_metadata
 from .host.runtime import Bar
-from .runs.shown import ListedSongs, seeds_of, sheet_behind, told_of
+from .runs.shown import ListedSongs, lines_of, seeds_of, sheet_behind, told_of
 from .runs.tagging import lyrics_of, one_each, workflow_of
-from .wires.audio_inputs import audio_input, conditions_input, finish_inputs, outputs
+from .wires.audio_inputs import (
+    audio_input,
+    conditions_input,
+    finish_inputs,
+    outputs,
+    times_input,
+)
 from .wires.schema import schema
-from .wires.sockets import ConditionList, Times, TimesList
+from .wires.sockets import ConditionList, TimesList
 from .wires.tensors import Audio, adapters_of, raw_sound, takes_of
 
 PREVIEW_FORMATS = ("FLAC 16-bit", "FLAC 24-bit")
@@ -89,11 +95,7 @@ class SaveAudio(Node):
                     f"Opus is always {SAMPLE_RATE / 1000:g} kHz.",
                 ),
                 *finish_inputs(),
-                Times.Input(
-                    "times",
-                    optional=True,
-                    tooltip="From Lyric Times: the tag lyrics then tells when each line is sung, and an .lrc file lies beside the song.",
-                ),
+                times_input("the tag lyrics tells it too, and an .lrc file lies beside the song."),
             ],
             outputs=outputs(),
         )
@@ -138,6 +140,7 @@ class PreviewAudio(Node):
                     tooltip="What the player gets, and what downloading from it brings.",
                 ),
                 *finish_inputs(),
+                times_input("a click on a line goes there."),
             ],
             outputs=outputs(),
         )
@@ -151,10 +154,12 @@ class PreviewAudio(Node):
         fade_in: float,
         fade_out: float,
         conditions: ConditionList | None = None,
+        times: TimesList = (),
     ) -> io.NodeOutput:
         form = FORMATS[format]
         names = FreeNames(f"acegraph_{secrets.token_hex(4)}", "temp")  # a new name each time: browsers cache
-        return stored(cls, audio, conditions, names, form, Finish(level, fade_in, fade_out))
+        finish = Finish(level, fade_in, fade_out)
+        return stored(cls, audio, conditions, names, form, finish, times or ())
 
 
 def stored(
@@ -179,6 +184,7 @@ def stored(
 
     bar, listed, told = Bar(len(songs)), [], []
     seeds, sheet = list(seeds_of(node.hidden, takes)), sheet_behind(node.hidden)
+    lines = lines_of(times, len(songs))
     for item, (song, brief) in enumerate(zip(songs, briefs, strict=True)):
         bar.move(item, len(songs))
         tags = {**brief, **take_tags(takes[item], item, len(songs), song.shape[-1] / rate)} if holds else {}
@@ -190,7 +196,7 @@ def stored(
         )
         report += [BESIDE[side.suffix].format(side.name) for side in beside]
         listed.append(ui.SavedResult(path.name, names.subfolder, io.FolderType(names.kind)))
-        told.append({**told_of(song, rate, lufs), **seeds[item], "sheet": sheet})
+        told.append({**told_of(song, rate, lufs), **seeds[item], "sheet": sheet, "lines": lines[item]})
     bar.move(len(songs), len(songs))
     return io.NodeOutput(audio, "\n".join(report), ui=ListedSongs(listed, told))
 

@@ -1,4 +1,5 @@
 // What there is to know of a batch of songs without a page: pure.
+import { linesOf } from "./lines.js";
 
 // The songs of a node's output: the files of ComfyUI's list, with what our own list beside it tells of each. Songs of a
 // sheet, one for each pair, know their row and column: the lists are in the order of the pairs.
@@ -12,6 +13,7 @@ export function songsOf(output) {
       key: [file.type, file.subfolder, file.filename].join("/"),
       ...{ seconds: numberOf(told.seconds), lufs: numberOf(told.lufs) },
       ...{ seed: textOf(told.seed), sampler: textOf(told.sampler), wave: textOf(told.wave) },
+      lines: linesOf(told.lines),
       place: sides && [sides[0][Math.floor(place / sides[1].length)], sides[1][place % sides[1].length]],
     };
   });

@@ -2,6 +2,7 @@
 import { app } from "../../scripts/app.js";
 import { songsOf, stepped, toggled } from "./batch.js";
 import { addressOf, eachOutput, keepPresses, make, noteStep, place, root, soon, whenExecuted } from "./dom.js";
+import { Lyrics } from "./lyrics.js";
 import { Pair } from "./pair.js";
 import { Rows } from "./rows.js";
 import { sendSeed } from "./seeds.js";
@@ -34,7 +35,9 @@ class Player {
     this.audio.addEventListener("play", () => claim(this.owner));
     this.pair = new Pair(soundOf, () => this.#update(), () => this.rows.say(word("fileGone")));
     this.rows = new Rows(this.#acts(), (filename) => addressOf({ filename, type: "temp" }));
-    this.box = make("div", { className: "acegraph-player" }, this.audio, this.rows.element);
+    this.lyrics = new Lyrics((time) => (this.songs.length > 1 ? this.pair.seek(time) : (this.audio.currentTime = time)));
+    this.audio.ontimeupdate = () => this.#sing();
+    this.box = make("div", { className: "acegraph-player" }, this.audio, this.rows.element, this.lyrics.element);
     this.box.style.cssText = "display: flex; flex-direction: column; justify-content: center; box-sizing: border-box;";
     keepPresses(this.box);
     this.rows.element.addEventListener("keydown", (event) => this.#pressed(event));
@@ -118,7 +121,14 @@ class Player {
     make("a", { href: soundOf(song), download: song.file.filename }).click();
   }
 
+  // The line that is sung.
+  #sing() {
+    const { audio, pair, songs } = this;
+    this.lyrics.show(songs[pair.heard], songs.length > 1 ? pair.time : audio.currentTime);
+  }
+
   #update() {
+    this.#sing();
     if (this.songs.length < 2) return;
     this.rows.update(this.pair, this.node.properties?.[STARS]);
     remembered.set(this.key, { shown: this.#shown, state: this.pair.state });
@@ -129,6 +139,7 @@ class Player {
   #move() {
     this.moving = false;
     this.rows.move(this.pair);
+    this.#sing();
     if (!this.pair.on) return;
     this.moving = true;
     soon(() => this.#move());
@@ -160,18 +171,21 @@ class Player {
     const several = this.songs.length > 1;
     this.audio.style.display = several ? "none" : "";
     this.rows.element.style.display = several ? "" : "none";
-    this.tall = several ? this.#fitting() : PLAYER;
-    this.rows.element.style.height = this.box.style.minHeight = `${this.tall}px`;
+    const words = this.lyrics.tall(this.songs);
+    const own = several ? this.#fitting(words) : PLAYER;
+    this.tall = own + words;
+    this.rows.element.style.height = `${own}px`;
+    this.box.style.minHeight = `${this.tall}px`;
   }
 
   // As many rows as there is room for, down to the next node or in this one; but a few in any case.
-  #fitting() {
+  #fitting(words) {
     const { node } = this;
     const [wanted, least] = this.rows.heights();
     const others = (node.graph?.nodes ?? []).filter((one) => one.pos[0] < node.pos[0] + node.size[0] && one.pos[0] + one.size[0] > node.pos[0]);
     const below = others.map((one) => one.pos[1] - TITLE).filter((top) => top > node.pos[1]);
     const room = Math.max(node.size[1], Math.min(...below) - node.pos[1] - GAP);
-    return Math.max(least, Math.min(wanted, room - (node.computeSize()[1] - this.tall)));
+    return Math.max(least, Math.min(wanted, room - words - (node.computeSize()[1] - this.tall)));
   }
 
   remove() {

@@ -48,7 +48,7 @@ class LyricTimes(Node):
                 ),
             ],
             outputs=[
-                Times.Output(display_name="times", tooltip="For Save Lyrics and Save Audio."),
+                Times.Output(display_name="times", tooltip="For Save Lyrics, Save Audio and Preview Audio."),
                 io.String.Output(display_name="text", tooltip="The times as LRC, one song after the other."),
                 report_output(),
             ],

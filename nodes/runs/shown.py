@@ -10,6 +10,7 @@ from torch import Tensor
 from ...acestep_core.errors import FileError
 from ...acestep_core.sound.levels import decibels, peak_of
 from ...acestep_core.sound.peaks import peaks_of
+from ...acestep_core.text.lrc import TimedLyrics
 from ..host.output_files import in_temp
 from ..host.takes import sampler_of, sheet_of
 from ..wires.schema import SEED_MAX
@@ -50,6 +51,12 @@ def wave_of(song: Tensor, rate: int) -> str | None:
         return in_temp(peaks_of(song, rate), WAVE)
     except FileError:
         return None
+
+
+def lines_of(times: Sequence[TimedLyrics], songs: int) -> list[list[tuple[float, float, str]]]:
+    """For every song when each line is sung, from and to in seconds, and the line; without structure tags, as in an LRC."""
+    told = [[(line.start, line.end, line.text) for line in song.sung()] for song in times]
+    return told or [[] for _ in range(songs)]
 
 
 def sheet_behind(hidden: Any) -> list[list[str]] | None:

@@ -7,7 +7,7 @@ from comfy_api.latest import io
 from ...acestep_core.sound.levels import LEVELS
 from ...acestep_core.timebase import MAX_SECONDS
 from .schema import advanced, report_output
-from .sockets import Conditions
+from .sockets import Conditions, Times
 
 
 def audio_input() -> Any:
@@ -24,6 +24,15 @@ def conditions_input() -> Any:
         "conditions",
         optional=True,
         tooltip="From Encode Conditions: caption, lyrics, bpm and key become tags of the file. One for all songs, or one for each.",
+    )
+
+
+def times_input(more: str) -> Any:
+    """When lines are sung, if that is known. more: what else comes of it."""
+    return Times.Input(
+        "times",
+        optional=True,
+        tooltip=f"From Lyric Times: the player shows when each line is sung; {more}",
     )
 
 

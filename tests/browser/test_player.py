@@ -53,6 +53,9 @@ HEARD = """async () => {
 ROWS = """() => Array.from(document.querySelectorAll(".acegraph-song"), (row) => ({
   name: row.getAttribute("aria-label"), selected: row.getAttribute("aria-selected"),
   star: row.querySelector(".acegraph-star").textContent, mark: row.querySelector(".acegraph-mark").textContent }))"""
+LINES = [[1.0, 4.0, "first"], [5.0, 9.0, HOSTILE]]
+SUNG = """() => [document.querySelector(".acegraph-sung").textContent,
+  document.querySelector(".acegraph-lines [aria-current=true]")?.title.slice(5)]"""
 MARK = "() => (app.graph.getNodeById(2).mark ??= Math.random())"  # of a node that undo has not made anew
 INK = """() => Array.from(document.querySelectorAll(".acegraph-wave canvas"), (canvas) => {
   const { width, height } = canvas;
@@ -96,7 +99,7 @@ def with_songs(editor):
         listed.append({"filename": name, "subfolder": "", "type": "output"})
         told.append(
             {"seconds": SECONDS, "lufs": lufs, "peak": lufs, "seed": str(7 + place), "sampler": "1"}
-            | {"wave": None, "sheet": None}
+            | {"wave": None, "sheet": None, "lines": LINES}
         )
     editor.load(GRAPH)
     editor.js(SOUND)
@@ -245,9 +248,15 @@ def test_of_many_songs_fingers_and_keys_choose_and_the_list_scrolls(one_player):
     one_player.picture("player_32_songs")
 
 
-def test_names_of_files_stay_text(one_player):
+def test_names_of_files_and_lines_stay_text_and_a_press_on_a_line_goes_there(one_player):
     title = one_player.page.locator(".acegraph-song").nth(2).get_attribute("title")
     assert title == f"{HOSTILE} 2.flac"
+    shown = one_player.js("() => app.nodeOutputs['2']")
+    for songs in (3, 1):
+        one_player.js(SHOW, {name: told[:songs] for name, told in shown.items()})
+        for place, (_, _, text) in reversed([*enumerate(LINES)]):
+            one_player.page.locator(".acegraph-lines button").nth(place).click()
+            until(lambda text=text: one_player.js(SUNG) == [text, text], f"{text} is the line that is sung")
     assert one_player.js("() => document.querySelectorAll('.acegraph-player img').length") == 0
     assert one_player.js("() => window.hacked ?? null") is None
 

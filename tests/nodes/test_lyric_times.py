@@ -129,8 +129,13 @@ def test_save_audio_writes_the_times_into_the_song_and_beside_it(graph, run_grap
 
     song, node = played(graph, songs=2)
     graph.change(song.save, times=node["times"], filename_prefix="test/timed")
+    heard = graph.add("AceGraphPreviewAudio", audio=graph.prompt[song.save.id]["inputs"]["audio"], times=node["times"])
     done = run_graph(graph)
     assert done.success, done.error
+    sung = [[(line.start, line.end, line.text) for line in one.sung()] for one in done[node["times"]]]
+    assert [text for *_, text in sung[0]] == ["Hello world", "la la la", "\u4f60\u597d"]  # tags are not
+    for player in (song.save, heard):
+        assert [told["lines"] for told in done.ui[player.id]["acegraph_songs"]] == sung
     lyrics = sorted((host.base / "output" / "test").glob("timed_*.lrc"))
     sounds = sorted((host.base / "output" / "test").glob("timed_*.flac"))
     assert [path.stem for path in lyrics] == [path.stem for path in sounds]

@@ -45,6 +45,7 @@ def test_every_song_is_told_beside_its_file(pack, temp):
     assert loud["lufs"] == pytest.approx(-6.0, abs=0.1)  # 997 Hz at full scale on both sides is 0 LUFS
     assert loud["lufs"] - quiet["lufs"] == pytest.approx(6.02, abs=0.02)
     assert loud["peak"] == pytest.approx(-6.02, abs=0.02)
+    assert loud["lines"] == quiet["lines"] == []  # nobody told their times
     json.dumps(shown["acegraph_songs"], allow_nan=False)
 
 

@@ -9,8 +9,8 @@ const files = ["a.flac", "b.flac"].map((filename) => ({ filename, subfolder: "au
 test("songs are files with what is told beside them, and files alone where nothing or nonsense is told", () => {
   const told = [{ seconds: 30.5, lufs: -12.25, seed: "18446744073709551615", sampler: "4:1", wave: "x.peaks" }];
   const [first, second] = songsOf({ audio: files, acegraph_songs: told });
-  assert.deepEqual(first, { file: files[0], key: "output/audio/a.flac", ...told[0], place: null });
-  const nothing = { seconds: null, lufs: null, seed: null, sampler: null, wave: null, place: null };
+  assert.deepEqual(first, { file: files[0], key: "output/audio/a.flac", ...told[0], lines: [], place: null });
+  const nothing = { lines: [], seconds: null, lufs: null, seed: null, sampler: null, wave: null, place: null };
   assert.deepEqual(second, { file: files[1], key: "output/audio/b.flac", ...nothing });
   const [odd] = songsOf({ audio: files, acegraph_songs: [{ seconds: "30", lufs: NaN, seed: 7, sheet: { length: 2 } }] });
   assert.deepEqual(odd, { file: files[0], key: first.key, ...nothing });

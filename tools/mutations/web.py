@@ -2,7 +2,9 @@
 
 from tools.mutations.core import Mutation
 
-REGIONS, TIMELINE, SOURCES, PEAKS = (f"web/{name}.js" for name in ("regions", "timeline", "sources", "peaks"))
+REGIONS, TIMELINE, SOURCES, PEAKS, LINES = (
+    f"web/{name}.js" for name in ("regions", "timeline", "sources", "peaks", "lines")
+)
 
 # fmt: off
 WEB_MUTATIONS = [
@@ -20,6 +22,9 @@ WEB_MUTATIONS = [
     Mutation("what is muted is drawn", SOURCES, "web", "!from || from.mode === MUTED", "!from"),
     Mutation("what is bypassed is taken for the sound", SOURCES, "web", "if (from.mode === BYPASSED)", "if (false)"),
     Mutation("a sampled recording is drawn as the recording", SOURCES, "web", "if (LATENT_INPUT[type]) heard = false;", ""),
+    Mutation("a line of lyrics sounds on when the next one has begun", LINES, "web", "lines.findLastIndex(", "lines.findIndex("),
+    Mutation("a line of lyrics sounds on behind its end", LINES, "web", "moment < end", "moment <= end"),
+    Mutation("a line of lyrics lies over the next one", LINES, "web", "lines[place + 1]?.start ?? Infinity", "Infinity"),
     Mutation("of two cuts the last comes first", SOURCES, "web", "trims.unshift(cut)", "trims.push(cut)"),
     Mutation("room that comes by wire counts as none", SOURCES, "web", "constant(at, side) ?? NaN", "constant(at, side) ?? 0"),
     Mutation("sections are those of conditions far away", SOURCES, "web", "wiresTo(node, root).find(", "wiresTo(node, root).findLast("),
