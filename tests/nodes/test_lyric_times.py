@@ -129,7 +129,9 @@ def test_save_audio_writes_the_times_into_the_song_and_beside_it(graph, run_grap
 
     song, node = played(graph, songs=2)
     graph.change(song.save, times=node["times"], filename_prefix="test/timed")
-    heard = graph.add("AceGraphPreviewAudio", audio=graph.prompt[song.save.id]["inputs"]["audio"], times=node["times"])
+    heard = graph.add(
+        "AceGraphPreviewAudio", audio=graph.prompt[song.save.id]["inputs"]["audio"], times=node["times"]
+    )
     done = run_graph(graph)
     assert done.success, done.error
     sung = [[(line.start, line.end, line.text) for line in one.sung()] for one in done[node["times"]]]
