@@ -6,7 +6,7 @@ from torch import Tensor
 from ..acestep_core.sampling.context import extended, require_room
 from ..acestep_core.sampling.masks import chunk_mask, drawn_mask
 from ..acestep_core.sampling.noise import NoisePlan
-from ..acestep_core.sampling.regions import chosen
+from ..acestep_core.sampling.regions import chosen, cut_off, marked
 from ..acestep_core.text.code_text import MAX_SONGS
 from ..acestep_core.timebase import MAX_SECONDS, frames_of
 from .host.node import Node, verdict
@@ -14,7 +14,7 @@ from .host.tensor_values import refuse_too_long
 from .wires.limits import batch_indices
 from .wires.part_inputs import PartsNode, end_input, fade_input, regions_input, start_input
 from .wires.run_inputs import share_input
-from .wires.schema import FRAME, SEED_MAX, schema
+from .wires.schema import FRAME, SEED_MAX, report_output, schema
 from .wires.sockets import Model, ModelHandle, Noise, NoiseChoice
 from .wires.tensors import Latent, frames_of_latent, latent_of, mask_to_wire, source_of_latent
 
@@ -93,7 +93,8 @@ class ChunkMask(PartsNode):
                 io.Mask.Output(
                     display_name="mask",
                     tooltip="For the Sampler and for Splice: 1 = generate, 25 per second.",
-                )
+                ),
+                report_output(),
             ],
         )
 
@@ -110,7 +111,10 @@ class ChunkMask(PartsNode):
         frames = frames_of_latent(latent, "latent").shape[1]
         shape = None if mask is None else drawn_mask(mask.cpu(), frames)
         parts = chosen(regions, start, end, frames)
-        return io.NodeOutput(mask_to_wire(chunk_mask(parts, frames, fade, shape)))
+        report = [marked(parts, frames), *cut_off(regions, end, frames)]
+        if mask is not None:
+            report.append("Within it counts what the mask marks.")
+        return io.NodeOutput(mask_to_wire(chunk_mask(parts, frames, fade, shape)), "\n".join(report))
 
 
 class Extend(Node):

@@ -142,6 +142,43 @@ def test_the_first_view_of_a_large_page_shows_it_whole_and_its_words(name):
         assert BARS[1] <= y <= y + view["scale"] * frame.height <= WINDOW[1]
 
 
+# ------------------------------------------------------------------------------------------------------- boxes
+BLUEPRINTS = sorted(FOLDER.parent.glob("subgraphs/*.json"))
+FILES = [*sorted(FOLDER.glob("*.json")), *BLUEPRINTS]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_box_gives_sound_first_and_calls_nothing_by_its_type(path):
+    found = json.loads(path.read_text(encoding="utf-8"))
+    kinds = {graph["id"] for graph in found.get("definitions", {}).get("subgraphs", ())}
+    for box in (node for node in found["nodes"] if node["type"] in kinds):
+        types = [output["type"] for output in box["outputs"]]
+        assert types == sorted(types, key=lambda kind: kind != "AUDIO")
+        assert "STRING" not in [output["name"] for output in box["outputs"]]
+
+
+@pytest.mark.parametrize("path", BLUEPRINTS, ids=lambda path: path.stem)
+def test_a_blueprint_runs_alone(path):
+    (graph,) = json.loads(path.read_text(encoding="utf-8"))["definitions"]["subgraphs"]
+    assert "AceGraphPreviewAudio" in [node["type"] for node in graph["nodes"]]
+
+
+def test_seed_and_length_of_retakes_are_set_once():
+    (graph,) = workflow("retake")["definitions"]["subgraphs"]
+    kinds = {node["id"]: node["type"] for node in graph["nodes"]}
+    names = {node["id"]: [slot["name"] for slot in node["inputs"]] for node in graph["nodes"]}
+    ends = [
+        (kinds[link["origin_id"]], kinds[link["target_id"]], names[link["target_id"]][link["target_slot"]])
+        for link in graph["links"]
+        if link["origin_id"] in kinds and link["target_id"] in kinds
+    ]
+    seeded = [target for origin, target, name in ends if (origin, name) == ("PrimitiveInt", "seed")]
+    assert sorted(seeded) == ["AceGraphRetake", "AceGraphSampler", "AceGraphSampler"]
+    assert (
+        list(kinds.values()).count("PrimitiveInt") == list(kinds.values()).count("AceGraphSilenceLatent") == 1
+    )
+
+
 # ------------------------------------------------------------------------------------------------------- list, forms
 def test_names_are_read_by_people_and_sort_as_they_are_meant():
     assert list(TITLES) == [name for name in TITLES if name in PAGES]

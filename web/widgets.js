@@ -13,8 +13,12 @@ const AUTO_AT_ZERO = {
   AceGraphEncodeConditions: FIGURES,
   AceGraphPlan: FIGURES,
   AceGraphFormat: FIGURES,
-  AceGraphInspire: FIGURES,
+  AceGraphInspire: ["duration"],
   AceGraphComposeCodes: FIGURES,
+  AceGraphToModel: ["shift"],
+  AceGraphLyricTimes: ["steps"],
+  AceGraphScoreTakes: ["steps"],
+  AceGraphLoadAdapter: ["alpha"],
 };
 const PREFIX = "AceGraph";
 const LOADER = "AceGraphLoad";

@@ -75,3 +75,23 @@ def chosen(regions: str, start: float, end: float, frames: int) -> tuple[FrameSp
             f"Choose regions that begin below {seconds_of(frames):g} s.",
         )
     return inside
+
+
+def marked(parts: Sequence[FrameSpan], frames: int) -> str:
+    """The parts in words."""
+    where = ", ".join(f"{seconds_of(part.start):.2f}-{seconds_of(part.stop):.2f} s" for part in parts)
+    inside = sum(part.stop - part.start for part in parts)
+    return f"Marked: {where}, {seconds_of(inside):.2f} of {seconds_of(frames):.2f} s."
+
+
+def cut_off(regions: str, end: float, frames: int) -> list[str]:
+    """A line of a report where what was asked for ends after the song of `frames`; none otherwise."""
+    named = regions_of(regions)
+    asked = seconds_of(named[-1].stop) if named else end
+    length = seconds_of(frames)
+    if frame_at(asked) <= frames:
+        return []
+    what = "The last region" if named else "The part"
+    return [
+        f"{what} was to end at {asked:g} s, but the song ends at {length:g} s: it is made anew up to there."
+    ]

@@ -10,13 +10,13 @@ from torch import Tensor
 
 from ...acestep_core.errors import InvalidAudioError
 from ...acestep_core.sampling.masks import chunk_mask
-from ...acestep_core.sampling.regions import chosen
+from ...acestep_core.sampling.regions import chosen, cut_off, marked
 from ...acestep_core.sound.audio_file import FORMATS, STEREO, AudioFormat, encode_audio
 from ...acestep_core.sound.beats import Tempo, tempo_of
 from ...acestep_core.sound.levels import FULL_SCALE
 from ...acestep_core.sound.peaks import peaks_of
 from ...acestep_core.sound.resample import resample
-from ...acestep_core.timebase import SAMPLE_RATE, FrameSpan, frames_in, seconds_of
+from ...acestep_core.timebase import SAMPLE_RATE, FrameSpan, frames_in
 from ..host.output_files import kept_in_temp
 from ..host.runtime import Bar
 from ..host.tensor_values import refuse_too_long
@@ -97,7 +97,7 @@ class Region(PartsNode):
         return io.NodeOutput(
             audio,
             mask,
-            report_of(parts, frames, bool(regions.strip(" ,")), bpm, waves),
+            report_of(parts, frames, regions, end, bpm, waves),
             ui={"acegraph_wave": waves},
         )
 
@@ -142,13 +142,16 @@ def beats_of(tempo: Tempo | None, bpm: float) -> dict[str, Any] | None:
 
 
 def report_of(
-    parts: Sequence[FrameSpan], frames: int, named: bool, bpm: float, waves: Sequence[dict[str, Any]]
+    parts: Sequence[FrameSpan],
+    frames: int,
+    regions: str,
+    end: float,
+    bpm: float,
+    waves: Sequence[dict[str, Any]],
 ) -> str:
     """What was chosen, in words."""
-    where = ", ".join(f"{seconds_of(part.start):.2f}-{seconds_of(part.stop):.2f} s" for part in parts)
-    inside = sum(part.stop - part.start for part in parts)
-    lines = [f"Marked: {where}, {seconds_of(inside):.2f} of {seconds_of(frames):.2f} s."]
-    if named:
+    lines = [marked(parts, frames), *cut_off(regions, end, frames)]
+    if regions.strip(" ,"):
         lines.append("The line of regions counts; start and end are not used.")
     beats = waves[0]["beats"]
     if not bpm:

@@ -9,6 +9,7 @@ from support.comfyui import api_form
 from support.comfyui import host as comfy_host
 from support.comfyui.editor import FRONTENDS, apart, until
 from tools.templates.names import file_of
+from tools.workflows.parts import BASE_FILE, TURBO_FILE
 
 FOLDER = comfy_host.PACK / "example_workflows"
 SHORT = 6.0  # seconds of a song that is only there to be loaded again
@@ -18,6 +19,12 @@ FORMATS = {  # format of Save Audio -> what a browser calls it
     "MP3 192 kbit/s": "audio/mpeg",
     "Opus 96 kbit/s": "audio/ogg",
 }
+FRESH = """() => {
+  const model = () => LiteGraph.createNode("AceGraphLoad").widgets.find((w) => w.name === "model").value;
+  const last = model();
+  localStorage.removeItem("acestepgraph.lastModel");
+  return [last, model()];
+}"""
 
 
 def workflow(name):
@@ -62,6 +69,7 @@ def saved_song(server, found, form):
 # --------------------------------------------------------------------------------------------- stop, errors
 def test_stop_ends_a_run_and_the_next_one_works(usual):
     usual.open_template(file_of("text2music"), len(workflow("text2music")["nodes"]))
+    usual.set("AceGraphLoad", model=BASE_FILE)
     usual.set("AceGraphSampler", steps=200, solver="heun")
     usual.set("AceGraphSilenceLatent", seconds=120.0)
     before = set(usual.server.get("/history"))
@@ -72,6 +80,8 @@ def test_stop_ends_a_run_and_the_next_one_works(usual):
     (key,) = until(lambda: set(usual.server.get("/history")) - before, "the run has ended")
     messages = dict(usual.server.get("/history")[key]["status"]["messages"])
     assert "execution_interrupted" in messages
+    assert usual.js(FRESH) == [BASE_FILE, TURBO_FILE]  # what was used last, and without that turbo
+    usual.set("AceGraphLoad", model=TURBO_FILE)
     usual.set("AceGraphSampler", steps=0, solver="euler")
     usual.set("AceGraphSilenceLatent", seconds=SHORT)
     assert usual.run()["status"]["status_str"] == "success"

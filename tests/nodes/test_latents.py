@@ -286,6 +286,16 @@ def test_a_graph_of_comfyui_s_own_nodes_around_ours_runs(graph, run_graph):
     assert torch.equal(run[both[0]][0], run[longer[1]][0])
 
 
+def test_a_span_that_ends_after_the_song_is_told_in_seconds(latents):
+    song = latent(100)
+    told = latents.ChunkMask.execute(song, 1.0, 6.0, 0.0)[1]
+    assert told.splitlines() == [
+        "Marked: 1.00-4.00 s, 3.00 of 4.00 s.",
+        "The part was to end at 6 s, but the song ends at 4 s: it is made anew up to there.",
+    ]
+    assert latents.ChunkMask.execute(song, 1.0, -1.0, 0.0)[1] == "Marked: 1.00-4.00 s, 3.00 of 4.00 s."
+
+
 def test_a_span_outside_of_the_song_is_one_clear_sentence_in_the_node(graph, run_graph):
     loaded = graph.add("AceGraphLoad", model="acestep-v15-turbo")
     silence = graph.add("AceGraphSilenceLatent", model=loaded[0], seconds=8.0)

@@ -39,9 +39,8 @@ def edit_words() -> Page:
 def edit_style() -> Page:
     steps = [
         OWN,
-        "First text: its style, in your words. It is half of the edit.",
-        "Second text: the same, with another style.",
-        "Sung: the words, in the third.",
+        "First *caption*: its style, in your words; half of the edit. Second: the same in another style.",
+        "Sung: the same *lyrics* in both.",
         "*what_changes*: remix a lot, whole less.",
     ]
     page = begin("edit_style", "Another style", "The tune stays, the style changes.", steps)

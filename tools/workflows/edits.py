@@ -76,7 +76,7 @@ def repaint() -> Page:
     page.column()
     page.open("Repaint", BESIDE, TALL)
     fields = {"caption": "synth pop with a soaring saxophone solo", "instrumental": True}
-    task = boxes.repaint(page, region["audio"], region["mask"], **fields)
+    task = boxes.repaint(page, region["audio"], region, **fields)
     page.close(task.shown)
     asked = [*boxes.of(audio, "audio"), *boxes.of(region, "start", "end"), *task.words]
     save = end(page, task, "repaint", form=asked)

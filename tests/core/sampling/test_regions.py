@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acestep_core.errors import InvalidInputError
-from acestep_core.sampling.regions import MOST_REGIONS, chosen, line_of, merged, regions_of
+from acestep_core.sampling.regions import MOST_REGIONS, chosen, cut_off, line_of, marked, merged, regions_of
 from acestep_core.timebase import FrameSpan
 
 TABLE = json.loads((Path(__file__).parents[2] / "fixtures" / "regions.json").read_text(encoding="utf-8"))
@@ -77,3 +77,17 @@ def test_regions_go_before_start_and_end_and_are_cut_at_the_song_s_end():
     assert chosen("1-2, 5-9", 0.0, 0.5, 100) == (FrameSpan(25, 50),)
     with pytest.raises(InvalidInputError, match="begin at 4 s, and the song ends at 4 s"):
         chosen("4-9", 0.0, -1.0, 100)
+
+
+def test_what_reaches_beyond_the_song_is_said_in_seconds():
+    assert (
+        marked(chosen("1-2, 3-9", 0.0, 0.5, 100), 100) == "Marked: 1.00-2.00 s, 3.00-4.00 s, 2.00 of 4.00 s."
+    )
+    for end in (-1.0, 3.0, 4.0, 4.03):  # the last frame holds 4.03 s not, and nobody hears so little
+        assert cut_off("", end, 100) == []
+    assert cut_off("", 4.04, 100) == [
+        "The part was to end at 4.04 s, but the song ends at 4 s: it is made anew up to there."
+    ]
+    assert cut_off("1-2, 3-4", 99.0, 100) == []
+    (told,) = cut_off("3-9, 1-2", 1.0, 100)
+    assert told.startswith("The last region was to end at 9 s, but the song ends at 4 s")

@@ -57,7 +57,7 @@
     return sizes;
   },
 
-  // These nodes as one; those that are named last give the first outputs.
+  // These nodes as one; those that are named last give the first outputs, but sound comes before all.
   async box(columns, name, promoted, id) {
     const { app } = window;
     const nodes = columns.flat().map((each) => app.graph.getNodeById(each));
@@ -73,8 +73,13 @@
       }
       left += Math.max(...stack.map((node) => node.size[0])) + 60;
     }
-    const { subgraph, node } = app.graph.convertToSubgraph(new Set(nodes.reverse()));
+    const isSilent = (each) => !each.outputs?.some((output) => output.type === "AUDIO");
+    nodes.reverse().sort((one, other) => isSilent(one) - isSilent(other));
+    const { subgraph, node } = app.graph.convertToSubgraph(new Set(nodes));
     subgraph.name = node.title = name;
+    for (const slots of [subgraph.outputs, node.outputs]) {
+      for (const slot of slots) if (slot.name === "STRING") slot.name = slot.localized_name = "report";
+    }
     const inner = (built) => String(subgraph.nodes.find((n) => n.properties.builtAs === built).id);
     node.properties.proxyWidgets = promoted.map(([built, widget]) => [inner(Number(built)), widget]);
     for (const each of subgraph.nodes) delete each.properties.builtAs;

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from tools.workflows.boxes.tasks import Shown, Task, of, sung
+from tools.workflows.boxes.tasks import Shown, Task, joined, of, sung
 from tools.workflows.page import Page
 from tools.workflows.parts import loader
 
@@ -29,7 +29,6 @@ def with_adapters(
         asked += of(adapter, *widgets)
     page.column()
     task = sung(page, load, model, seconds, **fields)
-    told = {"string_a": adapter["report"], "string_b": task.report, "delimiter": "\n\n"}
-    task.report = page.add("StringConcatenate", {"title": "Both reports"}, **told)["STRING"]
+    task.report = joined(page, adapter["report"], task.report)
     task.words = [*asked, *task.words]
     return task

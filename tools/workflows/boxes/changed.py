@@ -27,21 +27,16 @@ def other_words(page: Page, recording: Wire, lyrics: str) -> Task:
 
 
 def other_style(page: Page, recording: Wire, captions: tuple[str, str]) -> Task:
-    """The tune stays, the style changes. captions: of the song as it is, and as it shall be; the lyrics are those of both."""
+    """The tune stays, the style changes. captions: of the song as it is, and as it shall be."""
     load = loader(page)
     page.column()
     latent = listened(page, load, recording)
-    titles = ("As it is", "As it shall be", "Lyrics of both")
-    texts = [
-        page.add("PrimitiveStringMultiline", {"title": title}, value=value)
-        for title, value in zip(titles, (*captions, "[Instrumental]"), strict=True)
-    ]
     page.column()
     was, shall = (
-        encoded(page, load, source=latent, caption=text["STRING"], lyrics=texts[2]["STRING"])
-        for text in texts[:2]
+        encoded(page, load, source=latent, caption=caption, lyrics="[Instrumental]") for caption in captions
     )
-    return edited(page, load, latent, (was, shall), "remix", [(text, "value") for text in texts])
+    asked = [*of(was, "caption", "lyrics"), *of(shall, "caption", "lyrics")]
+    return edited(page, load, latent, (was, shall), "remix", asked)
 
 
 def edited(

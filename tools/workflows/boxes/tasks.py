@@ -160,8 +160,8 @@ def cover_strengths(page: Page, recording: Wire, strengths: tuple[float, ...], *
     return Task(audio["audio"], conditions, songs[0]["report"], asked, of(load, *FILES))
 
 
-def repaint(page: Page, recording: Wire, part: Wire | tuple[float, float], **fields: Any) -> Task:
-    """Some seconds of a recording anew. part: a mask from outside, or start and end of one that is made inside."""
+def repaint(page: Page, recording: Wire, part: Item | tuple[float, float], **fields: Any) -> Task:
+    """Some seconds of a recording anew. part: Region outside of the box, or start and end of a mask that is made inside."""
     load = loader(page)
     page.column()
     latent = listened(page, load, recording)
@@ -169,17 +169,25 @@ def repaint(page: Page, recording: Wire, part: Wire | tuple[float, float], **fie
     page.column()
     conditions = encoded(page, load, source=latent, task="repaint", **fields)
     page.column()
-    played = sampler(page, load, conditions, latent, mask=mask)
+    played = sampler(page, load, conditions, latent, mask=mask["mask"])
     asked += [*of(conditions, *WORDS), *of(played, "repaint_strength", "seed")]
-    return spliced(page, load, conditions, played, recording, mask, asked)
+    task = spliced(page, load, conditions, played, recording, mask["mask"], asked)
+    task.report = joined(page, mask["report"], task.report)
+    return task
 
 
-def marked(page: Page, latent: Wire, part: Wire | tuple[float, float]) -> tuple[Wire, Shown]:
-    """The mask of a part, and what is asked for it."""
-    if isinstance(part, Wire):
+def marked(page: Page, latent: Wire, part: Item | tuple[float, float]) -> tuple[Item, Shown]:
+    """The node that marks a part, and what is asked for it."""
+    if isinstance(part, Item):
         return part, []
     mask = page.add("AceGraphChunkMask", latent=latent, start=part[0], end=part[1])
-    return mask["mask"], [*of(mask, "start", "end")]
+    return mask, [*of(mask, "start", "end")]
+
+
+def joined(page: Page, first: Wire, second: Wire) -> Wire:
+    """Two reports, one after the other."""
+    texts = {"string_a": first, "string_b": second, "delimiter": "\n\n"}
+    return page.add("StringConcatenate", {"title": "Both reports"}, **texts)["STRING"]
 
 
 def extend(page: Page, recording: Wire, after: float, **fields: Any) -> Task:
@@ -233,14 +241,11 @@ def tracks(page: Page, recording: Wire, task: str, **fields: Any) -> Task:
     load = loader(page, BASE_FILE)
     page.column()
     latent = listened(page, load, recording)
-    where: Shown = []
-    wires: dict[str, Wire] = {}
-    if task == "lego":
-        wires["mask"], where = marked(page, latent, (0.0, -1.0))
+    mask, where = marked(page, latent, (0.0, -1.0)) if task == "lego" else (None, [])
     page.column()
     conditions = encoded(page, load, source=latent, task=task, **fields)
     page.column()
-    played = sampler(page, load, conditions, latent, **wires)
+    played = sampler(page, load, conditions, latent, **({"mask": mask["mask"]} if mask else {}))
     page.column()
     song = decoded(page, load, played)
     asked = [*of(conditions, "tracks", "caption"), *where, *of(played, "seed")]
