@@ -277,7 +277,7 @@ def test_a_view_outlives_undo_and_a_hand_that_thinks_again_changes_nothing(hand)
     until(lambda: hand.values() == {"start": 6, "end": 10, "regions": ""}, "it is back", 10)
     editor.js(STEPS)
     hand.drawn(*PART)
-    assert alive(hand.page) <= 2  # of fifty that were made; the last one of a place is known
+    assert alive(hand.page) <= 5  # of fifty that were made: the frontend knows some of the last ones
     assert editor.errors == []
 
 
