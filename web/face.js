@@ -16,8 +16,8 @@ const CSS = `
 .acegraph-track div { position: absolute; top: 16px; bottom: 0; width: 10px; margin-left: -5px; pointer-events: none; border-radius: 3px; }
 .acegraph-region .acegraph-tools { gap: 2px; height: 24px; }
 .acegraph-tools span { white-space: nowrap; font-variant-numeric: tabular-nums; }
-.acegraph-tools button { width: 26px; height: 24px; padding: 4px; border: 0; background: none; }
-.acegraph-tools button:hover, .acegraph-tools button[aria-pressed=true] { background: var(--border-color, #555); }
+.acegraph-region .acegraph-tools button { width: 26px; height: 24px; padding: 4px; border: 0; background: none; }
+.acegraph-region .acegraph-tools button:is(:hover, [aria-pressed=true]) { background: var(--border-color, #555); }
 .acegraph-tools svg { width: 100%; height: 100%; fill: none; stroke: currentColor; stroke-width: 1.6; stroke-linejoin: round; stroke-linecap: round; }
 .acegraph-line { height: 18px; white-space: nowrap; overflow: hidden; }
 .acegraph-line span { opacity: .8; }
