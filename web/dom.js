@@ -4,7 +4,7 @@ import { app } from "../../scripts/app.js";
 import { nodeAt, queryOf } from "./sources.js";
 
 const CALM = 250; // milliseconds between two looks, where less motion is wanted
-// Looks that our widgets share; an element with them brings them along.
+// Looks that our widgets share; each brings them along, so that those of its own must be more specific.
 const CSS = `
 .acegraph { display: flex; flex-direction: column; box-sizing: border-box; font-size: 12px; color: var(--fg-color, #ddd); user-select: none; }
 .acegraph :focus-visible { outline: 2px solid var(--fg-color, #ddd); outline-offset: -2px; }

@@ -287,7 +287,7 @@ export class RegionEditor {
       songs: own.wave?.items ?? [],
       sections: found.brief.sections,
       loads: Boolean(this.onload),
-      paces: Boolean(tempo.bpm && this.holder("bpm")),
+      paces: Boolean(tempo.bpm && this.holder("bpm") && found.state === "ready"),
     });
   }
 

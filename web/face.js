@@ -15,14 +15,14 @@ const CSS = `
 .acegraph-track canvas { position: absolute; width: 100%; height: 100%; }
 .acegraph-track div { position: absolute; top: 16px; bottom: 0; width: 10px; margin-left: -5px; pointer-events: none; border-radius: 3px; }
 .acegraph-region .acegraph-tools { gap: 2px; height: 24px; }
-.acegraph-tools span { flex: 1; text-align: end; white-space: nowrap; overflow: hidden; font-variant-numeric: tabular-nums; }
-.acegraph-tools button { width: 26px; height: 24px; padding: 4px; border: 0; background: none; }
-.acegraph-tools button:hover, .acegraph-tools button[aria-pressed=true] { background: var(--border-color, #555); }
+.acegraph-tools span { white-space: nowrap; font-variant-numeric: tabular-nums; }
+.acegraph-region .acegraph-tools button { width: 26px; height: 24px; padding: 4px; border: 0; background: none; }
+.acegraph-region .acegraph-tools button:is(:hover, [aria-pressed=true]) { background: var(--border-color, #555); }
 .acegraph-tools svg { width: 100%; height: 100%; fill: none; stroke: currentColor; stroke-width: 1.6; stroke-linejoin: round; stroke-linecap: round; }
 .acegraph-line { height: 18px; white-space: nowrap; overflow: hidden; }
 .acegraph-line span { opacity: .8; }
 .acegraph-line button, .acegraph-line select { padding: 0 6px; }
-.acegraph-chips { display: flex; gap: 2px; margin-inline-start: auto; overflow: hidden; }
+.acegraph-chips { display: flex; flex: 1; gap: 2px; padding: 0 4px; overflow: hidden; }
 .acegraph-chips i { font-style: normal; padding: 0 5px; border: 1px solid var(--border-color, #666); border-radius: 8px; }`;
 const ICONS = {
   play: "M4 2.5v11l9-5.5z",
@@ -52,8 +52,8 @@ export class Face {
     this.said = make("span", { role: "status" });
     this.items = make("select", { onchange: () => does.item(Number(this.items.value)) });
     this.chips = make("span", { className: "acegraph-chips" });
-    const bar = make("div", { className: "acegraph-bar acegraph-tools" }, ...Object.values(tools), this.readout);
-    const line = make("div", { className: "acegraph-bar acegraph-line" }, this.items, load, this.said, half, twice, this.chips);
+    const bar = make("div", { className: "acegraph-bar acegraph-tools" }, ...Object.values(tools), this.chips, this.readout);
+    const line = make("div", { className: "acegraph-bar acegraph-line" }, this.items, load, this.said, half, twice);
     [bar, line].forEach(keepPresses);
     this.element = dressed("acegraph-region", CSS, this.track, bar, line);
     this.element.dataset.captureWheel = "true";

@@ -3,7 +3,7 @@
 from tools.workflows.boxes import changed as boxes
 from tools.workflows.boxes.tasks import of
 from tools.workflows.page import Page
-from tools.workflows.parts import NARROW, OWN, PLANNER_FILE, TALL, WIDE, begin, end, model, recorded
+from tools.workflows.parts import BESIDE, NARROW, OWN, PLANNER_FILE, TALL, begin, drawn, end, model, recorded
 
 NEW_LYRICS = """[Verse]
 The engine hums before the dawn
@@ -19,6 +19,7 @@ Carry me under the stars"""
 def edit_words() -> Page:
     steps = [
         OWN,
+        "Draw on the wave what changes; at first all of it.",
         "*lyrics*: lines as long as the old ones.",
         "Too much changes: *words*. Too little: *remix*.",
         "The old words were heard. Better: type them into *As it is*, in the box.",
@@ -27,9 +28,9 @@ def edit_words() -> Page:
     more = [model(PLANNER_FILE, "text_encoders")]
     page = begin("edit_words", "Other words", what, steps, more=more)
     audio = recorded(page, NARROW)
-    page.column()
-    page.open("Other words", WIDE, TALL)
-    task = boxes.other_words(page, audio["AUDIO"], NEW_LYRICS)
+    region = drawn(page, audio, "What is changed")
+    page.open("Other words", BESIDE, TALL)
+    task = boxes.other_words(page, region["audio"], region["mask"], NEW_LYRICS)
     page.close(task.shown)
     asked = [*of(audio, "audio"), *task.words]
     end(page, task, "edit_words", asked, ("Save", "What was heard"), text=task.more["heard"])
@@ -39,19 +40,20 @@ def edit_words() -> Page:
 def edit_style() -> Page:
     steps = [
         OWN,
+        "Draw on the wave what changes; at first all of it.",
         "First *caption*: its style, in your words; half of the edit. Second: the same in another style.",
         "Sung: the same *lyrics* in both.",
         "*what_changes*: remix a lot, whole less.",
     ]
     page = begin("edit_style", "Another style", "The tune stays, the style changes.", steps)
     audio = recorded(page, NARROW)
-    page.column()
-    page.open("Another style", WIDE, TALL)
+    region = drawn(page, audio, "What is changed")
+    page.open("Another style", BESIDE, TALL)
     captions = (
         "synth pop, bright synthesizers, drum machine",
         "acoustic folk, fingerpicked guitar, double bass, hand percussion",
     )
-    task = boxes.other_style(page, audio["AUDIO"], captions)
+    task = boxes.other_style(page, region["audio"], region["mask"], captions)
     page.close(task.shown)
     end(page, task, "edit_style", form=[*of(audio, "audio"), *task.words])
     return page

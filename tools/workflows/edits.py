@@ -3,12 +3,14 @@
 from tools.workflows.boxes import tasks as boxes
 from tools.workflows.page import Page
 from tools.workflows.parts import (
+    BESIDE,
     NARROW,
     OWN,
     TALL,
     WIDE,
     begin,
     decoded,
+    drawn,
     end,
     loader,
     recorded,
@@ -22,7 +24,6 @@ COVER_CAPTION = (
     "acoustic folk trio, nylon guitar, double bass and shaker, warm room, gentle and unhurried, organic"
 )
 STRENGTHS = (1.0, 0.6, 0.3)
-DRAWN, BESIDE = 315, 270  # pixels of a wave to draw on, and of the box beside it
 
 
 def cover() -> Page:
@@ -70,10 +71,7 @@ def repaint() -> Page:
     what = "A few seconds anew; every other sample of the recording stays."
     page = begin("repaint", "Repaint a part", what, steps)
     audio = recorded(page, NARROW)
-    page.column()
-    look = {"title": "What is made anew", "width": DRAWN, "height": TALL}
-    region = page.add("AceGraphRegion", look, audio=audio["AUDIO"], start=6.0, end=10.0)
-    page.column()
+    region = drawn(page, audio, "What is made anew", start=6.0, end=10.0)
     page.open("Repaint", BESIDE, TALL)
     fields = {"caption": "synth pop with a soaring saxophone solo", "instrumental": True}
     task = boxes.repaint(page, region["audio"], region, **fields)

@@ -12,6 +12,7 @@ TEXT_FILE, VAE_FILE = "qwen_0.6b_ace15.safetensors", "ace_1.5_vae.safetensors"
 FIXED = {"control_after_generate": "fixed"}
 PLANNER_FILE = "qwen_1.7b_ace15.safetensors"
 NARROW, WIDE, TALL = 290, 400, 470  # pixels of nodes on pages for a small screen
+DRAWN, BESIDE = 315, 270  # of a wave to draw on, and of the box beside it
 PLANNER_LINE = f"\n- [{PLANNER_FILE}]({FILES}/text_encoders/{PLANNER_FILE}) in models/text_encoders"
 OWN = "*Your recording*: upload it there."
 SAMPLER_HEIGHT = 660  # with its picture
@@ -150,6 +151,16 @@ def sampler(page: Page, load: Item, conditions: Item, source: Wire, title: str =
 
 def decoded(page: Page, load: Item, played: Item) -> Item:
     return page.add("AceGraphOobleckDecode", {"width": 300}, vae=load["vae"], latent=played["latent"])
+
+
+def drawn(page: Page, audio: Item, title: str, **fields: float) -> Item:
+    """Region on a recording, in a column of its own."""
+    page.column()
+    region = page.add(
+        "AceGraphRegion", {"title": title, "width": DRAWN, "height": TALL}, audio=audio["AUDIO"], **fields
+    )
+    page.column()
+    return region
 
 
 def saved(

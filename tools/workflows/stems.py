@@ -2,7 +2,19 @@
 
 from tools.workflows.boxes import tasks as boxes
 from tools.workflows.page import Page
-from tools.workflows.parts import BASE_FILE, NARROW, OWN, WIDE, begin, end, recorded, room_for
+from tools.workflows.parts import (
+    BASE_FILE,
+    BESIDE,
+    NARROW,
+    OWN,
+    TALL,
+    WIDE,
+    begin,
+    drawn,
+    end,
+    recorded,
+    room_for,
+)
 
 STEMS = (
     *("vocals", "backing_vocals", "drums", "percussion", "bass", "guitar"),
@@ -30,26 +42,27 @@ def lego() -> Page:
     steps = [
         OWN,
         "*tracks*: what is added.",
-        "*start*, *end*: where it plays.",
+        "Draw on the wave where it plays.",
         "*caption*: how it plays.",
     ]
     what = "A new instrument that fits to a recording, alone and mixed with it."
     page = begin("lego", "Add a track", what, steps, BASE_FILE)
     audio = recorded(page, NARROW)
-    page.column()
-    page.open("New track", WIDE, 400)
+    region = drawn(page, audio, "Where it plays")
+    page.open("New track", BESIDE, TALL)
     caption = "funky rhythm guitar, clean tone, sixteenth-note strumming, tight and dry"
-    task = boxes.tracks(page, audio["AUDIO"], "lego", caption=caption, tracks="guitar")
+    task = boxes.tracks(page, region["audio"], "lego", region, caption=caption, tracks="guitar")
     page.close(task.shown)
-    both = {"title": "Both together", "width": 340}
-    end(page, task, "lego", form=[*boxes.of(audio, "audio"), *task.words], also=(both, task.more["both"]))
+    both = {"title": "Both together", "width": NARROW}
+    asked = [*boxes.of(audio, "audio"), *boxes.of(region, "start", "end"), *task.words]
+    end(page, task, "lego", form=asked, also=(both, task.more["both"]))
     return page
 
 
 def complete() -> Page:
     steps = [
         OWN,
-        "*tracks*: who joins in.",
+        "*tracks*: who joins in; *start*, *end*: where.",
         "*caption*: the whole arrangement.",
     ]
     page = begin(

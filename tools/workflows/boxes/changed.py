@@ -10,7 +10,7 @@ from tools.workflows.parts import FIXED, decoded, loader
 SEED = 3
 
 
-def other_words(page: Page, recording: Wire, lyrics: str) -> Task:
+def other_words(page: Page, recording: Wire, part: Wire, lyrics: str) -> Task:
     """The planner listens and writes down what the song is; then somebody sings other lyrics to it."""
     load, planner = loader(page), planner_of(page)
     page.column()
@@ -20,13 +20,13 @@ def other_words(page: Page, recording: Wire, lyrics: str) -> Task:
     was = encoded(page, load, source=latent, **said(known, "duration"))
     shall = encoded(page, load, source=latent, lyrics=lyrics, **said(known, "lyrics", "duration"))
     asked = of(shall, "lyrics")
-    found = edited(page, load, latent, (was, shall), "whole", asked)
+    found = edited(page, load, (latent, part), (was, shall), "whole", asked)
     found.files = [*of(planner, "planner"), *found.files]
     found.more["heard"] = known["plan"]
     return found
 
 
-def other_style(page: Page, recording: Wire, captions: tuple[str, str]) -> Task:
+def other_style(page: Page, recording: Wire, part: Wire, captions: tuple[str, str]) -> Task:
     """The tune stays, the style changes. captions: of the song as it is, and as it shall be."""
     load = loader(page)
     page.column()
@@ -36,25 +36,27 @@ def other_style(page: Page, recording: Wire, captions: tuple[str, str]) -> Task:
         encoded(page, load, source=latent, caption=caption, lyrics="[Instrumental]") for caption in captions
     )
     asked = [*of(was, "caption", "lyrics"), *of(shall, "caption", "lyrics")]
-    return edited(page, load, latent, (was, shall), "remix", asked)
+    return edited(page, load, (latent, part), (was, shall), "remix", asked)
 
 
 def edited(
-    page: Page, load: Item, latent: Wire, sides: tuple[Item, Item], what_changes: str, asked: Shown
+    page: Page, load: Item, song: tuple[Wire, Wire], sides: tuple[Item, Item], what_changes: str, asked: Shown
 ) -> Task:
-    """The edit between two briefs, as the song is and as it shall be. asked: what is shown of them."""
+    """The edit between two briefs, as the song is and as it shall be. song: its latent, and the mask of what changes; asked: what is
+    shown of the briefs."""
     was, shall = sides
     was.look["title"], shall.look["title"] = "As it is", "As it shall be"
     wires: dict[str, Any] = {
         "source_conditions": was["conditions"],
         "target_conditions": shall["conditions"],
-        "source": latent,
+        "source": song[0],
+        "mask": song[1],
     }
     page.column()
     played = page.add(
         "AceGraphEdit", model=load["model"], what_changes=what_changes, seed=SEED, **FIXED, **wires
     )
     page.column()
-    song = decoded(page, load, played)
+    played_song = decoded(page, load, played)
     shown = [*asked, *of(played, "what_changes", "seed")]
-    return Task(song["audio"], shall, played["report"], shown, of(load, *FILES))
+    return Task(played_song["audio"], shall, played["report"], shown, of(load, *FILES))

@@ -11,6 +11,7 @@ from tools.workflows.page import Item, Page, Wire
 from tools.workflows.parts import BASE_FILE, FIXED, decoded, loader
 
 Shown = list[tuple[Item, str]]
+PLACED = ("lego", "complete")  # tasks for tracks that may play in a part of the song alone
 WORDS = ("caption", "lyrics", "instrumental")
 FILES = ("model", "text_encoder", "vae")
 FIGURES = ("bpm", "key", "time_signature")
@@ -236,12 +237,13 @@ def spliced(
     return Task(splice["audio"], conditions, splice["report"], asked, of(load, *FILES))
 
 
-def tracks(page: Page, recording: Wire, task: str, **fields: Any) -> Task:
-    """One of the tasks for single tracks; lego and complete also have a caption to ask for."""
+def tracks(page: Page, recording: Wire, task: str, part: Item | None = None, **fields: Any) -> Task:
+    """One of the tasks for single tracks; lego and complete also have a caption to ask for, and play in a part, which is
+    made inside where there is no mask of it."""
     load = loader(page, BASE_FILE)
     page.column()
     latent = listened(page, load, recording)
-    mask, where = marked(page, latent, (0.0, -1.0)) if task == "lego" else (None, [])
+    mask, where = marked(page, latent, part or (0.0, -1.0)) if task in PLACED else (None, [])
     page.column()
     conditions = encoded(page, load, source=latent, task=task, **fields)
     page.column()
