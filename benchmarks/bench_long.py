@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -106,7 +106,10 @@ def evaluation(network: DiffusionTransformer, item: Item) -> Callable[[], object
             return torch.empty(shape, device="meta", dtype=like.dtype)
         return torch.randn(shape, generator=generator).to(like)
 
-    x, context = random(item.songs, frames, 64), random(item.songs, frames, 128)
+    latent = (
+        cast(nn.Conv1d, network.proj_in[1]).in_channels // 3
+    )  # beside the state there are source and mask
+    x, context = random(item.songs, frames, latent), random(item.songs, frames, 2 * latent)
     told = random(TOKENS, network.null_condition_emb.shape[-1])
     null = network.null_outputs(x) if item.guided else None
     return partial(

@@ -30,7 +30,10 @@ STEP_OVERLAP = (
 )
 CPU_PIECE = 16  # frames whose fine blocks run at once; other devices take a whole tile
 LIVE_COPIES = 3  # of the widest activation: a residual unit holds its input, its middle and the next middle
-WORKSPACE_BYTES = 450 << 20  # repacked weights of the full-size model, and what allocators keep; measured
+WORKSPACE_BYTES = 450 << 20  # repacked weights of the full-size model, and what allocators keep; measured ...
+CPU_WORKSPACE_BYTES = (
+    200 << 20
+)  # ... where activations are so small that allocators can use their places again
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +155,8 @@ def activation_bytes(
     on_cpu = device is not None and device.type == "cpu"
     window, piece = tile_frames + 2 * OVERLAP, min(CPU_PIECE, tile_frames) if on_cpu else tile_frames
     coarsely, finely = LIVE_COPIES * window * coarse, window * coarse + LIVE_COPIES * (piece + 1) * fine
-    return WORKSPACE_BYTES + max(coarsely, finely) * dtype.itemsize
+    workspace = CPU_WORKSPACE_BYTES if on_cpu else WORKSPACE_BYTES
+    return workspace + max(coarsely, finely) * dtype.itemsize
 
 
 def widest_frames(config: VaeConfig) -> tuple[int, int]:

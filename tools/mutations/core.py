@@ -469,7 +469,12 @@ MUTATIONS = [
     Mutation("tiled encoding drops the song's last samples", "networks/tiling.py", "tiling",
              "stop = samples if tile.last == frames else samples_of(tile.last)", "stop = samples_of(tile.last)"),
     Mutation("tiles forget the frames before them", "networks/tiling.py", "tiling",
-             "max(0, start - OVERLAP)", "start"),
+             "max(0, start - overlap)", "start"),
+    Mutation("pieces of the fine blocks overlap too little", "networks/tiling.py", "tiling", "STEP_OVERLAP = 16", "STEP_OVERLAP = 12"),
+    Mutation("fine blocks drop the samples behind the last step", "networks/tiling.py", "tiling",
+             "stop = window.shape[-1] if piece.last == length else piece.last * samples", "stop = piece.last * samples"),
+    Mutation("pieces are put one step too far", "networks/tiling.py", "tiling",
+             "own = sound[piece.core.start * samples :", "own = sound[(piece.core.start - 1) * samples :"),
     Mutation("the smallest fitting tile is taken", "networks/tiling.py", "tiling",
              "tile for tile in TILE_LADDER if", "tile for tile in reversed(TILE_LADDER) if"),
     # ----------------------------------------------------------------------------------------------- audio

@@ -1,0 +1,73 @@
+"""What is said of long songs, of the share of the best product and of planners that were only counted, at tiny sizes."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from acestep_core.networks.dit import DiffusionTransformer
+from benchmarks import bench_dit, bench_long, bench_planner, harness
+from benchmarks.bench_long import Item
+from benchmarks.cards.sizes import TINY
+from benchmarks.harness import Row
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch):
+    """On the CPU, with two layers of the tiny model for every depth that is asked for."""
+    monkeypatch.setenv(harness.DEVICE, "cpu")
+    monkeypatch.setattr(bench_long, "with_layers", lambda _: TINY.config)
+    monkeypatch.setattr(bench_long, "size", lambda tiny: TINY)
+    monkeypatch.setattr(bench_long, "DTYPE", "fp32")
+
+
+def test_an_evaluation_is_guided_and_of_as_many_songs_as_its_item_says():
+    network = bench_long.transformer(1)
+    plain, guided, many = (
+        bench_long.evaluation(network, item)()
+        for item in (Item(1.0), Item(1.0, guided=True), Item(1.0, songs=3))
+    )
+    assert plain.uncond is None
+    assert guided.uncond.shape == plain.cond.shape == (1, 25, TINY.config.audio_acoustic_hidden_dim)
+    assert len(many.cond) == 3
+    assert Item(2.0, 3, True).name == "evaluation, 3 songs of 2 s, fp32, guided"
+
+
+def test_operations_are_counted_without_weights_and_grow_with_songs():
+    one, two = (bench_long.flop_of(TINY.config, Item(1.0, songs=songs)) for songs in (1, 2))
+    assert 1.5 * one < two <= 2 * one
+
+
+def test_the_peak_is_that_since_it_was_forgotten():
+    block = torch.ones(1 << 24)
+    del block
+    harness.forget_peak()
+    before = harness.resident_bytes()
+    assert harness.resident_bytes(peak=True) - before < 1 << 24
+    block = torch.ones(1 << 24)
+    assert harness.resident_bytes(peak=True) - before > 0.9 * block.nbytes
+
+
+def test_a_whole_song_is_written_and_takes_memory():
+    assert 0 < bench_long.song_memory(5.5, 1) < 2
+
+
+def test_the_share_is_that_of_operations_per_second(monkeypatch):
+    network = DiffusionTransformer(TINY.config, nn).requires_grad_(False)
+    product = bench_dit.best_product(network, 50)
+    assert bench_dit.counted(product) > 0
+    monkeypatch.setattr(bench_dit, "evaluations", lambda *_: (product, None))
+    monkeypatch.setattr(bench_dit, "best_product", lambda *_: product)
+    row = bench_dit.share_of_limit(bench_dit.SHARES[0], None, network, quick=False)
+    assert 0.2 < row.measured < 5  # a product against itself
+
+
+def test_a_planner_that_is_counted_writes_as_much_slower_as_it_has_more_to_read():
+    small = bench_planner.SIZES
+    twice = replace(small, num_hidden_layers=2 * small.num_hidden_layers)
+    found = bench_planner.counted("twice", twice, Row("measured", 0.5, details={"per_s": 10.0}))
+    head = 2 * len(bench_planner.CODES) * small.hidden_size
+    layers = bench_planner.bytes_per_code(small) - head
+    assert layers == 2 * 28 * (2 * 1024 * (2048 + 1024) + 3 * 1024 * 3072 + 2 * 1024 + 2 * 128)
+    assert found.measured == pytest.approx(10 * (layers + head) / (2 * layers + head))
