@@ -1,11 +1,14 @@
 """A file, folder, pipe or link that nobody can read concerns itself alone: pickers go on, and the pack is there."""
 
+import contextlib
 import json
 import os
 import shutil
 import time
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 
 @pytest.fixture
@@ -77,3 +80,78 @@ def test_a_name_that_no_disk_takes_is_refused(pack, name):
         with pytest.raises(errors.InvalidInputError, match="There is no") as refused:
             ask()
         assert len(str(refused.value)) < 500
+
+
+@pytest.fixture
+def loras(host):
+    """A folder of adapters of one's own, gone behind the test."""
+    folder = host.base / "models" / "loras" / "hostile"
+    folder.mkdir()
+    yield folder
+    shutil.rmtree(folder)
+
+
+def opened(pack, name):
+    """What Load LoRA does with a name before it looks at any weight."""
+    pack.nodes.lora.LoadAdapter.fingerprint_inputs(adapter=name)
+    path = pack.nodes.host.folders.adapter_of(name)
+    return pack.acestep_core.adapters.adapter_file.AdapterFile.open(path)
+
+
+@pytest.mark.parametrize("name", ["x.safetensors", "adapter_model.safetensors", "lokr_weights.safetensors"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_adapter_that_cannot_be_read_concerns_itself_alone(host, pack, loras, kind, name):
+    errors = pack.acestep_core.errors
+    (loras / "back").symlink_to(loras)
+    before = host.info("AceGraphLoadAdapter")["input"]["required"]["adapter"][1]["options"]
+    KINDS[kind](loras / name)
+    started = time.monotonic()
+    options = host.info("AceGraphLoadAdapter")["input"]["required"]["adapter"][1]["options"]
+    assert set(before) <= set(options)
+    for chosen in (f"hostile/{name}", "hostile/"):
+        with pytest.raises(errors.AceStepError) as refused:
+            node.fingerprint_inputs(adapter=chosen)
+            pack.acestep_core.adapters.adapter_file.AdapterFile.open(
+                pack.nodes.host.folders.adapter_of(chosen)
+            )
+        assert str(refused.value).count("\n") == 1
+    assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_json_beside_an_adapter_that_cannot_be_read_is_refused_or_passed_over(pack, loras, kind):
+    save_file({"layers.0.mlp.up_proj.diff": torch.zeros(112, 48)}, loras / "adapter_model.safetensors")
+    KINDS[kind](loras / "adapter_config.json")
+    started = time.monotonic()
+    with contextlib.suppress(pack.acestep_core.errors.AceStepError):
+        opened(pack, "hostile/")
+    assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_codes_that_cannot_be_read_concern_themselves_alone(host, pack, kind):
+    node, errors = pack.nodes.codes.LoadCodes, pack.acestep_core.errors
+    inputs, outputs = host.base / "input", host.base / "output" / "codes" / "hostile"
+    outputs.mkdir(parents=True)
+    (outputs / "back").symlink_to(outputs)
+    listed = pack.nodes.host.folders.files_to_load
+
+    def loaded_codes(name):
+        node.fingerprint_inputs(file=name)
+        node.execute(file=name)
+
+    before = listed(".json", "codes")
+    made = inputs / "hostile.json", outputs / "hostile.json"
+    try:
+        started = time.monotonic()
+        for path in made:
+            KINDS[kind](path)
+        assert set(before) <= set(listed(".json", "codes"))
+        for chosen in ("hostile.json", "codes/hostile/hostile.json [output]"):
+            with pytest.raises(errors.AceStepError) as refused:
+                loaded_codes(chosen)
+            assert str(refused.value).count("\n") == 1
+        assert time.monotonic() - started < 10
+    finally:
+        shutil.rmtree(outputs)
+        shutil.rmtree(made[0]) if made[0].is_dir() else made[0].unlink()
