@@ -110,10 +110,7 @@ def test_an_adapter_that_cannot_be_read_concerns_itself_alone(host, pack, loras,
     assert set(before) <= set(options)
     for chosen in (f"hostile/{name}", "hostile/"):
         with pytest.raises(errors.AceStepError) as refused:
-            node.fingerprint_inputs(adapter=chosen)
-            pack.acestep_core.adapters.adapter_file.AdapterFile.open(
-                pack.nodes.host.folders.adapter_of(chosen)
-            )
+            opened(pack, chosen)
         assert str(refused.value).count("\n") == 1
     assert time.monotonic() - started < 10
 
