@@ -18,6 +18,11 @@ PART_SECONDS = 3600.0  # nobody writes to one file for so long
 MAX_JSON_BYTES = 4 << 20  # a config.json has kilobytes, an index of shards hundreds of them
 MAX_JSON_DEPTH = 64
 
+NAME_REMEDIES = {  # what helps where the disk dislikes the name
+    errno.ENAMETOOLONG: "Choose a shorter name.",
+    errno.EINVAL: 'Choose a name without < > : " | ? and *.',  # as Windows says it
+}
+
 Content = bytes | memoryview
 
 
@@ -49,9 +54,7 @@ def naming(path: Path) -> Iterator[None]:
     except OSError as error:
         raise FileError(
             f"{path.name} cannot be written to {path.parent}: {error.strerror}.",
-            "Choose a shorter name."
-            if error.errno == errno.ENAMETOOLONG
-            else "Choose a folder that exists, is writable and has room.",
+            NAME_REMEDIES.get(error.errno, "Choose a folder that exists, is writable and has room."),
         ) from error
 
 
@@ -173,7 +176,8 @@ def read_json(path: Path, limit: int = MAX_JSON_BYTES) -> dict[str, Any]:
     except (OSError, ValueError) as fault:
         if is_full(fault):
             raise
-        raise UnsupportedCheckpointError(f"{path} cannot be read ({fault}).", "Download it again.") from fault
+        why = fault.strerror if isinstance(fault, OSError) else fault
+        raise UnsupportedCheckpointError(f"{path} cannot be read ({why}).", "Download it again.") from fault
     if not isinstance(content, dict):
         raise UnsupportedCheckpointError(f"{path} is not a JSON object.", "Download it again.")
     return content

@@ -1,6 +1,8 @@
 """Load LoRA in a real ComfyUI: the same weights as from Python alone, however much of the network is on the card."""
 
+import copy
 import gc
+import logging
 import shutil
 import sys
 import weakref
@@ -8,7 +10,7 @@ from importlib import import_module
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from support.comfyui import task_graphs
 from support.comfyui.fake_gpu import loaded_bytes
@@ -16,6 +18,7 @@ from support.comfyui.giant_nodes import giant_cards
 from support.comfyui.handles import core, tiny_handles
 from support.comfyui.small_cards import MOST, NONE, SOME, WHOLE, card_with_room_for
 from support.reference.adapter_kinds import LYCORIS, PEFT
+from support.reference.adapter_oracles import oracles
 from support.tiny import adapters
 
 MB = 1024 * 1024
@@ -178,6 +181,71 @@ def test_every_kind_is_the_same_in_whole_and_answers_alike_in_part(
     assert 0 < loaded < 1
 
 
+@pytest.mark.parametrize("kind", ["PEFT DoRA", "LyCORIS LoKr", "PEFT OFT", "LyCORIS diag-OFT, rescaled"])
+def test_every_strength_of_a_kind_is_a_multiple_of_its_change_also_in_part(
+    pack, models, alone, plain, kinds, kind
+):
+    adapter, before = kinds(kind), plain.state_dict()
+    weights = {strength: alone(adapter, strength) for strength in (-1.0, 1.0, 2.0)}
+    for key, weight in before.items():
+        once = weights[1.0].state_dict()[key].double() - weight.double()
+        for strength, network in weights.items():
+            moved = network.state_dict()[key].double() - weight.double()
+            torch.testing.assert_close(moved, strength * once, atol=1e-6, rtol=0)
+    with card_with_room_for(SOME):
+        handle = transformer_alone(pack, models)
+        for strength in (-1.0, 2.0):
+            model, *_ = load_lora(pack, adapter, strength, model=handle)
+            assert_close(answer(model.transformer.loaded(MB)), answer(weights[strength]))
+
+
+@pytest.mark.parametrize("kind", ["PEFT LoRA", "PEFT DoRA"])
+def test_a_model_answers_as_pefts_own_module_does(pack, handle, plain, kinds, kind):
+    adapter = kinds(kind)
+    with torch.inference_mode(False), oracles():
+        import peft
+
+        folder = str(pack.nodes.host.folders.adapter_of(adapter).parent)
+        wrapped = peft.PeftModel.from_pretrained(copy.deepcopy(plain), folder)
+    theirs = answer(wrapped.base_model.model)
+    model, *_ = load_lora(pack, adapter, model=handle)
+    assert (theirs - answer(plain)).abs().max() > 0.01
+    assert_close(answer(model.transformer.loaded(MB)), theirs)
+
+
+STOCK = {  # what ComfyUI's own classes make of an adapter: kind -> layer, and what may go once it is right
+    "PEFT LoRA": ("layers.0.self_attn.q_proj", ""),
+    "PEFT DoRA": ("layers.0.self_attn.q_proj", "acestep_core.adapters.formulas.Decomposed with LoRA"),
+    "LyCORIS LoKr, conv whole": ("proj_in.1", "the reshaped first factor in formulas.Kronecker.difference"),
+}
+
+
+@pytest.mark.parametrize(("kind", "layer", "ours"), [(kind, *more) for kind, more in STOCK.items()])
+def test_what_comfyuis_own_classes_still_get_wrong(host, pack, plain, alone, kinds, kind, layer, ours):
+    adapter, key = kinds(kind), f"{layer}.weight"
+    spelt = f"base_model.model.{layer}" if kind.startswith("PEFT") else f"lycoris_{layer.replace('.', '_')}"
+    file = load_file(pack.nodes.host.folders.adapter_of(adapter))
+    named = {
+        name.removeprefix(f"{spelt}."): tensor
+        for name, tensor in file.items()
+        if name.startswith(f"{spelt}.")
+    }
+    if kind.startswith("PEFT"):  # told as they can be told to ComfyUI
+        named["alpha"] = torch.tensor(3.0)
+    if (lengths := named.pop("lora_magnitude_vector", None)) is not None:
+        named["dora_scale"] = lengths.unsqueeze(1)
+    lora = host.module("comfy.lora")
+    (patch,) = lora.load_lora({f"x.{name}": tensor for name, tensor in named.items()}, {"x": key}).values()
+    before = plain.state_dict()[key].clone()
+    theirs = lora.calculate_weight([(1.0, patch, 1.0, None, None)], before.clone(), key)
+    wanted = alone(adapter).state_dict()[key]
+    assert (wanted - before).norm() > 0.1 * before.norm()
+    wrong = (theirs - wanted).norm() / (wanted - before).norm()
+    assert wrong < 1e-5 if not ours else wrong > 0.01, (
+        f"ComfyUI now loads {kind} right: {ours} may be deleted"
+    )
+
+
 @pytest.mark.parametrize("share", [WHOLE, MOST, SOME, NONE])
 @pytest.mark.parametrize("strength", [-1.0, 0.5, 1.0, 2.0])
 def test_strength_acts_alike_however_much_of_the_network_is_on_the_card(
@@ -244,6 +312,30 @@ def test_handles_take_turns_on_one_network_and_the_base_keeps_its_memory(pack, h
     assert torch.equal(answer(network), answer(plain))
 
 
+@pytest.mark.parametrize("share", [WHOLE, SOME, NONE])
+def test_handles_take_turns_however_much_of_the_network_is_on_the_card(
+    pack, models, plain, alone, two, share
+):
+    with card_with_room_for(share):
+        base = transformer_alone(pack, models)
+        first, *_ = load_lora(pack, FIRST, model=base)
+        again, *_ = load_lora(pack, FIRST, 2.0, model=base)
+        both, *_ = load_lora(pack, SECOND, 0.5, model=first)
+        wanted = {
+            first: alone(FIRST),
+            again: alone(FIRST, 2.0),
+            both: alone(SECOND, 0.5, on=alone(FIRST)),
+        }
+        before = answer(base.transformer.loaded(MB))
+        assert_close(before, answer(plain))
+        for model in (first, base, again, both, base):
+            found = answer(model.transformer.loaded(MB))
+            if model is base:
+                assert torch.equal(found, before)
+            else:
+                assert_close(found, answer(wanted[model]))
+
+
 def test_taking_an_adapter_away_again_leaves_the_base(pack, handle, plain, two):
     model, *_ = load_lora(pack, FIRST, model=handle)
     model, *_ = load_lora(pack, FIRST, -1.0, model=model)
@@ -251,7 +343,7 @@ def test_taking_an_adapter_away_again_leaves_the_base(pack, handle, plain, two):
 
 
 @pytest.mark.parametrize(("weights", "share_lost"), [("bfloat16", 0.01), ("float8_e4m3fn", 0.1)])
-@pytest.mark.parametrize("share", [WHOLE, NONE])
+@pytest.mark.parametrize("share", [WHOLE, SOME, NONE])
 def test_small_weights_are_changed_in_fp32_and_stay_small(
     pack, models, alone, plain, two, weights, share_lost, share
 ):
@@ -345,6 +437,49 @@ def test_what_is_for_others_is_said_and_leaves_a_network_alone(pack, handle, lor
     assert model.codec.patcher.patches == {}
 
 
+def test_what_is_not_used_is_told_and_logged_and_so_is_what_a_file_says_of_itself(
+    host, run_graph, loras, caplog
+):
+    keys = {
+        "decoder.layers.0.self_attn.q_proj.diff": torch.ones(64, 48),
+        "decoder.layers.0.self_attn.k_proj.diff_b": torch.ones(48),
+        "decoder.scale_shift_table.diff": torch.ones(1, 2, 48),
+        "model.embed_tokens.diff": torch.ones(4, 16),
+        "nobody.knows.this": torch.ones(1),
+    }
+    header = {
+        "hot_step_trigger": "in my style",
+        "hot_step_trigger_position": "prepend",
+        "ss_base_model_version": "acestep-v15-base",
+    }
+    save_file(keys, loras / "odd.safetensors", metadata=header)
+    graph = host.graph()
+    adapted = graph.add(
+        "AceGraphLoadAdapter",
+        model=task_graphs.opened(graph)["model"],
+        planner=task_graphs.woken(graph),
+        adapter="tests/odd.safetensors",
+    )
+    graph.add("PreviewAny", source=adapted["report"])
+    with caplog.at_level(logging.WARNING, logger="acestep-graph"):
+        done = run_graph(graph)
+    assert done.success, done.error
+    report = done[adapted["report"]]
+    lines = report.split("\n")
+    (unused,) = (line for line in lines if line.startswith("Not used: 4 ("))
+    for name_or_reason in (
+        *("decoder.layers.0.self_attn.k_proj.bias", "decoder.scale_shift_table", "and 1 more"),
+        *("no adapter that is known", "a parameter of no layer", "this layer has no bias"),
+        "a table that the planner reads row by row",
+    ):
+        assert name_or_reason in unused
+    assert "It is called by writing into the caption: in my style (prepend)." in lines
+    assert "It says that it was trained on acestep-v15-base." in lines
+    assert "Changes 1 weights of the transformer: self_attn 1." in lines
+    logged = [record.getMessage() for record in caplog.records if record.name == "acestep-graph"]
+    assert logged == [f"tests/odd: {unused}"]
+
+
 # --------------------------------------------------------------------------------------------- in a graph
 def song(graph, strengths=(), load=None, **inputs):
     """text2music with adapters one after the other."""
@@ -421,6 +556,19 @@ def test_a_file_that_was_trained_on_is_read_again(host, run_graph, two, loras):
     after = run_graph(graph)
     assert nodes.load.id in after.ran
     assert not torch.equal(after[nodes.sampler["latent"]]["samples"], before)
+
+
+def test_a_json_that_was_written_anew_is_read_again(pack, handle, loras, shapes):
+    lora = adapters.random_lora(shapes, MODULES)
+    folder = adapters.write_spelling(loras / "json", "official trainer", lora)
+    fingerprint = pack.nodes.lora.LoadAdapter.fingerprint_inputs
+    before = fingerprint(adapter="tests/json/"), load_lora(pack, "tests/json/", model=handle)[-1]
+    assert fingerprint(adapter="tests/json/") == before[0]
+    adapters.write_json(folder, r=4, lora_alpha=12.5)
+    after = fingerprint(adapter="tests/json/"), load_lora(pack, "tests/json/", model=handle)[-1]
+    assert after[0] != before[0]
+    assert "Scale 0.75," in before[1]
+    assert "Scale 3.125," in after[1]
 
 
 def test_handles_are_freed_with_the_graph_that_held_them(host, run_graph, two):
@@ -558,6 +706,51 @@ def test_a_bad_file_is_refused_in_two_sentences(trial, graph, loras, name, tenso
     save_file({key: torch.ones(shape) for key, shape in tensors.items()}, loras / name)
     told = trial.refuses(graph, node_with(graph, f"tests/{name}"), problem)
     assert told.startswith(f"tests/{name}")
+
+
+def pair(folder, text=None, value=1.0, **settings):
+    """A PEFT pair of one layer. text: of its json."""
+    folder.mkdir()
+    key = "base_model.model.layers.0.mlp.up_proj"
+    tensors = {f"{key}.lora_A.weight": torch.full((4, 48), value), f"{key}.lora_B.weight": torch.ones(112, 4)}
+    save_file(tensors, folder / adapters.PEFT_FILE)
+    adapters.write_json(folder, **settings)
+    if text is not None:
+        (folder / adapters.PEFT_JSON).write_text(text)
+
+
+BAD_FOLDERS = {
+    "NaN": ({"value": float("nan")}, r"holds numbers that are not finite \(in .*lora_A"),
+    "absurd": ({"value": 1e38}, r"holds numbers as large as 1e\+38 \(in .*lora_A"),
+    "broken json": ({"text": "{"}, "adapter_config.json cannot be read"),
+    "endless json": ({"text": "[" * 100_000}, "adapter_config.json cannot be read"),
+    "no object": ({"text": "[]"}, "adapter_config.json is not a JSON object"),
+    "rank 0": ({"r": 0}, "adapter_config.json gives the adapter the rank 0"),
+    "IA3": ({"peft_type": "IA3"}, "is a IA3 adapter, which is not read here"),
+    "BOFT": ({"peft_type": "BOFT"}, "is a BOFT adapter, which is not read here"),
+    "COFT": ({"peft_type": "OFT", "coft": True}, "is a constrained OFT, which is not read here"),
+}
+
+
+@pytest.mark.parametrize(("made", "problem"), BAD_FOLDERS.values(), ids=BAD_FOLDERS.keys())
+def test_a_bad_folder_is_refused_in_two_sentences(pack, handle, loras, made, problem):
+    shutil.rmtree(loras / "bad", ignore_errors=True)
+    pair(loras / "bad", **made)
+    with pytest.raises(core(pack, "errors").AceStepError, match=problem) as refused:
+        load_lora(pack, "tests/bad/", model=handle)
+    assert str(refused.value).count("\n") == 1
+
+
+def test_a_whole_checkpoint_and_a_folder_without_weights_are_no_adapters(trial, graph, loras, models):
+    shutil.copy(
+        models / "turbo" / "official" / "acestep-v15-turbo" / "model.safetensors", loras / "whole.safetensors"
+    )
+    trial.refuses(
+        graph, node_with(graph, "tests/whole.safetensors"), "is an ACE-Step 1.5 model, not an adapter"
+    )
+    (loras / "hollow").mkdir()
+    adapters.write_json(loras / "hollow")
+    trial.refuses(graph, node_with(graph, "tests/hollow/"), "There is no 'tests/hollow/' in models/loras")
 
 
 def test_files_that_are_no_safetensors_are_not_listed_and_pickles_under_a_false_name_not_opened(

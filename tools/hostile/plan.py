@@ -9,6 +9,7 @@ class Plan:
 
     seed: int
     prompts: int  # on a server
+    starved: int  # nodes of a server without memory, one by one
     stops: int
     allocations: int  # of all nodes together; where they have more, they are drawn
     saves: int  # of each of eight processes at once
@@ -21,7 +22,16 @@ class Plan:
 def quick(seed: int) -> Plan:
     """In under three minutes on two busy cores."""
     return Plan(
-        seed, prompts=12, stops=40, allocations=100, saves=10, kills=24, server_kills=1, fuzz=3_000, limit=12
+        seed,
+        prompts=12,
+        starved=1,
+        stops=40,
+        allocations=100,
+        saves=10,
+        kills=24,
+        server_kills=1,
+        fuzz=3_000,
+        limit=12,
     )
 
 
@@ -30,6 +40,7 @@ def full(seed: int) -> Plan:
     return Plan(
         seed,
         prompts=1_000,
+        starved=6,
         stops=500,
         allocations=10**6,
         saves=200,

@@ -20,12 +20,11 @@ from support.comfyui.graphs import Graph
 from support.comfyui.server import Server
 from tools.hostile.plan import Plan
 from tools.hostile.saving import half_files, is_part
+from tools.hostile.starving import starve
 from tools.hostile.verdict import Verdict
 
 WARM = 100  # prompts until memory has found its size
 DRIFT = 0.02  # of it, at most, after those
-ROOM = 12 << 20  # bytes of address space that a starving server gets
-STARVING_SECONDS = 100.0  # of a song that does not fit into that
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,7 @@ def load(base: Path, plan: Plan) -> Verdict:
     with furnished(base) as (server, process):
         verdict.begin()
         asyncio.run(prompts(server, process, plan, dice, verdict))
-        starve(server, process, verdict)
+        starve(server, process, plan.starved, dice, verdict)
     parts = [path.name for kind in ("output", "temp") for path in (base / kind).rglob("*") if is_part(path)]
     verdict.expect(not parts, f"left {parts[:3]}")
     return verdict.ended()
@@ -143,28 +142,6 @@ async def prompts(
     if len(memory) > 2 * WARM:
         verdict.expect(grown <= DRIFT, f"memory grew by {grown:.2%}")
     verdict.expect(handles[-1] <= handles[warm] + 4, f"handles grew from {handles[warm]} to {handles[-1]}")
-
-
-def starve(server: Server, process: Process, verdict: Verdict) -> None:
-    """Under a real limit of the address space a long song does not fit, and says so; without it, it plays."""
-    graph = server.graph()
-    task_graphs.text2music(graph, seconds=STARVING_SECONDS, steps=1, seed=987)
-    before = resource.prlimit(process.pid, resource.RLIMIT_AS)
-    resource.prlimit(process.pid, resource.RLIMIT_AS, (process.address_space() + ROOM, before[1]))
-    try:
-        done = server.run(graph)
-    finally:
-        resource.prlimit(process.pid, resource.RLIMIT_AS, before)
-    failure = dict(done.events).get("execution_error", {})
-    kind = str(failure.get("exception_type", done.last))
-    verdict.expect(kind == "ACE-Step.DeviceFullError", f"a starving server says {kind}: {done.error[:200]}")
-    verdict.seen.append(
-        f"with {ROOM >> 20} MB of address space left, {STARVING_SECONDS:g} s of song: {done.error.splitlines()[:1]}"
-    )
-    verdict.expect(
-        server.run(graph).last == "execution_success", "the song does not play once there is memory"
-    )
-    verdict.cases += 1
 
 
 def server_kills(base: Path, plan: Plan) -> Verdict:
