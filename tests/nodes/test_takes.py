@@ -63,9 +63,8 @@ def test_the_order_of_the_takes_only_permutes_the_ranking(graph, run_graph):
     assert [2 - take for take in turned] == order
 
 
-def test_the_order_of_the_takes_only_permutes_the_ranking_by_their_singing(
-    graph, run_graph, pack, monkeypatch
-):
+@pytest.mark.usefixtures("trial")
+def test_the_order_of_the_takes_only_permutes_the_ranking_by_their_singing(graph, run_graph):
     node = scored(graph, planner=False)
     latent = graph.prompt[node.id]["inputs"]["latent"]
     done = run_graph(graph)
@@ -169,6 +168,7 @@ def picked(graph, songs=3, **more):
     return load, conditions, song, node
 
 
+@pytest.mark.usefixtures("trial")
 def test_one_take_is_picked_out_of_everything(graph, run_graph, pack):
     times = timed(pack)
     _, _, song, node = picked(graph, index=1, times=given(graph, times))
