@@ -10,6 +10,7 @@ from urllib.parse import quote, unquote
 
 import pytest
 
+from benchmarks.figures import solver_errors
 from tools.words import tables
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -79,6 +80,13 @@ def test_the_samplers_pages_have_the_measured_table_of_solvers():
             line for line in text_of(f"web/docs/AceGraphSampler/{language}.md").splitlines() if "|" in line
         ]
         assert [line.split("|")[2:] for line in lines[::2]] == [line.split("|")[2:] for line in (head, row)]
+
+
+def test_the_table_of_solvers_is_what_the_command_prints():
+    measured = [line for line in text_of("benchmarks/README.md").splitlines() if line.startswith("|")]
+    head, _, *rows = solver_errors.table()
+    start = measured.index(head)
+    assert measured[start + 2 : start + 2 + len(rows)] == rows
 
 
 def test_the_readme_can_be_read_in_one_sitting():

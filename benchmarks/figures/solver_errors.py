@@ -1,4 +1,4 @@
-"""Prints how far each solver ends from the exact way, for the table in benchmarks/README.md.
+"""Prints how far each solver ends from the exact way, for the table in benchmarks/README.md; a test compares both.
 
     python benchmarks/figures/solver_errors.py
 
@@ -8,6 +8,7 @@ solver may evaluate it equally often; the reference takes 200 steps of Heun.
 
 import math
 import sys
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -49,23 +50,23 @@ class MixtureFlow:
         return self.velocity(x, step.t_next)
 
 
-def main() -> None:
-    """One row for each number of evaluations."""
+def table() -> Iterator[str]:
+    """In Markdown, one row for each number of evaluations."""
     field, start = (
         MixtureFlow(),
         torch.randn(1, POINTS, CHANNELS, generator=torch.Generator().manual_seed(1)).double(),
     )
     exact = integrate(field, start, shifted(200, 3.0), heun)
-    print("| evaluations |", " | ".join(SOLVERS), "|")
-    print("| --- |" + " --- |" * len(SOLVERS))
+    yield f"| evaluations | {' | '.join(SOLVERS)} |"
+    yield "| --- |" + " --- |" * len(SOLVERS)
     for evaluations in EVALUATIONS:
         errors = []
         for name, solver in SOLVERS.items():
             steps = evaluations // 2 if name == "heun" else evaluations
             end = integrate(field, start, shifted(steps, 3.0), solver)
             errors.append(math.sqrt((end - exact).square().mean().item()))
-        print(f"| {evaluations} |", " | ".join(f"{error:.3f}" for error in errors), "|")
+        yield f"| {evaluations} | {' | '.join(f'{error:.3f}' for error in errors)} |"
 
 
 if __name__ == "__main__":
-    main()
+    print(*table(), sep="\n")

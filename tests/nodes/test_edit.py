@@ -107,6 +107,20 @@ def test_a_context_that_the_task_does_not_read_is_said(graph, run_graph):
     assert "The context is not used under text2music" in report
 
 
+def test_of_the_extras_the_filters_change_the_song_and_others_do_not(graph, run_graph):
+    """The EMA filter acts on both sides; noise of a solver and guidance of another kind have no place in an edit."""
+    node = edited(graph, BASE, steps=3)
+    plain, _ = played(run_graph, graph, node)
+
+    def under(**settings):
+        extras = graph.add("AceGraphSamplingExtras", **settings)
+        graph.change(node, extras=extras["extras"])
+        return played(run_graph, graph, node)[0]
+
+    assert (under(ema=0.3) - plain).abs().max() > 1e-3
+    assert torch.equal(under(wavelet="double", wavelet_low=0.2), plain)
+
+
 @pytest.mark.parametrize("task", ["cover", "cover_nofsq"])
 def test_an_edit_under_a_covers_task(graph, run_graph, task):
     node = edited(graph, task=task, steps=2)

@@ -107,6 +107,41 @@ def test_ksampler_tells_its_steps_and_stops_between_two_of_them(graph, run_graph
     assert done[node[0]]["samples"].isfinite().all()
 
 
+@pytest.mark.parametrize("method", ["Auto", "Latent2RGB", "TAESD"])
+def test_with_previews_switched_on_there_is_none_and_the_bar_moves(
+    graph, run_graph, host, monkeypatch, method
+):
+    """There are no factors for colours of a song, and no small decoder."""
+    cli = host.module("comfy.cli_args")
+    monkeypatch.setattr(cli.args, "preview_method", cli.LatentPreviewMethod[method])
+    load = opened(graph)
+    wires = handed(graph, load, encode(graph, load), silence(graph, load))
+    node = ksampled(graph, wires, steps=2)
+    done = run_graph(graph)
+    assert done.success, done.error
+    assert [(move.value, move.total) for move in done.progress if move.node == node.id][-1] == (2, 2)
+
+
+def test_guidance_asked_again_at_a_sigma_begins_from_the_same_memory(pack):
+    """As samplers do that evaluate several times in a step; at the start of a run it has no memory."""
+    guiding = pack.nodes.host.native_model.HostGuidance()
+    told = [{name: torch.randn(1, 64, 20) for name in ("input", "cond", "uncond")} for _ in range(2)]
+    options = {"transformer_options": {"sample_sigmas": torch.tensor([1.0, 0.5, 0.0])}}
+
+    def guided(place, sigma):
+        how = {"cond_scale": 5.0, "sigma": torch.tensor([sigma]), "model_options": options}
+        return guiding({**told[place], **how})
+
+    first = guided(0, 1.0)
+    second = guided(1, 0.5)
+    assert torch.equal(guided(1, 0.5), second)
+    fresh = pack.nodes.host.native_model.HostGuidance()
+    assert not torch.equal(
+        fresh({**told[1], "cond_scale": 5.0, "sigma": torch.tensor([0.5]), "model_options": options}), second
+    )
+    assert torch.equal(guided(0, 1.0), first)
+
+
 @pytest.mark.parametrize(("cfg", "rows"), [(1.0, {2}), (4.0, {4})])
 def test_without_guidance_there_is_one_row_for_a_song(graph, run_graph, pack, monkeypatch, cfg, rows):
     asked, network = [], pack.acestep_core.networks.dit.DiffusionTransformer

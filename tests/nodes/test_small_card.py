@@ -13,6 +13,7 @@ pytestmark = pytest.mark.slow
 MB = 1024 * 1024
 CARD_MB = 4096  # too little for the XL, and for the 2B in fp32
 FRAMES_10 = 15_000  # ten minutes
+MOST_TOKENS = 4096  # more than a condition can have
 
 
 @pytest.fixture
@@ -75,6 +76,21 @@ def test_two_songs_with_words_of_unequal_length_under_guidance(card, size, solve
     words = (*card.conditions(), *card.conditions(lyrics="la la\n" * 400))
     assert len({len(item.enc) for item in words}) == 2
     card.sampled(words, card.silence(songs=2), solver=solver, steps=steps)
+
+
+@pytest.mark.parametrize(("size", "cfg"), [("2B", 4.0), ("XL", 1.0)])
+def test_ksampler_plays_the_wired_model(host, card, size, cfg):
+    """Its noise, schedule and guider are ComfyUI's own; conditions longer than any song's are cut to what there is."""
+    card = card(size, "BASE", weights="bf16" if size == "XL" else "fp32")
+    source = card.silence()
+    card.watch.whole = MOST_TOKENS
+    hand = card.nodes.to_model.ToModel.execute(card.giant.model, card.conditions(), source, 0, "apg").args
+    model, positive, negative, latent = hand[:4]
+    ksampler = host.module("nodes").KSampler()
+    (played,) = ksampler.sample(model, 0, 2, cfg, "euler", "simple", positive, negative, latent)
+    assert played["samples"].shape == source["samples"].shape
+    assert is_there_in_part(card.giant.model.transformer)
+    assert loaded_bytes(card.device) <= CARD_MB * MB
 
 
 def test_every_extra(card):

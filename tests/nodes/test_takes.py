@@ -63,6 +63,18 @@ def test_the_order_of_the_takes_only_permutes_the_ranking(graph, run_graph):
     assert [2 - take for take in turned] == order
 
 
+@pytest.mark.usefixtures("trial")
+def test_the_order_of_the_takes_only_permutes_the_ranking_by_their_singing(graph, run_graph):
+    node = scored(graph, planner=False)
+    latent = graph.prompt[node.id]["inputs"]["latent"]
+    done = run_graph(graph)
+    order, samples = json.loads(done[node["order"]]), done[latent]["samples"]
+    graph.change(node, latent=given(graph, {"samples": samples.flip(0), "type": "audio"}))
+    _, turned, report = outputs(run_graph, graph, node)
+    assert len({line.split("Singing ")[1].split(" ")[0] for line in report.splitlines()[:3]}) == 3  # no ties
+    assert [2 - take for take in turned] == order
+
+
 def test_of_equal_takes_the_first_wins(graph, run_graph):
     node = scored(graph, model=False)
     graph.change(node, codes=codes_of(graph, [NUMBERS[1]] * 3))
@@ -139,6 +151,13 @@ def test_no_words_and_no_planner_are_refused(trial, graph):
 
 
 # ------------------------------------------------------------------------------------------------------ Pick Take
+def timed(pack, songs=3):
+    """Times of a line for each song, which tells its number."""
+    lrc = pack.acestep_core.text.lrc
+    words = [f"song {song}" for song in range(songs)]
+    return tuple(lrc.TimedLyrics((lrc.TimedLine(0.0, 1.0, text, ()),), 6.0, 1.0) for text in words)
+
+
 def picked(graph, songs=3, **more):
     load = opened(graph)
     conditions = encode(graph, load, lyrics="la la")
@@ -149,13 +168,16 @@ def picked(graph, songs=3, **more):
     return load, conditions, song, node
 
 
-def test_one_take_is_picked_out_of_everything(graph, run_graph):
-    _, _, song, node = picked(graph, index=1)
+@pytest.mark.usefixtures("trial")
+def test_one_take_is_picked_out_of_everything(graph, run_graph, pack):
+    times = timed(pack)
+    _, _, song, node = picked(graph, index=1, times=given(graph, times))
     done = run_graph(graph)
     assert done.success, done.error
     assert torch.equal(done[node["latent"]]["samples"], done[song.sampler["latent"]]["samples"][1:2])
     assert torch.equal(done[node["audio"]]["waveform"], done[song.decode["audio"]]["waveform"][1:2])
     assert done[node["codes"]].numbers() == [NUMBERS[1]]
+    assert done[node["times"]] == times[1:2]
     assert done[node["report"]] == "Take 1, which is song 2 of the batch."
 
 
@@ -191,6 +213,7 @@ def test_a_mask_on_the_latent_is_picked_as_well(trial, graph, run_graph):
     ("change", "problem"),
     [
         ({"index": 3}, "no take 3 in the latent, which holds 3"),
+        ({"index": 2, "times": 2}, "no take 2 in the times, which holds 2"),
         ({"place": 4, "order": "[0, 1, 2]"}, "no place 4 in an order of 3"),
         ({"order": "best"}, "'best' is no order"),
         ({"order": "[0, -1]"}, "is no order"),
@@ -198,8 +221,10 @@ def test_a_mask_on_the_latent_is_picked_as_well(trial, graph, run_graph):
         ({"order": "[9]"}, "no take 9 in the latent"),
     ],
 )
-def test_a_take_that_is_not_there_is_refused(trial, graph, change, problem):
+def test_a_take_that_is_not_there_is_refused(trial, graph, pack, change, problem):
     _, _, _, node = picked(graph)
+    if "times" in change:
+        change = {**change, "times": given(graph, timed(pack, change["times"]))}
     wired = {
         name: graph.add("PrimitiveString", value=value)[0] if name == "order" else value
         for name, value in change.items()

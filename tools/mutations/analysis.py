@@ -24,6 +24,7 @@ ANALYSIS_MUTATIONS = [
     Mutation("blanks count as words", "analysis/singing.py", "singing", "bool(piece.strip()) for piece", "True for piece"),
     # ----------------------------------------------------------------------------------------------------- heads
     Mutation("a published head is another one", "analysis/heads.py", "heads", "2: (6,), 3:", "2: (7,), 3:"),
+    Mutation("a published head of the XL is another one", "analysis/heads.py", "heads", "4: (22,), 5:", "4: (23,), 5:"),
     Mutation("a size comes before a config", "analysis/heads.py", "heads", "if found is not None:", "if False:"),
     Mutation("heads beyond the last are accepted", "analysis/heads.py", "heads", "0 <= head < count for", "0 <= head <= count for"),
     Mutation("layers beyond the last are accepted", "analysis/heads.py", "heads", "0 <= number < config", "0 <= number <= config"),

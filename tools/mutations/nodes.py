@@ -25,4 +25,17 @@ NODE_MUTATIONS = [
     Mutation("files of excerpts are never removed", "nodes/runs/excerpts.py", "nodes/excerpts", "while len(FILES) > MOST_FILES:", "while False:"),
     Mutation("the passage wanders", "nodes/runs/excerpts.py", "nodes/excerpts", "if self._passage is None:\n            distance",
              "if True:\n            distance"),
+    # ------------------------------------------------------------------------------------ under ComfyUI's samplers
+    Mutation("the momentum moves on at the same sigma", "nodes/host/native_model.py", "nodes/native_model",
+             "elif sigma < self._sigma:", "else:"),
+    Mutation("zeros are conditions and not the null condition", "nodes/host/native_model.py", "nodes/to_model",
+             "if not sequences.any():", "if False:"),
+    Mutation("conditions are not cut to their lengths", "nodes/host/native_model.py", "nodes/to_model", "row[:length] for row", "row for row"),
+    Mutation("the shift is ignored", "nodes/host/native_model.py", "nodes/to_model", "if shift != SHIFT:", "if False:"),
+    Mutation("latents of another count are repeated or cut", "nodes/host/native_model.py", "nodes/to_model",
+             "count not in (1, len(noise)) for count", "False for count"),
+    # ------------------------------------------------------------------------------------------------------ takes
+    Mutation("a picked take loses its place in the batch", "nodes/analysis/pick_take.py", "nodes/takes",
+             '        "batch_index": [index[take]],\n', ""),
+    Mutation("places are counted from 0", "nodes/analysis/pick_take.py", "nodes/takes", "return order[place - 1]", "return order[place % len(order)]"),
 ]

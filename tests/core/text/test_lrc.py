@@ -105,6 +105,32 @@ def test_an_lrc_by_word_holds_the_same_text():
     assert worded[0].startswith("[00:05.00]<00:05.00>Hello <00:08.00>world,")
 
 
+@pytest.mark.parametrize("duration", [20.5, 600.0])
+def test_the_stamps_of_every_form_are_the_times_of_the_lines(duration):
+    """Read back to seconds, as a player does: within what the form can hold, up to the last second of ten minutes."""
+    lyrics = timed(LYRICS, duration / len(LYRICS.encode()))
+    starts, words = (
+        [line.start for line in lyrics.sung()],
+        [w.start for line in lyrics.sung() for w in line.words],
+    )
+    assert starts[-1] > 0.9 * duration
+
+    def seconds(pattern, text):
+        return [
+            sum(float(part) * unit for part, unit in zip(found, (60, 1), strict=True))
+            for found in re.findall(pattern, text, re.M)
+        ]
+
+    assert seconds(r"^\[(\d+):(\d+\.\d\d)\]", to_lrc(lyrics)) == pytest.approx(starts, abs=0.005001)
+    by_word = to_lrc(lyrics, by_word=True)
+    assert seconds(r"^\[(\d+):(\d+\.\d\d)\]", by_word) == pytest.approx(starts, abs=0.005001)
+    assert seconds(r"<(\d+):(\d+\.\d\d)>", by_word) == pytest.approx(words, abs=0.005001)
+    srt = to_srt(lyrics).replace(",", ".")
+    assert seconds(r"^00:(\d\d):(\d\d\.\d{3}) -->", srt) == pytest.approx(starts, abs=0.000501)
+    ends = [max(line.end, line.start + 0.3) for line in lyrics.sung()]
+    assert seconds(r"--> 00:(\d\d):(\d\d\.\d{3})$", srt) == pytest.approx(ends, abs=0.000501)
+
+
 def test_subtitles_last_a_moment_and_never_into_the_next():
     srt = to_srt(timed(LYRICS, step=0.01))
     spans = re.findall(r"(\d+):(\d+):(\d+),(\d+) --> (\d+):(\d+):(\d+),(\d+)", srt)

@@ -65,7 +65,7 @@ def fake_gpu(total_mb: float, inference_mb: float = 1, state: str = "NORMAL_VRAM
 class Watch(TorchDispatchMode):
     """Keeps what the host reads from a fake card, and answers what code asks of numbers that do not exist.
 
-    The answers let every check pass: yes, all are finite, and 0 are broken; a number is 1.0.
+    The answers let every check pass: yes, all are finite, and 0 are broken; a number is 1.0, a whole one 0 if not said.
     """
 
     def __init__(self, card: torch.device) -> None:
@@ -73,13 +73,16 @@ class Watch(TorchDispatchMode):
         self.asked = 0  # numbers for which the card had to be waited for
         self.fetched: list[tuple[int, ...]] = []  # shapes of tensors that were copied from the card
         self.sent: list[tuple[int, ...]] = []  # and to it
+        self.whole = 0  # what a whole number is
         self._card = card
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         aten = torch.ops.aten
         if func is aten._local_scalar_dense.default:
             self.asked += args[0].device == self._card
-            return 1.0 if args[0].is_floating_point() else args[0].dtype == torch.bool
+            if args[0].is_floating_point():
+                return 1.0
+            return True if args[0].dtype == torch.bool else self.whole
         result = func(*args, **(kwargs or {}))
         copied = args[1] if func is aten.copy_.default else args[0] if func is aten._to_copy.default else None
         if copied is not None and (copied.device == self._card) != (result.device == self._card):
