@@ -3,7 +3,7 @@
 # make fix       mends and formats what ruff can
 # make test      everything, in an environment of its own (.venv); needs Python 3.11 or later
 # make coverage  which lines the tests run
-# make test-ray  what batch/ promises, over workers and nodes of Ray
+# make test-ray  all that batch/ promises, over workers and nodes of Ray; make test runs what fits in two minutes
 # make lint      style, types, and the registry's checks
 # make generate  writes what is made by programs: snapshot and words of the nodes, workflows, blueprints, pictures
 # make screenshots  every template in two frontends, nodes drawn and as HTML, to be looked at in .host/screenshots
@@ -46,6 +46,7 @@ fix: $(READY)
 # Browsers stall where others take the processor: a test of the editor that fails is run once more, with one of them.
 test: lint host $(TRANSFORMERS4)/.ready $(OFFICIAL)/.ready $(ADAPTERS)/.ready $(RAY)/.ready
 	$(BIN)/pytest -n logical --dist worksteal -m "not ray" --ignore=tests/browser
+	$(BIN)/pytest -n 0 -m "ray and not long" tests/batch
 	@$(BIN)/python tests/support/comfyui/fetch.py --env --browser
 	$(BIN)/pytest -n 2 --dist loadfile tests/browser || $(BIN)/pytest --last-failed tests/browser
 	PYTHONPATH=$(TRANSFORMERS4) $(BIN)/python -c "import transformers as t; assert t.__version__.startswith('4.57.'), t"

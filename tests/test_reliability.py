@@ -139,7 +139,12 @@ def test_an_unknown_part_is_refused(capsys):
 def test_the_quick_form_holds(comfyui_dir: Path, tmp_path: Path):
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     done = subprocess.run(
-        [*COMMAND, "--quick"], capture_output=True, text=True, timeout=900, env=environment, check=False
+        [*COMMAND, "--quick", "--limit", "6"],
+        capture_output=True,
+        text=True,
+        timeout=900,
+        env=environment,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr[-2_000:]
     for name in (

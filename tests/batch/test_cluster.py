@@ -91,6 +91,9 @@ def test_forty_songs_have_the_same_bits_over_one_and_three_workers(cluster, tmp_
     for entry in three.values():
         (file,) = entry["files"]
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "three" / file).read_bytes()
+    with Manifest(tmp_path / "three") as manifest:
+        again = Planner(graph, VERSION, manifest).plan(rows, tmp_path / "songs")
+        assert (again.left, again.finished, list(again.waiting())) == (0, 40, [])
 
 
 class Killer(threading.Thread):
@@ -182,6 +185,7 @@ def test_a_pool_that_the_cluster_has_no_room_for_is_refused(cluster):
 OLD_TEMPLATES = Path(__file__).parents[1] / "fixtures" / "old_templates.json.gz"
 
 
+@pytest.mark.long
 def test_a_graph_plays_as_on_a_server_and_says_what_a_worker_lacks(
     cluster, comfyui_dir, tmp_path, monkeypatch
 ):

@@ -157,6 +157,7 @@ AT_A_TERMINAL = (
 
 
 @pytest.mark.ray
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="processes are counted in /proc")
 def test_ctrl_c_stops_cleanly_and_the_same_line_goes_on(ray_environment, tmp_path):

@@ -26,7 +26,7 @@ LOADERS = ("AceGraphLoad", "AceGraphLoadPlanner")
 
 
 @pytest.fixture
-def song_of(host, run_graph):
+def song_of(host, run_graph, short_texts):
     """song_of(task) -> all that a graph of the task makes: latents, audio, codes, conditions; pickers of its loaders."""
     task_graphs.record(host.base / "input")
 
@@ -145,7 +145,7 @@ def in_bf16(host, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("task", ["cover", "planned"])
 def test_small_weights_stay_small_where_fp32_is_computed_and_sound_like_large_ones(
-    host, run_graph, pack, monkeypatch, in_bf16, task
+    host, run_graph, pack, monkeypatch, in_bf16, short_texts, task
 ):
     import comfy.model_management as mm
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from acestep_core.errors import InvalidInputError
-from acestep_core.planner import decoding, requests
+from acestep_core.planner import decoding, grammar, requests
 from acestep_core.planner.cache import KeyValueCache
 from acestep_core.planner.chain_of_thought import Thought, thought_of
 from acestep_core.planner.chats import composition_prompts
@@ -72,6 +72,22 @@ def planner():
     rows = max(tokenizer.special_ids.values()) + 40  # a table may have rows that no token has
     sizes = type(SIZES)(**{**{name: getattr(SIZES, name) for name in SIZES.__slots__}, "vocab_size": rows})
     return Planner.of(pair(sizes)[1], tokenizer)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def short_texts():
+    """A planner with random weights writes until its room is full, which took most of the time of these tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(grammar, "CAPTION_TOKENS", 24)
+        patch.setattr(requests, "LYRIC_TOKENS", 24)
+        yield
+
+
+@pytest.fixture
+def long_texts(monkeypatch):
+    """For what is said of the real room."""
+    monkeypatch.setattr(grammar, "CAPTION_TOKENS", CAPTION_TOKENS)
+    monkeypatch.setattr(requests, "LYRIC_TOKENS", LYRIC_TOKENS)
 
 
 @pytest.fixture
@@ -289,7 +305,7 @@ def test_a_composition_tells_by_what(planner):
     assert report[0] == "Composed by: bpm 90, caption, duration 20, keyscale C major."
 
 
-def test_a_report_tells_what_was_given_decided_used_cut_and_made_harmless(planner):
+def test_a_report_tells_what_was_given_decided_used_cut_and_made_harmless(planner, long_texts):
     answer = plan(planner, Brief(INJECTED, HUGE[:900], bpm=90), Options(), "<think>")
     report = "\n".join(answer.report)
 
@@ -362,7 +378,7 @@ def test_the_planner_is_woken_once_for_prompts_and_answer_and_remembers_no_more(
         (plan(planner, brief, options, "noise " * 50, write_caption=False), FIELD_TOKENS),
         (plan(planner, brief, options), FIELD_TOKENS + CAPTION_TOKENS),
         (inspire(planner, "joy", options, instrumental=True), DESCRIPTION_TOKENS),
-        (understand(planner, [1] * 50, options), DESCRIPTION_TOKENS + LYRIC_TOKENS),
+        (understand(planner, [1] * 50, options), DESCRIPTION_TOKENS + requests.LYRIC_TOKENS),
     ]
 
     read = [int(re.search(r"Tokens: (\d+) read", answer.report[2])[1]) for answer, _ in answers]
