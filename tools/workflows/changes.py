@@ -19,10 +19,10 @@ Carry me under the stars"""
 def edit_words() -> Page:
     steps = [
         OWN,
-        "Draw on the wave what changes; at first all of it.",
+        "Draw on the wave what changes; at first all.",
         "*lyrics*: lines as long as the old ones.",
         "Too much changes: *words*. Too little: *remix*.",
-        "The old words were heard. Better: type them into *As it is*, in the box.",
+        "Better: the real old words, in *As it is*.",
     ]
     what = "The music stays, somebody sings something else."
     more = [model(PLANNER_FILE, "text_encoders")]
@@ -40,8 +40,8 @@ def edit_words() -> Page:
 def edit_style() -> Page:
     steps = [
         OWN,
-        "Draw on the wave what changes; at first all of it.",
-        "First *caption*: its style, in your words; half of the edit. Second: the same in another style.",
+        "Draw on the wave what changes; at first all.",
+        "*caption*: its style in your words; then another style.",
         "Sung: the same *lyrics* in both.",
         "*what_changes*: remix a lot, whole less.",
     ]
