@@ -23,14 +23,27 @@ from tools.hostile.verdict import Verdict
 
 SECONDS, RATE, SONGS = 1.5, 48_000, 2
 FOLDER = "hostile"
+WRITTEN = {  # what is no sound, and is JSON, which tells whether it is whole: the nodes that save it
+    "codes": "AceGraphSaveCodes",
+    "lyrics": "AceGraphSaveLyrics",
+}
 PROCESSES = 8
 REFUSALS = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EIO)
 LONG_AGO = 2 * 3600
 PATIENCE = 30.0  # seconds, for a child that saves
 
 
+def forms_of(stage: Stage) -> list[str]:
+    """Every format of Save Audio, and what the nodes are called that save something else."""
+    return [*stage.pack.acestep_core.sound.audio_file.FORMATS, *WRITTEN]
+
+
 def saving(stage: Stage, form: str) -> Act:
-    """An execution of Save Audio in this format."""
+    """An execution of Save Audio in this format, or of the node that saves this."""
+    if form in WRITTEN:
+        act = next(act for act in stage.acts if act.kind == WRITTEN[form])
+        more = {"times": sung(stage), "form": "json"} if form == "lyrics" else {}
+        return replace(act, values={**act.values, "filename_prefix": f"{FOLDER}/song", **more})
     act = next(act for act in stage.acts if act.kind == "AceGraphSaveAudio")
     wave = torch.from_numpy(np.random.default_rng(0).standard_normal((SONGS, 2, round(SECONDS * RATE))) * 0.1)
     audio = {"waveform": wave.float(), "sample_rate": RATE}
@@ -45,6 +58,13 @@ def saving(stage: Stage, form: str) -> Act:
             "filename_prefix": f"{FOLDER}/song",
         },
     )
+
+
+def sung(stage: Stage) -> tuple[Any, ...]:
+    """Times of some songs, for nothing is found in what a random model sings."""
+    lrc = stage.pack.acestep_core.text.lrc
+    word = lrc.TimedText(0.5, 1.0, "la")
+    return (lrc.TimedLyrics((lrc.TimedLine(0.5, 1.0, "la", (word,)),), SECONDS, 1.0),) * SONGS
 
 
 def half_files(folder: Path) -> list[str]:
@@ -127,7 +147,7 @@ def failing_disks(stage: Stage, plan: Plan) -> Verdict:
     """Every request of every format fails once for every reason, and the folder vanishes before every one."""
     verdict, dice = Verdict("Failing disks", plan.limit), random.Random(plan.seed)
     folder, cases = stage.host.base / "output" / FOLDER, list[tuple[Act, int, Callable[[], None], str]]()
-    for form in stage.pack.acestep_core.sound.audio_file.FORMATS:
+    for form in forms_of(stage):
         act, disk = saving(stage, form), Disk()
         act(disk.watched())
         for at in range(1, disk.now + 1):
@@ -160,7 +180,8 @@ def fail(stage: Stage, act: Act, disk: Disk, name: str, verdict: Verdict) -> Non
     verdict.expect(not stage.leftovers(), f"{name}: left {[path.name for path in stage.leftovers()]}")
     before = set(folder.rglob("*"))
     act()
-    verdict.expect(len(set(folder.rglob("*")) - before) >= SONGS, f"{name}: the next run saved nothing")
+    files = 1 if act.kind == WRITTEN["codes"] else SONGS
+    verdict.expect(len(set(folder.rglob("*")) - before) >= files, f"{name}: the next run saved nothing")
     verdict.expect(not half_files(folder), f"{name}: half files {half_files(folder)}")
     shutil.rmtree(folder)
 
@@ -202,7 +223,7 @@ def save_many(stage: Stage, process: int, saves: int) -> int:
 def kills(stage: Stage, plan: Plan) -> Verdict:
     """A process that saves is killed at seeded moments; afterwards every named file is whole, and leftovers go."""
     verdict, dice = Verdict("kill -9 while saving", plan.limit), random.Random(plan.seed)
-    forms = list(stage.pack.acestep_core.sound.audio_file.FORMATS)
+    forms = forms_of(stage)
     folder, left, whole = stage.host.base / "output" / FOLDER, 0, 0
     for number in range(plan.kills):
         if verdict.may_go_on():
