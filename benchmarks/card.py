@@ -22,10 +22,11 @@ sys.path[0] = str(ROOT)  # instead of this folder
 sys.path.insert(1, str(ROOT / "tests"))  # sizes, tokenizer, oracles
 
 from acestep_core.errors import is_full  # noqa: E402  after the path is set
-from benchmarks import harness, table  # noqa: E402
+from benchmarks import harness  # noqa: E402  after the path is set
 from benchmarks.cards import equal, hosted, peers, report, songs, speed  # noqa: E402
 from benchmarks.cards.sizes import size  # noqa: E402
 from benchmarks.core_nodes.install import NoOpponentError  # noqa: E402
+from benchmarks.figures import table  # noqa: E402
 from benchmarks.harness import Row  # noqa: E402
 
 

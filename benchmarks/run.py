@@ -17,8 +17,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)  # instead of this folder
 sys.path.insert(1, str(ROOT / "tests"))  # the oracles
 
-from benchmarks import harness, table  # noqa: E402  after the path is set
+from benchmarks import harness  # noqa: E402  after the path is set
 from benchmarks.core_nodes import install  # noqa: E402
+from benchmarks.figures import table  # noqa: E402
 
 
 def known() -> list[str]:

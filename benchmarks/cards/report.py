@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import table
+from benchmarks.figures import table
 from benchmarks.harness import Row, cpu_name, device
 
 FOLDER = Path(__file__).resolve().parents[1] / "results" / "cards"

@@ -8,8 +8,9 @@ from typing import Any
 
 from benchmarks.harness import Row
 
-RESULTS = Path(__file__).parent / "results"
-README = Path(__file__).parent / "README.md"
+ROOM = Path(__file__).resolve().parents[1]
+RESULTS = ROOM / "results"
+README = ROOM / "README.md"
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 
 
