@@ -21,14 +21,14 @@ def with_adapters(
     """
     load = loader(page)
     page.column()
-    model, asked = load["model"], Shown()
+    model, asked, loaded = load["model"], Shown(), load["report"]
     for place, (settings, widgets) in enumerate(zip(adapters, shown, strict=True), start=1):
         look = {"title": f"LoRA {place}"} if len(adapters) > 1 else {}
         adapter = page.add("AceGraphLoadAdapter", look, model=model, **settings)
-        model = adapter["model"]
+        model, loaded = adapter["model"], adapter["report"]
         asked += of(adapter, *widgets)
     page.column()
     task = sung(page, load, model, seconds, **fields)
-    task.report = joined(page, adapter["report"], task.report)
+    task.report = joined(page, loaded, task.report)
     task.words = [*asked, *task.words]
     return task

@@ -1,5 +1,7 @@
 """What is inside of the boxes that listen to what was played."""
 
+from typing import Any
+
 from tools.workflows.boxes.planned import asked, composed, planner_of, said
 from tools.workflows.boxes.tasks import FILES, WORDS, Task, of, on_codes, sung
 from tools.workflows.boxes.tasks import encoded as encode
@@ -15,7 +17,7 @@ def timed(page: Page, seconds: float) -> Task:
     page.column()
     task = sung(page, load, load["model"], seconds, caption=CAPTION, lyrics=LYRICS, seed=SEED, **FIXED)
     played = page.items[-2]
-    wires = {"conditions": task.conditions["conditions"], "latent": played["latent"]}
+    wires: dict[str, Any] = {"conditions": task.conditions["conditions"], "latent": played["latent"]}
     task.more["times"] = page.add("AceGraphLyricTimes", model=load["model"], **wires)["times"]
     return task
 
