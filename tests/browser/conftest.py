@@ -17,7 +17,22 @@ from tools.workflows import build as example_workflows
 SLOW_PACK = "tests_slow_runs"  # packs are loaded by name, and this one after ours
 SLOW_RUNS = Path(__file__).parents[1] / "support" / "comfyui" / "slow_runs.py"
 STYLES = {"classic": False, "new": True}  # nodes drawn on the canvas, or as HTML
+NOWHERE = 800, 985  # under a graph; elsewhere a mouse may open what hides the button that runs
 FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Within a file, tests of one frontend and one style come one after the other: to change takes a second or more."""
+    files = list(dict.fromkeys(item.path for item in items))
+
+    def place(item: pytest.Item) -> tuple[int, str, str]:
+        asked = (
+            item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+        )
+        return files.index(item.path), asked.get("frontend", ""), asked.get("style", "")
+
+    items.sort(key=place)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -29,12 +44,13 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 class Studio:
-    """Starts what is asked for; servers and the browser stay until the end, and one tab at a time."""
+    """Starts what is asked for, once: a server and a tab for each frontend; they stay until the end."""
 
     def __init__(self, comfyui: Path, base: Path, stack: ExitStack) -> None:
         self._comfyui, self._base, self._stack = comfyui, base, stack
         self._servers: dict[str, Server] = {}
-        self._tab: tuple[str, bool, Editor] | None = None
+        self._tabs: dict[str, Editor] = {}
+        self._seen: Editor | None = None
         self._browser: Browser | None = None
 
     def server(self, frontend: str = FRONTENDS[0]) -> Server:
@@ -49,17 +65,21 @@ class Studio:
         return self._servers[frontend]
 
     def tab(self, frontend: str, new_style: bool) -> Editor:
-        """An editor with nodes as HTML, or drawn on the canvas. One at a time: each draws its graph all the time."""
-        if self._tab and self._tab[:2] == (frontend, new_style):
-            return self._tab[2]
-        if self._tab:
-            self._tab[2].close()
-        server = self.server(frontend)
-        self._browser = self._browser or self._stack.enter_context(browser())
-        opened = Editor(self._browser, server)
-        opened.new_style(new_style)
-        self._tab = frontend, new_style, opened
-        return opened
+        """An editor with nodes as HTML, or drawn on the canvas. The other one sleeps: each draws its graph all the time."""
+        if frontend not in self._tabs:
+            server = self.server(frontend)
+            self._browser = self._browser or self._stack.enter_context(browser())
+            self._tabs[frontend] = Editor(self._browser, server)
+        wanted = self._tabs[frontend]
+        if wanted is not self._seen:
+            if self._seen:
+                self._seen.sleep()
+            wanted.wake()
+            self._seen = wanted
+        if wanted.as_html != new_style:
+            wanted.new_style(new_style)
+        wanted.page.mouse.move(*NOWHERE)
+        return wanted
 
 
 @pytest.fixture(scope="session")
@@ -72,7 +92,7 @@ def studio(comfyui_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield Studio(comfyui_dir, tmp_path_factory.mktemp("studio"), stack)
 
 
-@pytest.fixture(params=FRONTENDS, scope="session")  # so that tests of one come one after the other
+@pytest.fixture(params=FRONTENDS, scope="session")
 def frontend(request: pytest.FixtureRequest) -> str:
     return request.param
 

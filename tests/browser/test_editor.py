@@ -68,7 +68,7 @@ def saved_song(server, found, form):
 
 # --------------------------------------------------------------------------------------------- stop, errors
 def test_stop_ends_a_run_and_the_next_one_works(usual):
-    usual.open_template(file_of("text2music"), len(workflow("text2music")["nodes"]))
+    usual.load(workflow("text2music"))
     usual.set("AceGraphLoad", model=BASE_FILE)
     usual.set("AceGraphSampler", steps=200, solver="heun")
     usual.set("AceGraphSilenceLatent", seconds=120.0)
@@ -90,7 +90,7 @@ def test_stop_ends_a_run_and_the_next_one_works(usual):
 
 
 def test_what_is_wrong_is_said_in_our_words(usual):
-    usual.open_template(file_of("text2music"), len(workflow("text2music")["nodes"]))
+    usual.load(workflow("text2music"))
     usual.set("AceGraphLoad", model="lost.safetensors")
     done = usual.run()
     assert done["status"]["status_str"] == "error"

@@ -30,7 +30,7 @@ def test_the_policy_lets_nothing_in_from_elsewhere(styled):
 
 @pytest.mark.parametrize("problem", [False, True])
 def test_hostile_words_are_shown_as_words(styled, problem):
-    styled.open_template(file_of("text2music"), len(workflow("text2music")["nodes"]))
+    styled.load(workflow("text2music"))
     styled.set("AceGraphSilenceLatent", seconds=SHORT, batch_size=2)
     styled.set("AceGraphEncodeConditions", caption=SCRIPT, lyrics=SCRIPT)
     styled.set("AceGraphSaveAudio", filename_prefix=OUTSIDE if problem else PREFIX)

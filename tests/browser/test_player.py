@@ -282,7 +282,7 @@ def test_another_workflow_does_not_show_the_songs_of_this_one(one_player):
 
 # ---------------------------------------------------------------------------------------------- real runs
 def test_every_song_of_a_batch_is_drawn_and_played(usual):
-    usual.open_template(file_of("retake"), len(workflow("retake")["nodes"]))
+    usual.load(workflow("retake"))
     usual.set("AceGraphSilenceLatent", seconds=6.0)
     assert usual.run()["status"]["status_str"] == "success"
     until(lambda: len(usual.js(ROWS)) == 4, "four songs are listed")
@@ -299,7 +299,7 @@ def test_every_song_of_a_batch_is_drawn_and_played(usual):
 
 
 def test_the_player_speaks_the_language_of_the_settings(usual):
-    usual.open_template(file_of("retake"), len(workflow("retake")["nodes"]))
+    usual.load(workflow("retake"))
     with usual.speaking("fr"):
         until(partial(speaks, usual, "fr"), "the player speaks French")
     until(partial(speaks, usual, "en"), "the player speaks English")

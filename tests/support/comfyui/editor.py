@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from support.comfyui import fetch
 from support.comfyui.server import Server
+from support.comfyui.stillness import SLEEP, STILL, WAKE
 from tools.workflows.page import Rect
 
 FRONTENDS = ("1.32.9", fetch.FRONTEND.partition("==")[2])  # what ComfyUI 0.3.75 brings, and the newest
@@ -110,8 +111,9 @@ class Editor:
         self.server = server
         self.page: Page = chromium.new_page(viewport=window or WINDOW)
         self.page.set_default_timeout(1000 * PATIENCE)
-        self._as_html = False
+        self.as_html: bool | None = None  # not known yet: a server remembers what was chosen
         self.errors: list[str] = []
+        self.page.add_init_script(STILL)
         self.page.on("console", lambda said: self._hear(said.text) if said.type == "error" else None)
         self.page.on("pageerror", lambda error: self._hear(str(error)))
         self.page.goto(f"http://127.0.0.1:{server.port}/")
@@ -128,10 +130,17 @@ class Editor:
     def close(self) -> None:
         self.page.close()
 
+    def sleep(self) -> None:
+        """Draw nothing until it is woken: a tab draws its graph all the time, also where nobody looks."""
+        self.js(SLEEP)
+
+    def wake(self) -> None:
+        self.js(WAKE)
+
     def new_style(self, wanted: bool) -> None:
         """Nodes as HTML, or drawn on the canvas."""
         self.js("(on) => app.extensionManager.setting.set('Comfy.VueNodes.Enabled', on)", wanted)
-        self._as_html = wanted
+        self.as_html = wanted
         self.page.wait_for_timeout(300)
 
     @contextmanager
@@ -200,7 +209,7 @@ class Editor:
         """Wait until another graph is there, of so many nodes, and nothing in it moves any more."""
         self.js("() => { window.nodeBefore = app.graph.nodes[0]; }")
         yield
-        self.page.wait_for_function(OPENED, arg=[nodes, self._as_html])
+        self.page.wait_for_function(OPENED, arg=[nodes, self.as_html])
         until(self._at_rest, "no node moves any more")
 
     def _at_rest(self) -> bool:
