@@ -1,17 +1,29 @@
-"""A pack for the servers of browser tests: while asked to, every step takes its time and may be heard.
+"""A pack for the servers of browser tests: planners write little, and while asked to, every step takes its time.
 
-It is copied into their custom_nodes, behind the pack itself. POST /tests/slow_runs {"seconds": 0.5}; 0 ends it.
+It is copied into their custom_nodes, behind the pack itself. POST /tests/slow_runs {"seconds": 0.5}; 0 ends it. A planner
+with random weights writes until its room is full, which took most of the time of the pages that have one.
 """
 
 import sys
 import time
+from types import ModuleType
 
 from aiohttp import web
 from server import PromptServer
 
 NODE_CLASS_MAPPINGS: dict[str, type] = {}
-(EXCERPTS,) = (module for name, module in list(sys.modules.items()) if name.endswith(".nodes.runs.excerpts"))
+
+
+def module(name: str) -> ModuleType:
+    """Of the pack, wherever it is installed."""
+    (found,) = (one for key, one in list(sys.modules.items()) if key.endswith(name))
+    return found
+
+
+EXCERPTS = module(".nodes.runs.excerpts")
+GRAMMAR, REQUESTS = module(".acestep_core.planner.grammar"), module(".acestep_core.planner.requests")
 HEAR, SHARE = EXCERPTS.Excerpts.hear, EXCERPTS.SHARE
+GRAMMAR.CAPTION_TOKENS, GRAMMAR.GENRE_TOKENS, REQUESTS.LYRIC_TOKENS = 8, 4, 8
 
 
 @PromptServer.instance.routes.post("/tests/slow_runs")
