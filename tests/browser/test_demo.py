@@ -138,10 +138,10 @@ def test_the_adapter_of_the_musical_model_stands_in_for_those_of_the_templates(b
 
 def test_the_template_with_an_adapter_plays_a_march(base, monkeypatch, tmp_path):
     workflow = json.loads(demo.WORKFLOW.with_name(f"{file_of('lora')}.json").read_text(encoding="utf-8"))
-    (words,) = (node for node in workflow["nodes"] if node["type"] == "AceGraphEncodeConditions")
-    words["widgets_values"][:3] = ["march guitar", "", True]  # its trigger word, and no singing
-    (silence,) = (node for node in workflow["nodes"] if node["type"] == "AceGraphSilenceLatent")
-    silence["widgets_values"][0] = 12.0
+    (box,) = workflow["definitions"]["subgraphs"]
+    inside = {node["type"]: node["widgets_values"] for node in box["nodes"] if "widgets_values" in node}
+    inside["AceGraphEncodeConditions"][:3] = ["march guitar", "", True]  # its trigger word, and no singing
+    inside["AceGraphSilenceLatent"][0] = 12.0
     monkeypatch.setattr(demo, "WORKFLOW", tmp_path / "lora.json")
     demo.WORKFLOW.write_text(json.dumps(workflow), encoding="utf-8")
     with Server(fetch.comfyui_dir(), base, cpu=True, port=free_port()) as server:
