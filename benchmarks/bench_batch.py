@@ -1,7 +1,7 @@
 """What many songs cost beyond the songs: a row against the same prompt on a warm server, three workers against one, starts.
 
-Needs Ray and a ComfyUI, which `make bench` has put beside the environment. The tiny model plays: a real one only makes
-what lies around it smaller.
+Needs Ray and a ComfyUI, which `make bench` has put beside the environment. The tiny model plays the most of it; songs of ten
+seconds are played by one of the published size as well, with random weights: 8 GB on the disk, and once in memory.
 """
 
 import json
@@ -24,14 +24,18 @@ from batch.players.comfy_host import Installation, version_of
 from batch.players.core_player import core_graph
 from batch.players.graph_player import GraphRecipe
 from batch.run import collect
+from benchmarks.cards.hosted import write_split
+from benchmarks.cards.sizes import size
 from benchmarks.harness import ROOT, Row
-from support.comfyui import fetch
+from support.comfyui import fetch, models
+from support.comfyui import host as comfy_host
 from support.comfyui.server import Server
 from tools.workflows import build as example_workflows
 
 RAY = Path(sys.prefix) / "ray"
 SECONDS = 2  # of a song
 ROWS = 40
+LONGER, FEW = 10, 6  # seconds of a song on the model of published size, and rows
 LONG = 10_000
 VERSION = version_of(ROOT)
 
@@ -45,27 +49,46 @@ def run(quick: bool) -> list[Row]:
         folder = Path(scratch)
         base = example_workflows.prepared(folder / "comfyui")
         where = Installation(fetch.comfyui_dir(), base, cpu=True)
-        graph = describe.graph_of(read_graph(find_graph("Song, node by node")), where, None, VERSION)
-        rows = [
-            {
-                "name": f"s{n}",
-                "Words.caption": f"song {n}",
-                "AceGraphSilenceLatent.seconds": SECONDS,
-                "seed": n,
-            }
-            for n in range(count)
-        ]
+        graph, rows = described(where), table(count, SECONDS)
         server = on_server(where, graph, rows)
         one, three = (by_workers(folder / f"by{n}", graph, where, rows, n) for n in (1, 3))
         again, start = second_run(folder, 4 if quick else ROWS, left=0), second_run(folder, LONG, left=10)
+        share = of_real_size(folder / "real", quick)
     item = f"{count} songs of {SECONDS} s, tiny model"
     details = {"server_s": server, "one_s": one, "three_s": three}
     return [
         Row(f"{item}: a row beyond a warm server", 1000 * (one - server), "ms", None, 100, False, details),
         Row(f"{item}: 3 workers, times as fast as 1", one / three),
+        share,
         Row("a second run, in which nothing is left", again, "s", None, 5, more_is_better=False),
         Row(f"a look at {LONG} rows of which 10 are left", start, "s", None, 10, more_is_better=False),
     ]
+
+
+def described(where: Installation) -> Graph:
+    """The template that is played."""
+    return describe.graph_of(read_graph(find_graph("Song, node by node")), where, None, VERSION)
+
+
+def table(count: int, seconds: float) -> list[dict[str, Any]]:
+    """So many rows, each a song of its own."""
+    length = "AceGraphSilenceLatent.seconds"
+    return [{"name": f"s{n}", "Words.caption": f"song {n}", length: seconds, "seed": n} for n in range(count)]
+
+
+def of_real_size(folder: Path, quick: bool) -> Row:
+    """What a row costs beyond the server's where the model has the published size; server and worker one after the other."""
+    base = models.make_base(folder, comfy_host.PACK)
+    write_split(size(tiny=quick), base / "models")
+    where, rows = Installation(fetch.comfyui_dir(), base, cpu=True), table(3 if quick else FEW, LONGER)
+    graph = described(where)
+    server, one = on_server(where, graph, rows), by_workers(folder / "out", graph, where, rows, 1)
+    item = (
+        f"{len(rows)} songs of {LONGER} s, {'tiny' if quick else 'random'} weights of ComfyUI's three files"
+    )
+    details = {"server_s": server, "one_s": one}
+    share = 100 * (one / server - 1)
+    return Row(f"{item}: a row beyond a warm server, share", share, "%", None, 3, False, details)
 
 
 def on_server(where: Installation, graph: Graph, rows: Sequence[dict[str, Any]]) -> float:

@@ -1,5 +1,6 @@
 """Rows over workers that are real processes, on a cluster of three nodes: whoever dies, every row ends once, with the same bits."""
 
+import gc
 import gzip
 import json
 import os
@@ -11,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from batch.columns import Columns
@@ -31,6 +33,8 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.filterwarnings("ign
 VERSION = "0.1.0"
 KILLS = int(os.environ.get("ACEGRAPH_KILLS", "3"))  # 20 pass too, in five times the time
 STORE = 80 << 20
+FEW, MANY = 40, int(os.environ.get("ACEGRAPH_ROWS", "240"))  # rows after which the driver is looked at
+MOST_GROWN = 4 << 20  # bytes between them: less than the songs
 NODES = 3
 
 
@@ -52,8 +56,8 @@ def cluster(ray_environment: None) -> Iterator[str]:
         nodes.shutdown()
 
 
-def play(folder: Path, graph, rows, recipe, workers: int, **more) -> dict[str, dict]:
-    """Play a table into a folder; the records by name."""
+def play(folder: Path, graph, rows, recipe, workers: int, watch=iter, **more) -> dict[str, dict]:
+    """Play a table into a folder; the records by name. watch: looks at every outcome that passes."""
     from batch import cluster as ray_cluster
 
     pool = ray_cluster.Pool(workers, gpus=0, cpus=1, address="auto")
@@ -61,7 +65,8 @@ def play(folder: Path, graph, rows, recipe, workers: int, **more) -> dict[str, d
     songs.unlink(missing_ok=True)
     with Manifest(folder) as manifest:
         plan = Planner(graph, VERSION, manifest, **more).plan(rows, songs)
-        collect(plan, ray_cluster.outcomes(plan, recipe, VERSION, pool), manifest, VERSION, lambda line: None)
+        outcomes = watch(ray_cluster.outcomes(plan, recipe, VERSION, pool))
+        collect(plan, outcomes, manifest, VERSION, lambda line: None)
     found = list(records(folder))
     assert sorted(one["name"] for one in found) == sorted(row["name"] for row in rows)  # each exactly once
     return {one["name"]: one for one in found}
@@ -156,6 +161,22 @@ def test_workers_that_are_killed_lose_nothing_and_a_deadly_row_takes_no_other_wi
     assert seen - {"manifest.jsonl", ".lock"} == named
 
 
+def test_the_drivers_memory_does_not_grow_with_the_table(cluster, tmp_path):
+    """Of what it alone holds, without pages that it shares with Ray's store; the songs between both looks are more than may be kept."""
+    held = {}
+
+    def watch(outcomes):
+        for number, outcome in enumerate(outcomes, 1):
+            yield outcome
+            if number in (FEW, MANY):
+                gc.collect()
+                held[number] = psutil.Process().memory_full_info().uss
+
+    rows = ({"name": f"s{number}", "1.caption": f"song {number}", "seed": number} for number in range(MANY))
+    play(tmp_path / "out", api_graph(PROMPT), list(rows), Recipe(tmp_path), workers=3, watch=watch)
+    assert held[MANY] - held[FEW] < MOST_GROWN
+
+
 def test_a_worker_that_can_play_nothing_says_why_and_blames_no_row(cluster, tmp_path):
     rows = [{"name": "a", "1.caption": "a"}]
     with pytest.raises(UnfitWorkerError, match=r"Worker .*: There is no checkpoint\. Mend it\."):
@@ -214,6 +235,9 @@ def test_a_graph_plays_as_on_a_server_and_says_what_a_worker_lacks(
     assert errors["wrong"] == "Words.bpm cannot be 1000. The highest value is 300."
     assert found["second"]["sha256"] == found["twin"]["sha256"] != found["first"]["sha256"]
     assert not list((base / "output").rglob("*.flac"))  # a worker keeps its files to itself
+    three = play(tmp_path / "three", graph, rows[:3], GraphRecipe(graph, where), workers=3)
+    assert sums(three) == {name: found[name]["sha256"] for name in three}
+    assert len(hosts(three)) == 3
 
     columns = Columns(graph)
     with Server(comfyui_dir, base) as server:
