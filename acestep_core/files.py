@@ -54,7 +54,7 @@ def naming(path: Path) -> Iterator[None]:
     except OSError as error:
         raise FileError(
             f"{path.name} cannot be written to {path.parent}: {error.strerror}.",
-            NAME_REMEDIES.get(error.errno, "Choose a folder that exists, is writable and has room."),
+            NAME_REMEDIES.get(error.errno or 0, "Choose a folder that exists, is writable and has room."),
         ) from error
 
 
