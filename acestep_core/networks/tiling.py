@@ -25,9 +25,8 @@ from .oobleck import FINE_BLOCKS, Oobleck, Posterior, posterior_of
 
 OVERLAP = 16  # frames on each side
 TILE_LADDER = (256, 128, 64, 32)  # frames; a fixed choice, so that a machine repeats its own bytes
-STEP_OVERLAP = (
-    16  # on each side of a piece, in steps: what lies between coarse and fine blocks, 60 to a frame
-)
+# On each side of a piece, in steps: what lies between coarse and fine blocks, 60 to a frame.
+STEP_OVERLAP = 16
 CPU_PIECE = 16  # frames whose fine blocks run at once; other devices take a whole tile
 LIVE_COPIES = 3  # of the widest activation: a residual unit holds its input, its middle and the next middle
 WORKSPACE_BYTES = 450 << 20  # repacked weights of the full-size model, and what allocators keep; measured ...
