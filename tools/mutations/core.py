@@ -465,7 +465,7 @@ MUTATIONS = [
     Mutation("both halves of the newer weight norm are swapped", "checkpoints/oobleck_keys.py", "oobleck_keys",
              'original0": "weight_g",\n    "parametrizations.weight.original1": "weight_v"',
              'original0": "weight_v",\n    "parametrizations.weight.original1": "weight_g"'),
-    Mutation("tiles overlap by 8 frames", "networks/tiling.py", "tiling", "OVERLAP = 16", "OVERLAP = 8"),
+    Mutation("tiles overlap by 8 frames", "networks/tiling.py", "tiling", "\nOVERLAP = 16", "\nOVERLAP = 8"),
     Mutation("tiled encoding drops the song's last samples", "networks/tiling.py", "tiling",
              "stop = samples if tile.last == frames else samples_of(tile.last)", "stop = samples_of(tile.last)"),
     Mutation("tiles forget the frames before them", "networks/tiling.py", "tiling",
