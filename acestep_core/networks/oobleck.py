@@ -108,7 +108,7 @@ class Encoder(nn.Module):
         return self.coarse_(self.fine(samples))
 
     def fine(self, samples: Tensor) -> Tensor:
-        """The blocks that are near the sound: samples [S, C] -> steps [floor(S / 32), W]."""
+        """The blocks that are near the sound: samples [S, C] -> steps [N, W]."""
         x = self.conv1(samples)
         for block in cast(Iterable[EncoderBlock], self.block[:FINE_BLOCKS]):
             x = block.downsample_(x)
