@@ -6,8 +6,9 @@ const PLAYERS = ["AceGraphRegion", "AceGraphSaveAudio", "AceGraphPreviewAudio"];
 const AUDIO_INPUT = Object.fromEntries([...PLAYERS, "TrimAudioDuration"].map((type) => [type, "audio"]));
 const LATENT_INPUT = { AceGraphSampler: "source", AceGraphEdit: "source", AceGraphExtend: "latent" };
 
+// A node that has left its graph has none, and so no wires.
 export function linkOf(graph, id) {
-  if (id === null || id === undefined) return null;
+  if (!graph || id === null || id === undefined) return null;
   return graph.getLink?.(id) ?? graph.links?.get?.(id) ?? graph.links?.[id] ?? null;
 }
 

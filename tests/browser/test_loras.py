@@ -13,7 +13,8 @@ PAGE = json.loads(
     (comfy_host.PACK / "example_workflows" / f"{file_of('lora')}.json").read_text(encoding="utf-8")
 )
 CHOICES = """() => {
-  const widget = app.graph.nodes.find((n) => n.type === "AceGraphLoadAdapter").widgets.find((w) => w.name === "adapter");
+  const all = (graph) => graph.nodes.flatMap((node) => [node, ...(node.subgraph ? all(node.subgraph) : [])]);
+  const widget = all(app.graph).find((n) => n.type === "AceGraphLoadAdapter").widgets.find((w) => w.name === "adapter");
   const { values } = widget.options;
   return Array.from(typeof values === "function" ? values(widget) : values);
 }"""

@@ -275,9 +275,10 @@ def test_a_view_outlives_undo_and_a_hand_that_thinks_again_changes_nothing(hand)
     hand.press("Escape")
     mouse.up()
     until(lambda: hand.values() == {"start": 6, "end": 10, "regions": ""}, "it is back", 10)
+    known = alive(hand.page)  # those of other open workflows included
     editor.js(STEPS)
     hand.drawn(*PART)
-    assert alive(hand.page) <= 5  # of fifty that were made: the frontend knows some of the last ones
+    assert alive(hand.page) <= known + 5  # of fifty that were made: the frontend knows some of the last ones
     assert editor.errors == []
 
 
@@ -436,7 +437,7 @@ def test_what_a_browser_cannot_show_is_said_and_read_by_a_run(hand):
     before = set(editor.server.get("/history"))
     load.click()
     (key,) = until(lambda: set(editor.server.get("/history")) - before, "the run has ended", 60)
-    until(lambda: said.inner_text().startswith("2.00 / 15.00 s"), "the sound is seen", 10)
+    until(lambda: said.inner_text().startswith("2.00 / 15.00 s"), "the sound is seen", 60)
 
     hand.drag(2, BEGINNINGS[0] + 0.1)
     until(

@@ -234,3 +234,12 @@ test("the signature of a sound knows widgets, and by which output it comes", () 
   assert.notEqual(signed(0, 1), signed(0, 2));
   assert.notEqual(signed(0, 1), signed(1, 1));
 });
+
+test("a node that has left its graph has no wires", () => {
+  const graph = new Graph();
+  const region = graph.add("AceGraphRegion");
+  graph.wire(graph.add("LoadAudio"), region, "audio", "AUDIO");
+  const left = { ...region, graph: null };
+  assert.equal(origin(left, 0, graph), null);
+  assert.notEqual(origin(region, 0, graph), null);
+});
