@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ..errors import InvalidInputError
 
 GROUPS = ("self_attn", "cross_attn", "mlp")
-LAYER = r"^layers\.(\d+)\."
+LAYER = r"layers\.(\d+)\."
 FACTOR = r"(-?\d{1,9}(?:\.\d{0,18})?|-?\.\d{1,18})"
 SPAN = r"\s*(\d{1,6})\s*(?:-\s*(\d{1,6})\s*)?:\s*" + FACTOR + r"\s*"
 LAYERS_FORM = "Write layers like this: 0-11: 0.5, 12-23: 1. The first layer is 0; layers not named keep 1."

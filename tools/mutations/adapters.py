@@ -39,7 +39,7 @@ ADAPTER_MUTATIONS = [
     Mutation("diag-OFT's rescaling is lost", TURNS, "changes", "if self.rescale is not None:", "if False:"),
     # --------------------------------------------------------------------------------------------- scales
     Mutation("the last layer of a span is left out", SCALES, "scales", "span.first <= index <= span.last", "span.first <= index < span.last"),
-    Mutation("layers of encoders are those of the transformer", SCALES, "scales", 'r"^layers', 'r"layers'),
+    Mutation("layers of encoders are those of the transformer", SCALES, "scales", "re.match(LAYER", "re.search(LAYER"),
     Mutation("norms beside an attention are attention", SCALES, "scales", 'f".{group}." in weight', 'f".{group}" in weight'),
     # ---------------------------------------------------------------------------------------------- names
     Mutation("the prefix of the planner is stripped", KEYS, "keys adapted",
