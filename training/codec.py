@@ -43,7 +43,7 @@ def atoms(codec: Oobleck) -> Tensor:
         x = torch.zeros(21, BANDS)
         x[10, band] = 1
         for block in list(codec.decoder.block)[1:]:
-            x = block.refine_(block.upsample_(x))
+            x = block.refine_(block.upsample(x))
         heard.append(codec.decoder.conv2(codec.decoder.snake1.apply_(x))[:, 0])
     return torch.stack(heard)
 

@@ -741,16 +741,22 @@ def test_a_bad_folder_is_refused_in_two_sentences(pack, handle, loras, made, pro
     assert str(refused.value).count("\n") == 1
 
 
-def test_a_whole_checkpoint_and_a_folder_without_weights_are_no_adapters(trial, graph, loras, models):
+def test_a_folder_without_weights_is_not_there(pack, handle, loras):
+    (loras / "hollow").mkdir()
+    adapters.write_json(loras / "hollow")
+    with pytest.raises(
+        core(pack, "errors").AceStepError, match="There is no 'tests/hollow/' in models/loras"
+    ):
+        load_lora(pack, "tests/hollow/", model=handle)
+
+
+def test_a_whole_checkpoint_is_no_adapter(trial, graph, loras, models):
     shutil.copy(
         models / "turbo" / "official" / "acestep-v15-turbo" / "model.safetensors", loras / "whole.safetensors"
     )
     trial.refuses(
         graph, node_with(graph, "tests/whole.safetensors"), "is an ACE-Step 1.5 model, not an adapter"
     )
-    (loras / "hollow").mkdir()
-    adapters.write_json(loras / "hollow")
-    trial.refuses(graph, node_with(graph, "tests/hollow/"), "There is no 'tests/hollow/' in models/loras")
 
 
 def test_files_that_are_no_safetensors_are_not_listed_and_pickles_under_a_false_name_not_opened(

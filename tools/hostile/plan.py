@@ -24,7 +24,7 @@ def quick(seed: int) -> Plan:
     return Plan(
         seed,
         prompts=12,
-        starved=1,
+        starved=0,
         stops=40,
         allocations=100,
         saves=10,

@@ -10,10 +10,7 @@ from support.comfyui.graphs import Graph, Node
 from support.comfyui.server import Server
 from tools.hostile.verdict import Verdict
 
-ROOM, LITTLE = (
-    12 << 20,
-    1 << 20,
-)  # bytes of address space that a starving server gets, for a song and for single nodes
+ROOM = 12 << 20  # bytes of address space that a starving server gets
 SECONDS = 100.0  # of a song that does not fit into that
 LONG = "long.flac"
 FULL = "ACE-Step.DeviceFullError"
@@ -76,6 +73,10 @@ def starve(server: Server, process: Any, works: int, dice: random.Random, verdic
     works: how many of the single nodes, drawn. What they are given is made before, and lies in ComfyUI's cache.
     """
     said = list[str]()
+    graph = server.graph()
+    song(graph)  # first: a server that has never been full has no room of its own, and single nodes end it
+    said.append(hungry(server, process, graph, "a song", verdict))
+    verdict.expect(said[0] == FULL, f"a starving server says {said[0] or 'nothing'} of a song")
     task_graphs.record(server.base / "input", SECONDS, LONG)
     for work in dice.sample(WORKS, min(works, len(WORKS))):
         before, whole = server.graph(), server.graph()
@@ -91,13 +92,9 @@ def starve(server: Server, process: Any, works: int, dice: random.Random, verdic
             server.run(before).last == "execution_success", f"{work.__name__} has nothing to work on"
         )
         said.append(hungry(server, process, whole, work.__name__, verdict))
-    graph = server.graph()
-    song(graph)
-    said.append(hungry(server, process, graph, "a song", verdict))  # last: what it took, others find free
-    verdict.expect(said[-1] == FULL, f"a starving server says {said[-1] or 'nothing'} of a song")
     verdict.seen.append(
-        f"with {ROOM >> 20} MB of address space left, {SECONDS:g} s: of {len(said) - 1} single nodes "
-        f"{said[:-1].count(FULL)} said that it does not fit, {said[:-1].count('')} found room; a song said so"
+        f"with {ROOM >> 20} MB of address space left, {SECONDS:g} s: a song said that it does not fit; of {len(said) - 1} "
+        f"single nodes {said[1:].count(FULL)} said so, {said[1:].count('')} found room"
     )
 
 

@@ -153,12 +153,12 @@ def woken(graph: Graph, name: str = comfy_models.PLANNER_FOLDER) -> Link:
 
 
 # ------------------------------------------------------------------------------------------ every node at once
-def shown_at_last(graph: Graph, new: Any, original: Any, mask: Any, conditions: Any) -> None:
+def shown_at_last(graph: Graph, new: Any, original: Any, mask: Any, **told: Link) -> None:
     """Songs spliced, seen as a wave, and played; and a sheet of one pair, whose label is shown."""
     graph.add("PreviewAny", source=graph.add("AceGraphSheet", seeds="3", values="0.5")["label"])
     splice = graph.add("AceGraphSplice", new=new, original=original, mask=mask)
     region = graph.add("AceGraphRegion", audio=splice["audio"])
-    graph.add("AceGraphPreviewAudio", audio=region["audio"], conditions=conditions)
+    graph.add("AceGraphPreviewAudio", audio=region["audio"], **told)
 
 
 def everything(graph: Graph, codes_file: str) -> dict[str, Node]:
@@ -224,10 +224,11 @@ def everything(graph: Graph, codes_file: str) -> dict[str, Node]:
         source=hints["latent"],
         mask=mask["mask"],
     )
-    listened_to(
-        graph, load, planner, conditions["conditions"], song, codes=stored["codes"], mask=mask["mask"]
+    told = {"conditions": conditions["conditions"]}
+    told["times"] = listened_to(
+        graph, load, planner, told["conditions"], song, codes=stored["codes"], mask=mask["mask"]
     )
-    shown_at_last(graph, song.decode["audio"], recording[0], mask["mask"], conditions["conditions"])
+    shown_at_last(graph, song.decode["audio"], recording[0], mask["mask"], **told)
     for output in (
         edit["report"],
         handed["report"],
@@ -242,8 +243,8 @@ def everything(graph: Graph, codes_file: str) -> dict[str, Node]:
 
 def listened_to(
     graph: Graph, load: Node, planner: Link, conditions: Link, song: Song, codes: Link, mask: Link
-) -> None:
-    """Every node that listens to the song."""
+) -> Link:
+    """Every node that listens to the song; the times of its words."""
     played = {
         "model": load["model"],
         "conditions": conditions,
@@ -262,6 +263,7 @@ def listened_to(
     )
     for output in (lyrics["report"], picked["report"]):
         graph.add("PreviewAny", source=output)
+    return times["times"]
 
 
 def adapted_everywhere(graph: Graph, load: Node) -> tuple[Link, Node]:

@@ -173,7 +173,9 @@ def repaint(page: Page, recording: Wire, part: Item | tuple[float, float], **fie
     played = sampler(page, load, conditions, latent, mask=mask["mask"])
     asked += [*of(conditions, *WORDS), *of(played, "repaint_strength", "seed")]
     task = spliced(page, load, conditions, played, recording, mask["mask"], asked)
-    if mask is not part:  # what Region says stands beside the box: as an input it would be an empty text field
+    if (
+        mask is not part
+    ):  # what Region says stands beside the box: as an input it would be an empty text field
         task.report = joined(page, mask["report"], task.report)
     return task
 
