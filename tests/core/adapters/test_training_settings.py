@@ -68,6 +68,7 @@ def test_rslora_divides_by_the_root_of_the_rank(transformer: nn.Module, lora: Lo
         ({"attn.q_proj": 7}, 3),
         ({r"layers\.\d+\.self_attn\..*": 7}, 7),
         ({"q_proj|v_proj": 7}, 7),
+        ({"_proj|v_proj": 7}, 3),
     ],
 )
 def test_a_pattern_is_a_whole_name_or_its_end_after_a_dot_and_the_first_counts(
