@@ -19,6 +19,7 @@ const AUTO_AT_ZERO = {
   AceGraphLyricTimes: ["steps"],
   AceGraphScoreTakes: ["steps"],
   AceGraphLoadAdapter: ["alpha"],
+  AceGraphRegion: ["bpm"],
 };
 const PREFIX = "AceGraph";
 const LOADER = "AceGraphLoad";
