@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from benchmarks.full_size import filled
-from benchmarks.harness import Row, race, seconds_of
+from benchmarks.harness import DTYPES, Row, race, seconds_of, usual
 from support.comfyui import fetch
 from support.comfyui import host as comfy_host
 from support.comfyui import models as comfy_models
@@ -88,7 +88,7 @@ def run(quick: bool) -> list[Row]:
         for what, targets in list(TARGETS.items())[: 1 if quick else None]:
             path = written(Path(folder) / f"{len(targets)}.safetensors", made.managed.network, targets)
             assert_equal(made, path)
-            rows += patching(made, path, f"LoRA of rank {RANK} on {what}, 2B in bf16", quick)
+            rows += patching(made, path, f"LoRA of rank {RANK} on {what}, 2B in {usual()}", quick)
         rows.append(sampling(made, path, quick))
     return rows
 
@@ -103,8 +103,8 @@ def bench() -> Iterator[Bench]:
         made = Bench(pack, None)
         config = made.core("networks.config").ModelConfig.from_json(FULL_SIZE)
         runtime, transformer = pack.nodes.host.runtime, made.core("networks.dit").DiffusionTransformer
-        network = filled(lambda: transformer(config, runtime.OPS), torch.bfloat16)
-        made.managed = runtime.Managed(network, runtime.Role.TRANSFORMER, torch.bfloat16)
+        network = filled(lambda: transformer(config, runtime.OPS), DTYPES[usual()])
+        made.managed = runtime.Managed(network, runtime.Role.TRANSFORMER, DTYPES[usual()])
         yield made
         import_module("comfy.model_management").unload_all_models()
         host.close()
@@ -160,12 +160,12 @@ def patching(made: Bench, path: Path, what: str, quick: bool) -> list[Row]:
 def sampling(made: Bench, path: Path, quick: bool) -> Row:
     """A step with the adapter, as a share of the speed of one without it."""
     network, groups = made.managed.network, made.ours(path)
-    noise, context = torch.randn(1, FRAMES, 64).bfloat16(), torch.randn(1, FRAMES, 128).bfloat16()
-    words = torch.randn(200, FULL_SIZE["hidden_size"]).bfloat16()
+    sizes = (1, FRAMES, 64), (1, FRAMES, 128), (200, FULL_SIZE["hidden_size"])
+    noise, context, words = (torch.randn(size).to(DTYPES[usual()]) for size in sizes)
 
     @torch.inference_mode()
     def step() -> None:
-        modulation = network.modulations(torch.ones(1).bfloat16())[0]
+        modulation = network.modulations(torch.ones(1).to(noise))[0]
         attended = made.core("networks.dit").CrossAttended(network.key_values([words]))
         network(noise, context, modulation, attended, network.positions(FRAMES, noise))
 

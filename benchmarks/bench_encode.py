@@ -3,7 +3,7 @@
 import torch
 
 from benchmarks.full_size import TURBO, condition_encoders, distance
-from benchmarks.harness import DTYPES, Row, device, race
+from benchmarks.harness import DTYPES, Row, device, race, usual
 
 TEXT, LYRICS, TIMBRE = 256, 512, 750
 EQUAL = 3e-2
@@ -12,7 +12,7 @@ EQUAL = 3e-2
 @torch.inference_mode()
 def run(quick: bool) -> list[Row]:
     """One item: 256 tokens of caption, 512 of lyrics, no reference."""
-    theirs, ours = condition_encoders(TURBO, dtype := DTYPES["bf16"])
+    theirs, ours = condition_encoders(TURBO, dtype := DTYPES[usual()])
     generator = torch.Generator().manual_seed(0)
     sizes = ((1, TEXT, 1024), (1, LYRICS, 1024), (1, TIMBRE, 64))
     text, lyrics, silence = (torch.randn(size, generator=generator).to(device(), dtype) for size in sizes)
@@ -29,4 +29,4 @@ def run(quick: bool) -> list[Row]:
     apart = distance(encode_ours(), encode_theirs())
     assert apart <= EQUAL, f"conditions: {apart:.1e} from diffusers, {EQUAL:.1e} is allowed"
     found = race(encode_ours, encode_theirs, quick)
-    return [Row.of_race("text2music conditions, second run, bf16", found, 1.5, 1.7, difference=apart)]
+    return [Row.of_race(f"text2music conditions, second run, {usual()}", found, 1.5, 1.7, difference=apart)]

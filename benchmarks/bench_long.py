@@ -36,12 +36,12 @@ from benchmarks.harness import (
     in_fresh_process,
     resident_bytes,
     timed,
+    usual,
 )
 from support.tiny.shapes import FULL_SIZE_XL
 
 TOKENS = 769  # 512 of lyrics, one of timbre, 256 of caption
 LAYERS, QUICK_LAYERS = 24, 2
-DTYPE = "bf16"
 SLOW_SECONDS = 200.0  # longer songs are evaluated once after one warm-up
 GROWTH_GATE = 25.0  # times the time of 30 s, for 600 s
 SONG_SECONDS, QUICK_SONG_SECONDS = 600.0, 6.0
@@ -61,7 +61,7 @@ class Item(NamedTuple):
     def name(self) -> str:
         """In the table."""
         many = f"{self.songs} songs of " if self.songs > 1 else ""
-        return f"evaluation, {many}{self.seconds:g} s, {DTYPE}{', guided' if self.guided else ''}"
+        return f"evaluation, {many}{self.seconds:g} s, {usual()}{', guided' if self.guided else ''}"
 
 
 SHORT, LONG = Item(30.0), Item(600.0)
@@ -93,7 +93,7 @@ def evaluated(items: tuple[Item, ...], layers: int, quick: bool) -> Iterator[tup
 
 def transformer(layers: int) -> DiffusionTransformer:
     """The first layers of the 2B one."""
-    return filled(lambda: DiffusionTransformer(with_layers(layers), nn), DTYPES[DTYPE])
+    return filled(lambda: DiffusionTransformer(with_layers(layers), nn), DTYPES[usual()])
 
 
 def evaluation(network: DiffusionTransformer, item: Item) -> Callable[[], object]:
@@ -138,7 +138,7 @@ def time_row(item: Item, spread: Spread, layers: int) -> Row:
     details = {
         "seconds": vars(spread),
         "gflops": speed / 1e9,
-        "share": speed / gemm_peak(DTYPES[DTYPE]),
+        "share": speed / gemm_peak(DTYPES[usual()]),
         "layers": layers,
     }
     return Row(item.name, spread.median, "s", more_is_better=False, details=details)
@@ -172,14 +172,14 @@ def evaluation_memory(seconds: float, songs: int, guided: bool, layers: int) -> 
 def song_row(seconds: float, layers: int) -> Row:
     """A whole song, words to file."""
     found = in_fresh_process("bench_long", "song_memory", seconds, layers)
-    name = f"song of {seconds:g} s from words to file, {DTYPE}: memory over the weights"
+    name = f"song of {seconds:g} s from words to file, {usual()}: memory over the weights"
     return Row(name, found, "GiB", SONG_GATE, more_is_better=False, details={"layers": layers})
 
 
 @torch.inference_mode()
 def song_memory(seconds: float, layers: int) -> float:
     """GiB that a song takes in this process over the weights of all networks."""
-    chain = networks.chain(replace(size(tiny=False), config=with_layers(layers)))
+    chain = networks.chain(replace(size(tiny=False), config=with_layers(layers), dtype=DTYPES[usual()]))
     forget_peak()
     before = resident_bytes()
     source = chain.sampler.silence.frames(frames_of(seconds))

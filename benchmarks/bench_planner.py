@@ -15,7 +15,7 @@ from acestep_core.planner.generation import CodeTokens, Options, Prompts, compos
 from acestep_core.planner.network import PlannerNetwork
 from acestep_core.planner.token_sampling import SamplingParams
 from benchmarks.full_size import filled
-from benchmarks.harness import DTYPES, Row, device, race, seconds_of
+from benchmarks.harness import DTYPES, Row, device, race, seconds_of, usual
 from support.tiny.shapes import FULL_QWEN
 
 PROMPT, NEGATIVE = 200, 120  # tokens: a caption with lyrics, and the lyrics alone
@@ -166,26 +166,28 @@ def measured(item: Item, theirs: Any, ours: PlannerNetwork, tokens: int, quick: 
     found = race(partial(composed, ours, *shape), partial(item.theirs, theirs, *shape), quick)
     rates = {"ours_per_s": found.ours.median, "theirs_per_s": found.theirs.median}
     rates = {name: item.songs * tokens / seconds for name, seconds in rates.items()}
-    name = f"planner 0.6B, bf16, {item.name} ({rates['ours_per_s']:.1f} codes/s)"
+    name = f"planner 0.6B, {usual()}, {item.name} ({rates['ours_per_s']:.1f} codes/s)"
     return Row.of_race(name, found, item.gate, tokens=tokens, **rates)
 
 
 def bandwidth(numbers: int = 1 << 30) -> float:
     """Bytes per second that the device reads, from a sum over much memory."""
-    block = torch.ones(numbers, dtype=torch.bfloat16, device=device())
+    block = torch.ones(numbers, dtype=DTYPES[usual()], device=device())
     return block.nbytes / min(seconds_of(block.sum) for _ in range(5))
 
 
 def bytes_per_code(sizes: Qwen3Sizes) -> int:
-    """Weights in bf16 that a code reads at least: every layer once, and the output rows of the codes."""
+    """Weights that a code reads at least: every layer once, and the output rows of the codes."""
     with torch.device("meta"):
         layers = PlannerNetwork(sizes, nn).layers
-    return 2 * (sum(weight.numel() for weight in layers.parameters()) + len(CODES) * sizes.hidden_size)
+    return DTYPES[usual()].itemsize * (
+        sum(weight.numel() for weight in layers.parameters()) + len(CODES) * sizes.hidden_size
+    )
 
 
 def share_of_limit(name: str, sizes: Qwen3Sizes, tokens: int, gate: float | None = 0.6) -> Row:
     """Codes per second over the bound that reading each weight once per code sets."""
-    ours = filled(lambda: PlannerNetwork(sizes, nn), DTYPES["bf16"])
+    ours = filled(lambda: PlannerNetwork(sizes, nn), DTYPES[usual()])
     speed = bandwidth()
     limit = speed / bytes_per_code(sizes)
     composed(ours, 1, tokens, PUBLISHED)
@@ -195,13 +197,15 @@ def share_of_limit(name: str, sizes: Qwen3Sizes, tokens: int, gate: float | None
     )  # their difference is free of prompts and recordings
     rate = tokens / (long - short)
     details = {"per_s": rate, "bytes_per_s": speed}
-    return Row(f"planner {name}, bf16, share of the memory's limit", rate / limit, "", gate, details=details)
+    return Row(
+        f"planner {name}, {usual()}, share of the memory's limit", rate / limit, "", gate, details=details
+    )
 
 
 def counted(name: str, sizes: Qwen3Sizes, measured: Row) -> Row:
     """Codes per second of a planner that is not run here: those of another, for so many times the weights to read."""
     rate = measured.details["per_s"] * bytes_per_code(SIZES) / bytes_per_code(sizes)
-    return Row(f"planner {name}, bf16, one song, counted from 0.6B", rate, "codes/s")
+    return Row(f"planner {name}, {usual()}, one song, counted from 0.6B", rate, "codes/s")
 
 
 @torch.inference_mode()
@@ -210,7 +214,7 @@ def run(quick: bool) -> list[Row]:
     warnings.filterwarnings("ignore", message=".*generation flags.*")
     assert_equal()
     tokens = QUICK_TOKENS if quick else TOKENS
-    pair = planners(SIZES, DTYPES["bf16"])
+    pair = planners(SIZES, DTYPES[usual()])
     rows = [measured(item, *pair, tokens, quick) for item in ITEMS]
     if device().startswith("cuda"):
         return rows + [share_of_limit(name, sizes, 100) for name, sizes in LARGER.items()]

@@ -1,4 +1,4 @@
-"""Words to sound: a whole text2music run at full size in bf16 against diffusers' pipeline, same weights and noise."""
+"""Words to sound: a whole text2music run at full size against diffusers' pipeline, same weights and noise, in bf16 where the device has it."""
 
 import tempfile
 from functools import partial
@@ -24,7 +24,7 @@ from acestep_core.text.tasks import TEXT2MUSIC
 from acestep_core.text.tokenizer import TextTokenizer
 from acestep_core.timebase import frames_of
 from benchmarks.full_size import TURBO, condition_encoders, distance, transformers
-from benchmarks.harness import Row, device, race
+from benchmarks.harness import DTYPES, Row, device, race, usual
 from support.reference.vae import FULL, oobleck_of, randomise, reference
 from support.tiny.shapes import FULL_QWEN
 from support.tiny.tokenizer import tokenizer_json
@@ -33,7 +33,6 @@ ITEMS = ((10.0, 3.0, 4.0), (30.0, 2.5, 3.3))  # seconds, gate, goal
 EQUAL = 0.1  # of latents after eight bf16 steps; the tests compare whole runs in fp32 to 5e-4
 TILE = 128
 SEED = 1
-BF16 = torch.bfloat16
 BRIEF = Brief(
     "upbeat synthpop with bright vocals and driving bass",
     "[Verse 1]\nSoft notes in the morning light\n[Chorus]\nMusic fills the air tonight\n" * 8,
@@ -78,13 +77,13 @@ class Chain(NamedTuple):
 
 def run(quick: bool) -> list[Row]:
     """Ten and thirty seconds, after a look at whether both play the same song."""
-    pipeline, ours = chains()
+    pipeline, ours = chains(DTYPES[usual()])
     seconds = ITEMS[0][0]
     apart = distance(ours.latents(seconds), their_song(pipeline, seconds, "latent"))
     assert apart <= EQUAL, f"the songs are {apart:.1e} apart, {EQUAL:.1e} is allowed"
     return [
         Row.of_race(
-            f"text2music from words to sound, {seconds:g} s, bf16",
+            f"text2music from words to sound, {seconds:g} s, {usual()}",
             race(partial(ours.song, seconds), partial(their_song, pipeline, seconds, "pt"), quick),
             gate,
             goal,
@@ -111,17 +110,17 @@ def their_song(pipeline: Any, seconds: float, kind: str) -> Tensor:
     ).audios
 
 
-def chains() -> tuple[Any, Chain]:
+def chains(dtype: torch.dtype) -> tuple[Any, Chain]:
     """Their pipeline and our chain on the same weights."""
     from diffusers import AceStepPipeline, FlowMatchEulerDiscreteScheduler
     from diffusers.pipelines.ace_step import AceStepAudioTokenDetokenizer, AceStepAudioTokenizer
     from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3Model
 
-    transformer, our_transformer = transformers(TURBO, BF16)
-    encoder, our_encoder = condition_encoders(TURBO, BF16)
-    text = Qwen3Model(Qwen3Config(**FULL_QWEN)).to(device(), BF16).train(False).requires_grad_(False)
+    transformer, our_transformer = transformers(TURBO, dtype)
+    encoder, our_encoder = condition_encoders(TURBO, dtype)
+    text = Qwen3Model(Qwen3Config(**FULL_QWEN)).to(device(), dtype).train(False).requires_grad_(False)
     vae = randomise(reference(FULL))
-    our_vae = oobleck_of(vae.state_dict(), FULL, BF16).to(device())
+    our_vae = oobleck_of(vae.state_dict(), FULL, dtype).to(device())
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "tokenizer.json"
         file.write_text(tokenizer_json(), encoding="utf-8")
@@ -129,7 +128,7 @@ def chains() -> tuple[Any, Chain]:
         our_tokenizer = TextTokenizer.from_folder(Path(folder))
     small = {"hidden_size": 64, "intermediate_size": 64, "num_attention_heads": 2, "num_key_value_heads": 1}
     pipeline = AceStepPipeline(
-        vae=vae.to(device(), BF16),
+        vae=vae.to(device(), dtype),
         text_encoder=text,
         tokenizer=tokenizer,
         transformer=transformer,
@@ -141,5 +140,5 @@ def chains() -> tuple[Any, Chain]:
     pipeline.set_progress_bar_config(disable=True)
     silence = Silence(encoder.silence_latent.float())
     our_text = text_encoder_of(text.state_dict(), Qwen3Sizes(**FULL_QWEN), nn)
-    sampler = SamplerParts(our_transformer, silence, BF16, torch.device(device()))
+    sampler = SamplerParts(our_transformer, silence, dtype, torch.device(device()))
     return pipeline, Chain(Conditioner(our_tokenizer, our_text, our_encoder, silence), sampler, our_vae)

@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from acestep_core.networks.oobleck import Oobleck
 from acestep_core.networks.tiling import TILE_LADDER, activation_bytes, decode_tiled
 from acestep_core.timebase import frames_of, samples_of
-from benchmarks.harness import DTYPES, Row, in_fresh_process, race, resident_bytes
+from benchmarks.harness import DTYPES, Row, in_fresh_process, race, resident_bytes, usable
 from support.reference.vae import FULL, oobleck_of, randomise, reference
 
 MIB = 1 << 20
@@ -51,7 +51,8 @@ def items(seconds: float) -> Iterator[Item]:
     audio = 0.3 * torch.randn(1, FULL.audio_channels, samples_of(frames), generator=generator)
     theirs, ours = pair(torch.float32)
     decoded, encoded = their_decode(theirs, z), their_encode(theirs, audio)
-    for name, dtype in DTYPES.items():
+    for name in usable():
+        dtype = DTYPES[name]
         if dtype != torch.float32:
             theirs, ours = pair(dtype)
         decode, tiled = partial(ours.decode, z), partial(decode_tiled, ours, z, TILE)
@@ -130,7 +131,7 @@ def tiled_row(seconds: float) -> Row:
 
 def memory_rows(quick: bool) -> Iterator[Row]:
     """Peak memory of tiled decoding over weights and output, and how much more a song of twice the length takes."""
-    for name in DTYPES:
+    for name in usable():
         lengths = (QUICK_SECONDS, 2 * QUICK_SECONDS) if quick else MEMORY_SECONDS
         short, long = (in_fresh_process("bench_vae", "decode_memory", seconds, name) for seconds in lengths)
         estimate = activation_bytes(TILE_LADDER[0], FULL, DTYPES[name], torch.device("cpu")) / MIB

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LONG_SECONDS = 5.0  # an item that takes longer is measured in fewer rounds
 ROUNDS, LONG_ROUNDS = 7, 3
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+CRAWLING = 0.5  # of the speed of fp32: a dtype below it is one that nobody would choose here
 DEVICE = "BENCH_DEVICE"  # in the environment: a device to take instead of the accelerator
 
 Run = Callable[[], object]
@@ -146,6 +148,18 @@ def forget_peak() -> None:
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
 
 
+@cache
+def usable() -> tuple[str, ...]:
+    """The dtypes that this device has: bf16 without instructions for it takes a hundred times as long as fp32."""
+    small = {name: gemm_peak(dtype, 256) for name, dtype in DTYPES.items()}
+    return tuple(name for name, speed in small.items() if speed >= CRAWLING * small["fp32"])
+
+
+def usual() -> str:
+    """The dtype that a model is run in here: bf16 where the device has it."""
+    return "bf16" if "bf16" in usable() else "fp32"
+
+
 def gemm_peak(dtype: torch.dtype, size: int = 2048) -> float:
     """The FLOP per second of a large matrix product, the machine's bound for everything here."""
     a = torch.randn(size, size, device=device()).to(dtype)
@@ -165,7 +179,7 @@ def machine() -> dict[str, Any]:
         "capability": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
         "device": device(),
-        "gemm_gflops": {name: round(gemm_peak(dtype) / 1e9) for name, dtype in DTYPES.items()},
+        "gemm_gflops": {name: round(gemm_peak(DTYPES[name]) / 1e9) for name in usable()},
         "python": platform.python_version(),
         **{name: version_of(name) for name in ("torch", "diffusers", "transformers")},
     }

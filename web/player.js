@@ -192,6 +192,7 @@ class Player {
     if (this.songs.length > 1) remembered.set(this.key, { shown: this.#shown, state: this.pair.state });
     this.audio.pause();
     this.audio.removeAttribute("src");
+    this.audio.load();
     release(this.owner);
     this.pair.remove();
     this.rows.remove();

@@ -43,6 +43,7 @@ function lengthOf(address) {
     audio.onloadedmetadata = audio.onerror = () => {
       resolve(Number.isFinite(audio.duration) ? audio.duration : null);
       audio.removeAttribute("src");
+      audio.load(); // gives its connection back, of which a page has six
     };
   });
 }

@@ -24,7 +24,7 @@ from benchmarks.cards.hosted import random_weights
 from benchmarks.cards.networks import vae_weights
 from benchmarks.cards.sizes import REAL, Sizes
 from benchmarks.core_nodes.theirs import Theirs
-from benchmarks.harness import device
+from benchmarks.harness import DTYPES, device, usual
 from support.comfyui import host as comfy_host
 from support.comfyui import models
 from support.reference.vae import oobleck_of
@@ -58,9 +58,10 @@ def started(comfyui: Path) -> Iterator[comfy_host.Host]:
 
 def sizes_of(quick: bool) -> Sizes:
     """As published, for their classes take no other widths; quick: fewer layers of the transformer."""
+    sizes = replace(REAL, dtype=DTYPES[usual()])
     if not quick:
-        return REAL
-    return replace(REAL, config=replace(REAL.config, num_hidden_layers=QUICK_LAYERS))
+        return sizes
+    return replace(sizes, config=replace(REAL.config, num_hidden_layers=QUICK_LAYERS))
 
 
 def built(host: comfy_host.Host, comfyui: Path, sizes: Sizes, dtype: torch.dtype) -> Sides:

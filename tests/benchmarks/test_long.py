@@ -19,7 +19,7 @@ def tiny(monkeypatch):
     monkeypatch.setenv(harness.DEVICE, "cpu")
     monkeypatch.setattr(bench_long, "with_layers", lambda _: TINY.config)
     monkeypatch.setattr(bench_long, "size", lambda tiny: TINY)
-    monkeypatch.setattr(bench_long, "DTYPE", "fp32")
+    monkeypatch.setattr(bench_long, "usual", lambda: "fp32")
 
 
 def test_an_evaluation_is_guided_and_of_as_many_songs_as_its_item_says():

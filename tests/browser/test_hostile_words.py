@@ -4,15 +4,23 @@ import json
 from urllib.request import urlopen
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from support.comfyui import host as comfy_host
 from support.comfyui.editor import until
+from support.tiny.adapters import EXAMPLE
 from tools.templates.names import file_of
 
 SCRIPT = "<img src=x onerror=window.hit=1><script>window.hit=2</script>"
 PREFIX = "audio/<img src=x onerror=window.hit=1>"
 OUTSIDE = f"../{PREFIX}"  # refused by the node itself, which quotes it
+LORA = "<img src=x onerror=window.hit=3>.safetensors"
 SHORT = 6.0
+TITLES = """(title) => {
+  const all = (graph) => graph.nodes.flatMap((node) => [node, ...(node.subgraph ? all(node.subgraph) : [])]);
+  for (const node of all(app.graph)) node.title = title;
+}"""
+TAKEN = "() => [window.hit ?? 0, document.querySelectorAll('img[src=x]').length]"
 
 
 def workflow(name):
@@ -47,3 +55,38 @@ def test_hostile_words_are_shown_as_words(styled, problem):
         == 0
     )
     assert styled.js("() => window.hit ?? 0") == 0
+
+
+@pytest.fixture
+def lora(styled):
+    """A LoRA whose name and trigger try to be a page."""
+    folder = styled.server.base / "models" / "loras"
+    save_file(load_file(folder / EXAMPLE), folder / LORA, {"modelspec.trigger_phrase": SCRIPT})
+    yield LORA
+    (folder / LORA).unlink()
+
+
+def test_hostile_names_of_a_lora_and_of_nodes_are_shown_as_words(styled, lora):
+    styled.load(workflow("lora"))
+    styled.js(TITLES, SCRIPT)
+    styled.set("AceGraphLoadAdapter", adapter=lora)
+    styled.set("AceGraphSilenceLatent", seconds=SHORT)
+    done = styled.run()
+    assert done["status"]["status_str"] == "success"
+    told = [text for output in done["outputs"].values() for text in output.get("text", [])]
+    assert any(f"writing into the caption: {SCRIPT}" in text for text in told)
+    assert styled.js(TAKEN) == [0, 0]
+
+
+def test_hostile_codes_are_quoted_as_words(styled):
+    styled.load(workflow("codes"))
+    graph = styled.server.graph()
+    codes = graph.add("AceGraphCodesFromText", text=SCRIPT)
+    graph.add("PreviewAny", source=codes["report"])
+    client = styled.js("async () => (await import('/scripts/api.js')).api.clientId")
+    asked = styled.server.queue(graph, client)
+    record = styled.server.history(asked["prompt_id"])
+    assert record["status"]["status_str"] == "error"
+    styled.show_error()
+    styled.page.wait_for_timeout(500)
+    assert styled.js(TAKEN) == [0, 0]

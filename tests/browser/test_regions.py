@@ -437,7 +437,7 @@ def test_what_a_browser_cannot_show_is_said_and_read_by_a_run(hand):
     before = set(editor.server.get("/history"))
     load.click()
     (key,) = until(lambda: set(editor.server.get("/history")) - before, "the run has ended", 60)
-    until(lambda: said.inner_text().startswith("2.00 / 15.00 s"), "the sound is seen", 60)
+    says(said, "2.00 / 15.00 s")
 
     hand.drag(2, BEGINNINGS[0] + 0.1)
     until(
@@ -450,6 +450,14 @@ def test_what_a_browser_cannot_show_is_said_and_read_by_a_run(hand):
     (wave,) = editor.server.get("/history")[key]["outputs"]["2"]["acegraph_wave"]
     one_of_several(editor, wave)
     assert editor.errors == []
+
+
+def says(line, text):
+    """A line says this before long; what it says instead is told."""
+    try:
+        until(lambda: line.inner_text().startswith(text), "", 60)
+    except TimeoutError:
+        pytest.fail(f"{line.inner_text()!r} is said, and not {text!r}")
 
 
 def one_of_several(editor, wave):

@@ -7,7 +7,7 @@ import random
 import resource
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +15,16 @@ from typing import Any
 
 import aiohttp
 
-from support.comfyui import task_graphs
+from support.comfyui import hosted_graphs, task_graphs
 from support.comfyui.graphs import Graph
 from support.comfyui.server import Server
+from support.tiny import adapters as tiny_adapters
 from tools.hostile.plan import Plan
 from tools.hostile.saving import half_files, is_part
 from tools.hostile.starving import starve
 from tools.hostile.verdict import Verdict
+
+Prompt = Callable[[Graph, int, int], object]  # fills a graph, for a seed and so many steps
 
 WARM = 100  # prompts until memory has found its size
 DRIFT = 0.02  # of it, at most, after those
@@ -47,11 +50,43 @@ class Process:
 
 
 def mixed(server: Server, dice: random.Random, seed: int) -> Graph:
-    """A prompt of any task; no two are equal, so that nothing comes out of the cache alone."""
+    """A prompt of any kind; no two are equal, so that nothing comes out of the cache alone."""
     graph = server.graph()
-    task = dice.choice((task_graphs.text2music, task_graphs.cover, task_graphs.repaint, task_graphs.extend))
-    task(graph, seed=seed, steps=dice.randint(1, 3))
+    dice.choice(PROMPTS)(graph, seed, dice.randint(1, 3))
     return graph
+
+
+def task_of(make: Callable[..., Any]) -> Prompt:
+    """A task that our Sampler plays."""
+    return lambda graph, seed, steps: make(graph, seed=seed, steps=steps)
+
+
+def with_lora(graph: Graph, seed: int, steps: int) -> None:
+    """A song with an adapter, whose strength is another each time: weights are patched and taken back."""
+    song = task_graphs.text2music(graph, seed=seed, steps=steps)
+    strength = seed % 20 / 10
+    adapted = graph.add(
+        "AceGraphLoadAdapter", model=song.load["model"], adapter=tiny_adapters.EXAMPLE, strength=strength
+    )
+    graph.change(song.sampler, model=adapted["model"])
+
+
+def with_ksampler(graph: Graph, seed: int, steps: int) -> None:
+    """ComfyUI's own sampler plays, on one and the same patcher."""
+    load = task_graphs.opened(graph)
+    conditions, source = task_graphs.encode(graph, load), task_graphs.silence(graph, load)
+    hosted_graphs.ksampled(
+        graph, hosted_graphs.handed(graph, load, conditions, source), steps=steps, seed=seed
+    )
+
+
+PROMPTS: tuple[Prompt, ...] = (
+    *map(task_of, (task_graphs.text2music, task_graphs.cover, task_graphs.repaint, task_graphs.extend)),
+    task_of(task_graphs.planned),
+    task_of(task_graphs.edited),
+    with_lora,
+    with_ksampler,
+)
 
 
 def broken(server: Server) -> Graph:
