@@ -1,7 +1,8 @@
 """Codes per second of the planner against `transformers.generate` and a loop in the manner of ComfyUI's core."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from copy import copy, deepcopy
 from dataclasses import asdict, replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -11,7 +12,9 @@ from torch import Tensor, nn
 from transformers import DynamicCache, LogitsProcessor, LogitsProcessorList, Qwen3Config, Qwen3ForCausalLM
 
 from acestep_core.networks.qwen3 import Qwen3Sizes
+from acestep_core.planner.decoding import Decoder
 from acestep_core.planner.generation import CodeTokens, Options, Prompts, compose_codes
+from acestep_core.planner.int8 import Int8Planner
 from acestep_core.planner.network import PlannerNetwork
 from acestep_core.planner.token_sampling import SamplingParams
 from benchmarks.full_size import filled
@@ -147,6 +150,12 @@ ITEMS = (
 )
 
 
+INT8_ITEMS = (
+    Item("one song, int8, against a loop like ComfyUI's core", 1, looped, PUBLISHED, 2.0),
+    Item("eight songs, int8, against one batch of generate", MANY_SONGS, generated, PUBLISHED, None),
+)
+
+
 def assert_equal() -> None:
     """At a small size in fp32 everybody's likeliest codes are the same."""
     theirs, ours = planners(SMALL, torch.float32)
@@ -168,6 +177,40 @@ def measured(item: Item, theirs: Any, ours: PlannerNetwork, tokens: int, quick: 
     rates = {name: item.songs * tokens / seconds for name, seconds in rates.items()}
     name = f"planner 0.6B, {usual()}, {item.name} ({rates['ours_per_s']:.1f} codes/s)"
     return Row.of_race(name, found, item.gate, tokens=tokens, **rates)
+
+
+def sanity(exact: PlannerNetwork, rounded: PlannerNetwork, name: str) -> Iterator[Row]:
+    """What rounding does to codes that the exact planner likes: how often its favourite stays, and what they lose."""
+    count = 64
+    codes = composed(exact, 1, count, PUBLISHED)[0]
+    one, other = (read(network, codes) for network in (exact, rounded))
+    same = (one.argmax(-1) == other.argmax(-1)).float().mean().item()
+    picked = codes[:, None].to(one.device)
+    lost = (one.gather(1, picked) - other.gather(1, picked)).mean().item()
+    spread = (one.gather(1, picked) - other.gather(1, picked)).std().item()
+    yield Row(f"planner 0.6B, {name}: share of {count} codes whose likeliest is the same", same, "")
+    details = {"std": spread}
+    yield Row(
+        f"planner 0.6B, {name}: log-likelihood lost by a code, nat", lost, "", None, 0.01, False, details
+    )
+
+
+def read(network: PlannerNetwork, codes: Tensor) -> Tensor:
+    """Log-likelihoods [N, codes] of every code where these codes are given one after another."""
+    decoder = Decoder(network, prompts()[:1], 1, len(codes))
+    head = network.head(slice(CODES.start, CODES.stop), decoder.hidden.device, decoder.hidden.dtype)
+    found = list[Tensor]()
+    for code in codes:
+        found.append(head(decoder.hidden).float().log_softmax(-1))
+        decoder.feed(torch.tensor([[CODES.start + int(code)]], device=decoder.hidden.device))
+    return torch.cat(found)
+
+
+def rounded(network: PlannerNetwork) -> Int8Planner:
+    """A planner in bytes, with the same table."""
+    twin = copy(network)
+    twin._modules = {**network._modules, "layers": deepcopy(network.layers)}
+    return Int8Planner(twin)
 
 
 def bandwidth(numbers: int = 1 << 30) -> float:
@@ -219,4 +262,7 @@ def run(quick: bool) -> list[Row]:
     if device().startswith("cuda"):
         return rows + [share_of_limit(name, sizes, 100) for name, sizes in LARGER.items()]
     share = share_of_limit("0.6B", SIZES, tokens, gate=None)
-    return [*rows, share, counted("1.7B", LARGER["1.7B"], share)]
+    rows += [share, counted("1.7B", LARGER["1.7B"], share)]
+    small = rounded(pair[1])
+    rows += [measured(item, pair[0], small, tokens, quick) for item in INT8_ITEMS]
+    return [*rows, *sanity(pair[1], small, "int8")]

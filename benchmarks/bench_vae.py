@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from acestep_core.networks.oobleck import Oobleck
-from acestep_core.networks.tiling import TILE_LADDER, activation_bytes, decode_tiled
+from acestep_core.networks.tiling import TILE_LADDER, activation_bytes, decode_tiled, encode_tiled
 from acestep_core.timebase import frames_of, samples_of
 from benchmarks.harness import DTYPES, Row, in_fresh_process, race, resident_bytes, usable
 from support.reference.vae import FULL, oobleck_of, randomise, reference
@@ -130,15 +130,18 @@ def tiled_row(seconds: float) -> Row:
 
 
 def memory_rows(quick: bool) -> Iterator[Row]:
-    """Peak memory of tiled decoding over weights and output, and how much more a song of twice the length takes."""
+    """Peak memory of tiled work over weights, what it is given and what comes out, and how much more twice the length takes."""
+    lengths = (QUICK_SECONDS, 2 * QUICK_SECONDS) if quick else MEMORY_SECONDS
     for name in usable():
-        lengths = (QUICK_SECONDS, 2 * QUICK_SECONDS) if quick else MEMORY_SECONDS
-        short, long = (in_fresh_process("bench_vae", "decode_memory", seconds, name) for seconds in lengths)
         estimate = activation_bytes(TILE_LADDER[0], FULL, DTYPES[name], torch.device("cpu")) / MIB
         details = {"estimate_mib": estimate, "seconds": lengths[1]}
-        title = f"VAE tiled decode {name}, memory"
-        yield Row(title, long, "MiB", MEMORY_GATES[name], more_is_better=False, details=details)
-        yield Row(f"{title} for twice the length", long - short, "MiB", GROWTH_GATE, more_is_better=False)
+        for work in ("decode", "encode"):
+            short, long = (
+                in_fresh_process("bench_vae", f"{work}_memory", seconds, name) for seconds in lengths
+            )
+            title = f"VAE tiled {work} {name}, memory"
+            yield Row(title, long, "MiB", MEMORY_GATES[name], more_is_better=False, details=details)
+            yield Row(f"{title} for twice the length", long - short, "MiB", GROWTH_GATE, more_is_better=False)
 
 
 def decode_memory(seconds: float, name: str) -> float:
@@ -148,6 +151,15 @@ def decode_memory(seconds: float, name: str) -> float:
     before = resident_bytes()
     audio = decode_tiled(vae, z, TILE_LADDER[0])
     return (resident_bytes(peak=True) - before - audio.nbytes) / MIB
+
+
+def encode_memory(seconds: float, name: str) -> float:
+    """MiB that encoding in the largest tiles takes in this process, over weights and the recording."""
+    vae = hollow_vae(DTYPES[name])
+    audio = torch.zeros(1, FULL.audio_channels, samples_of(frames_of(seconds))).add_(0.1)
+    before = resident_bytes()
+    encode_tiled(vae, audio, TILE_LADDER[0])
+    return (resident_bytes(peak=True) - before) / MIB
 
 
 def hollow_vae(dtype: torch.dtype) -> Oobleck:

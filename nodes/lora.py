@@ -12,6 +12,7 @@ from ..acestep_core.adapters.keys import Part
 from ..acestep_core.adapters.scales import AdapterScales, layers_of
 from ..acestep_core.adapters.training_settings import PEFT_JSON
 from ..acestep_core.errors import InvalidInputError
+from ..acestep_core.planner.int8 import Int8Planner
 from .host import folders
 from .host.node import Node, verdict
 from .host.runtime import Managed
@@ -246,6 +247,11 @@ def dosed_planner(planner: PlannerHandle | None, dose: Dose) -> PlannerHandle | 
     """The planner with the adapter; as it was, if the adapter is for others."""
     if planner is None or not dose.changes(*PLANNER):
         return planner
+    if isinstance(planner.managed.network, Int8Planner):
+        raise InvalidInputError(
+            f"{planner.name} is kept in int8, which no adapter can change.",
+            "Choose another weight_dtype in Load Planner.",
+        )
     return replace(
         planner, managed=dose.into(planner.managed, PLANNER), adapters=(*planner.adapters, dose.applied)
     )

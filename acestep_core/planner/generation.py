@@ -16,7 +16,7 @@ from ..interface import Listener, ignore
 from ..networks.config import TEXT_ROWS
 from .decoding import Decoder
 from .grammar import ChoicePoint
-from .network import PlannerNetwork
+from .network import Head, PlannerNetwork
 from .token_sampling import Dice, SamplingParams, choose, guided, or_broken, penalised, refuse_broken
 
 SPARSE = 4  # rows are gathered where fewer than one in so many of a range are allowed
@@ -205,9 +205,10 @@ def sampled_columns(decoder: Decoder, tokens: CodeTokens, options: Options) -> I
     """The next code number of every item [I], for ever; a number past the codes is the end, which never comes first."""
     params, dice, codes = options.params, Dice(options.seeds), tokens.ids
     heads = heads_of(decoder, tokens)
-    seen = torch.zeros(decoder.items, sum(map(len, heads)), dtype=torch.bool, device=decoder.hidden.device)
+    width = len(codes) + (tokens.end is not None)
+    seen = torch.zeros(decoder.items, width, dtype=torch.bool, device=decoder.hidden.device)
     for step in counted():
-        logits = torch.cat([F.linear(decoder.hidden, head) for head in heads], -1)
+        logits = torch.cat([head(decoder.hidden) for head in heads], -1)
         logits = guided(logits, decoder.items, params.cfg)
         if params.penalty != 1:
             logits = penalised(logits, seen, params.penalty)
@@ -220,10 +221,10 @@ def sampled_columns(decoder: Decoder, tokens: CodeTokens, options: Options) -> I
         decoder.feed(token[:, None])
 
 
-def heads_of(decoder: Decoder, tokens: CodeTokens) -> list[Tensor]:
-    """Output rows of the codes, and of the end where there may be one."""
+def heads_of(decoder: Decoder, tokens: CodeTokens) -> list[Head]:
+    """Logits of the codes, and of the end where there may be one."""
     slices = [slice(tokens.ids.start, tokens.ids.stop)]
     if tokens.end is not None:
         slices.append(slice(tokens.end, tokens.end + 1))
     where = decoder.hidden.device, decoder.hidden.dtype
-    return [decoder.network.rows(cut, *where) for cut in slices]
+    return [decoder.network.head(cut, *where) for cut in slices]

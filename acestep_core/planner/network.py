@@ -1,8 +1,11 @@
 """The 5 Hz language model: a causal Qwen3 that plans a song in words and writes its audio codes."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 import torch
+import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
@@ -10,6 +13,8 @@ from ..networks.attention import Attention
 from ..networks.config import StackConfig
 from ..networks.layers import LayerOps, Rotary, SwiGLU
 from ..networks.qwen3 import Qwen3Sizes, stack_of
+
+Head = Callable[[Tensor], Tensor]  # hidden states [..., W] -> logits of some tokens [..., V]
 
 
 class CacheView(Protocol):
@@ -81,3 +86,7 @@ class PlannerNetwork(nn.Module):
         """The output rows of some tokens [V, W]; cut before they are moved, for the table may lie elsewhere."""
         cut = self.table[tokens if isinstance(tokens, slice) else tokens.to(self.table.device)]
         return cut.to(device, dtype)
+
+    def head(self, tokens: slice, device: torch.device, dtype: torch.dtype) -> Head:
+        """What makes the logits of some tokens, on this device."""
+        return partial(F.linear, weight=self.rows(tokens, device, dtype))

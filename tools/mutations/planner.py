@@ -66,6 +66,13 @@ PLANNER_MUTATIONS = [
              "self._fed = len(text)\n", "self._fed = len(text) + 1\n"),
     Mutation("all choice points share the first one's rows", "planner/generation.py", "generation",
              "rows, indices = self._known[point]", "rows, indices = next(iter(self._known.values()))"),
+    # ------------------------------------------------------------------------------------------------ int8
+    Mutation("a weight is cut off instead of rounded", "planner/int8.py", "int8", ".round_().clamp_", ".trunc_().clamp_"),
+    Mutation("bytes go without their scales", "planner/int8.py", "int8", "* scale.to(x.dtype)", "* scale.to(x.dtype).mean()"),
+    Mutation("a broken weight is hidden by the least scale", "planner/int8.py", "int8",
+             "(weight.abs().amax(1).float() / MOST)", "(weight.nan_to_num(posinf=1.0).abs().amax(1).float() / MOST)"),
+    Mutation("a head is rounded at every run", "planner/int8.py", "int8", "if place not in self._heads:", "if True:"),
+    Mutation("odd widths go to the fast product", "planner/int8.py", "int8", "side % WIDTH == 0", "side > 0"),
     # --------------------------------------------------------------------------------------------- grammar
     Mutation("a tempo may be 29", "planner/grammar.py", "grammar", "range(BPM_RANGE[0],", "range(BPM_RANGE[0] - 1,"),
     Mutation("a song may last a second longer than there is room", "planner/grammar.py", "grammar requests",

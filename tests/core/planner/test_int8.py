@@ -1,0 +1,124 @@
+"""Weights of one byte: products are those of the rounded weights, and a planner in bytes writes as the rounded one would."""
+
+from copy import deepcopy
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from acestep_core.planner.cache import KeyValueCache
+from acestep_core.planner.generation import CodeTokens, Options, Prompts, compose_codes
+from acestep_core.planner.int8 import FEW, MOST, Int8Linear, Int8Planner, in_bytes, plain, quick
+from acestep_core.planner.network import PlannerNetwork
+from acestep_core.planner.token_sampling import SamplingParams
+from support.reference.planner import SIZES, pair
+
+WIDE = replace(
+    SIZES, hidden_size=64, intermediate_size=96, head_dim=16
+)  # multiples of what the fast product wants
+BF16 = 2**-8  # what it rounds what it multiplies to
+
+
+def drawn(*shape):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(sum(shape)))
+
+
+def meant(weight):
+    """The numbers that the bytes of a weight stand for."""
+    rows, scale = in_bytes(weight)
+    return rows.float() * scale[:, None].float()
+
+
+def test_no_weight_is_rounded_by_more_than_half_a_step():
+    weight = drawn(64, 96) * torch.logspace(-3, 1, 64)[:, None]
+    step = weight.abs().amax(1, keepdim=True) / MOST
+    away = (meant(weight) - weight).abs()
+    largest = weight.abs() == weight.abs().amax(1, keepdim=True)
+    assert (away[~largest] <= 0.5 * step.expand_as(away)[~largest] * (1 + 2 * BF16)).all()
+    assert (away[largest] <= weight.abs()[largest] * BF16).all()  # where the scale itself was rounded down
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_product_is_that_of_the_rounded_weights(dtype):
+    weight, x = drawn(64, 96), drawn(FEW, 96).to(dtype)
+    expected = x.float() @ meant(weight).T
+    for product, allowed in ((plain, 1e-6 if dtype == torch.float32 else BF16), (quick, BF16)):
+        answer = product(x, *in_bytes(weight))
+        assert answer.dtype == dtype
+        assert (answer - expected).norm() <= 2 * allowed * expected.norm(), product
+
+
+@pytest.mark.parametrize(
+    ("tokens", "width", "name"), [(FEW, 96, "quick"), (FEW + 1, 96, "plain"), (1, 40, "plain")]
+)
+def test_the_fast_product_is_taken_for_few_tokens_of_fitting_width(monkeypatch, tokens, width, name):
+    asked = []
+    for each in ("quick", "plain"):
+        monkeypatch.setattr(
+            f"acestep_core.planner.int8.{each}",
+            lambda x, rows, _, each=each: asked.append(each) or x @ rows.float().T,
+        )
+    assert Int8Linear(drawn(64, width))(drawn(1, tokens, width)).shape == (1, tokens, 64)
+    assert asked == [name]
+
+
+def test_rows_of_nothing_stay_nothing_and_broken_ones_are_seen():
+    weight = drawn(3, 32)
+    weight[0], weight[1, 5], weight[2, 7] = 0, torch.nan, torch.inf
+    rows, scale = in_bytes(weight)
+    assert not rows[0].any()
+    assert scale.isfinite().tolist() == [True, False, False]
+
+
+def rounded(network):
+    """A planner with the rounded numbers as ordinary weights."""
+    made = deepcopy(network)
+    for layer in made.layers:
+        for linear in layer.modules():
+            if isinstance(linear, nn.Linear):
+                linear.weight.copy_(meant(linear.weight))
+    return made
+
+
+def hidden(network, ids):
+    cache = KeyValueCache(network.sizes, 1, 1, len(ids), torch.device("cpu"), torch.float32)
+    return network(torch.tensor([ids]), cache.view_of_prompt(0, len(ids)))
+
+
+@pytest.mark.parametrize(("tokens", "allowed"), [(FEW + 8, 1e-5), (FEW, 4 * BF16)])
+def test_a_planner_in_bytes_is_the_rounded_one(tokens, allowed):
+    ours = pair(WIDE)[1]
+    expected, ids = hidden(rounded(ours), list(range(tokens))), list(range(tokens))
+    answer = hidden(Int8Planner(ours), ids)
+    assert (answer - expected).norm() <= allowed * expected.norm()
+    assert (answer - hidden(pair(WIDE)[1], ids)).norm() > allowed * expected.norm()  # it is rounded
+
+
+def test_its_memory_is_a_byte_a_weight_and_no_matrix_is_left_out():
+    network = Int8Planner(pair(WIDE)[1])
+    assert isinstance(network, PlannerNetwork)
+    matrices = [p for name, p in network.named_parameters() if "layers" in name and p.ndim == 2]
+    assert len(matrices) == 7 * WIDE.num_hidden_layers
+    assert {matrix.dtype for matrix in matrices} == {torch.int8}
+
+
+def test_it_composes_what_the_rounded_one_composes_where_nothing_is_drawn():
+    ours, codes = pair(WIDE, tied=False)[1], slice(20, 84)
+    tokens, options = CodeTokens(range(20, 84), end=3), Options(SamplingParams(temperature=0), (0, 1))
+    plainly = rounded(ours)
+    plainly.lm_head.weight[codes] = meant(plainly.lm_head.weight[codes])
+    expected = compose_codes(plainly, Prompts([1, 2, 3], [1, 2]), tokens, 4, options)
+    answer = compose_codes(Int8Planner(ours), Prompts([1, 2, 3], [1, 2]), tokens, 4, options)
+    assert all(torch.equal(ours, theirs) for ours, theirs in zip(answer, expected, strict=True))
+    assert len(answer[0].unique()) > 1
+
+
+def test_the_head_of_the_codes_is_rounded_once_and_a_single_row_not_at_all():
+    network = Int8Planner(pair(WIDE)[1])
+    where = torch.device("cpu"), torch.float32
+    first = network.head(slice(0, 64), *where)
+    assert isinstance(first, Int8Linear)
+    assert network.head(slice(0, 64), *where) is first
+    x = drawn(2, WIDE.hidden_size)
+    assert torch.equal(network.head(slice(5, 6), *where)(x), x @ network.table[5:6].T)
