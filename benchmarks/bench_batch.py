@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from batch.columns import Columns
 from batch.graphs import Graph, changed, changed_workflow, find_graph, read_graph
 from batch.manifest import FILE, Manifest
@@ -35,7 +37,7 @@ from tools.workflows import build as example_workflows
 RAY = Path(sys.prefix) / "ray"
 SECONDS = 2  # of a song
 ROWS = 40
-LONGER, FEW = 10, 6  # seconds of a song on the model of published size, and rows
+LONGER, FEW = 10, 5  # seconds of a song on the model of published size, and rows
 LONG = 10_000
 VERSION = version_of(ROOT)
 
@@ -82,7 +84,10 @@ def of_real_size(folder: Path, quick: bool) -> Row:
     write_split(size(tiny=quick), base / "models")
     where, rows = Installation(fetch.comfyui_dir(), base, cpu=True), table(3 if quick else FEW, LONGER)
     graph = described(where)
-    server, one = on_server(where, graph, rows), by_workers(folder / "out", graph, where, rows, 1)
+    server = on_server(where, graph, rows)
+    one = by_workers(
+        folder / "out", graph, where, rows, 1, torch.get_num_threads()
+    )  # as many as the server has
     item = (
         f"{len(rows)} songs of {LONGER} s, {'tiny' if quick else 'random'} weights of ComfyUI's three files"
     )
@@ -105,12 +110,17 @@ def on_server(where: Installation, graph: Graph, rows: Sequence[dict[str, Any]])
 
 
 def by_workers(
-    folder: Path, graph: Graph, where: Installation, rows: Sequence[dict[str, Any]], workers: int
+    folder: Path,
+    graph: Graph,
+    where: Installation,
+    rows: Sequence[dict[str, Any]],
+    workers: int,
+    cpus: int = 1,
 ) -> float:
     """Seconds for a row once every worker is there: from the last of their first rows to the end."""
     from batch import cluster
 
-    pool, ends, seen = cluster.Pool(workers, gpus=0, cpus=1, address=None), list[float](), set[str]()
+    pool, ends, seen = cluster.Pool(workers, gpus=0, cpus=cpus, address=None), list[float](), set[str]()
     begun = 0
 
     def watched() -> Any:
