@@ -35,7 +35,7 @@ from .host import folders, runtime
 from .host.native_model import NativeModel
 from .host.node import Node
 from .host.runtime import OPS, WEIGHT_DTYPES, Bar, Managed, Role
-from .runs.precision import dtype_of, fp16_remark, network
+from .runs.precision import dtype_of, slow_remark, network
 from .wires.schema import advanced, of_files, report_output, schema
 from .wires.sockets import Model, ModelHandle, TextEncoder, TextHandle, Vae, VaeHandle
 
@@ -148,7 +148,7 @@ class Load(Node):
         bar.move(5, 5)
         sound = vae_handle(oobleck)
         report = opening_report(checkpoint, music, text, sound)
-        remark = fp16_remark(wanted, music.transformer.dtype)
+        remark = slow_remark(wanted, music.transformer)
         return io.NodeOutput(music, text, sound, "\n".join([report, *remark]))
 
 

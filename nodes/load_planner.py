@@ -23,7 +23,7 @@ from ..acestep_core.planner.network import PlannerNetwork
 from .host import folders
 from .host.node import Node
 from .host.runtime import OPS, WEIGHT_DTYPES, Bar, Role, on_cpu
-from .runs.precision import dtype_of, fp16_remark, network
+from .runs.precision import dtype_of, slow_remark, network
 from .wires.schema import advanced, of_files, report_output, schema
 from .wires.sockets import Planner, PlannerHandle
 
@@ -107,7 +107,7 @@ class LoadPlanner(Node):
         said = f"{planner}: {managed} in {name_of(managed.dtype)}{kept} on {managed.device}"
         return io.NodeOutput(
             PlannerHandle(managed, parts, planner, record_steps),
-            "\n".join([said, *fp16_remark(wanted, managed.dtype)]),
+            "\n".join([said, *slow_remark(wanted, managed)]),
         )
 
 

@@ -53,10 +53,14 @@ def storage(
     return None if wanted is None and smaller and short else computing
 
 
-def fp16_remark(wanted: torch.dtype | None, computing: torch.dtype) -> list[str]:
-    """What to tell where fp16 was asked for and the network computes in fp32."""
-    refused = wanted is torch.float16 and computing is torch.float32
-    return ["fp16 was asked for, but is slow on CPUs: fp32 takes its place."] if refused else []
+def slow_remark(wanted: torch.dtype | None, managed: Managed) -> list[str]:
+    """What to tell where a dtype was asked for that is slow on this processor."""
+    if wanted is torch.float16 and managed.dtype is torch.float32:
+        return ["fp16 was asked for, but is slow on CPUs: fp32 takes its place."]
+    rounded = managed.dtype is torch.bfloat16 and managed.device.type == "cpu"
+    if rounded and runtime.cpu_dtype() is not torch.bfloat16:
+        return ["bf16 was asked for, but this processor computes in it many times more slowly: choose auto."]
+    return []
 
 
 def linears_in(module: nn.Module, wanted: torch.dtype | None) -> nn.Module:

@@ -53,6 +53,34 @@ def test_a_whole_song_is_written_and_takes_memory():
     assert 0 < bench_long.song_memory(5.5, 1) < 2
 
 
+def test_time_and_memory_of_an_evaluation_are_measured_at_once():
+    seen = bench_long.Seen(*bench_long.evaluated(1.0, 1, False, 1, True))
+    assert 0 < seen.least <= seen.median <= seen.most
+    assert 0 <= seen.mib < 1024
+    row = bench_long.memory_row(Item(1.0), seen, 1)
+    assert (row.measured, row.unit) == (seen.mib, "MiB")
+
+
+def test_dtypes_that_crawl_are_left_out(monkeypatch):
+    monkeypatch.setattr(harness, "gemm_peak", lambda dtype, _: 1.0 if dtype is torch.bfloat16 else 100.0)
+    harness.usable.cache_clear()
+    assert (harness.usable(), harness.usual()) == (("fp32",), "fp32")
+    monkeypatch.setattr(harness, "gemm_peak", lambda dtype, _: 100.0)
+    harness.usable.cache_clear()
+    assert harness.usual() == "bf16"
+    harness.usable.cache_clear()
+
+
+def test_a_planner_in_bytes_is_read_as_the_exact_one(monkeypatch):
+    monkeypatch.setattr(bench_planner, "SIZES", bench_planner.SMALL)
+    exact = bench_planner.planners(bench_planner.SMALL, torch.float32)[1]
+    with torch.inference_mode():
+        same, lost = bench_planner.sanity(exact, bench_planner.rounded(exact), "int8")
+    assert 0 <= same.measured <= 1
+    assert abs(lost.measured) < 0.1
+    assert exact.layers[0].mlp.up_proj.weight.dtype is torch.float32
+
+
 def test_the_share_is_that_of_operations_per_second(monkeypatch):
     network = DiffusionTransformer(TINY.config, nn).requires_grad_(False)
     product = bench_dit.best_product(network, 50)
@@ -63,7 +91,8 @@ def test_the_share_is_that_of_operations_per_second(monkeypatch):
     assert 0.2 < row.measured < 5  # a product against itself
 
 
-def test_a_planner_that_is_counted_writes_as_much_slower_as_it_has_more_to_read():
+def test_a_planner_that_is_counted_writes_as_much_slower_as_it_has_more_to_read(monkeypatch):
+    monkeypatch.setattr(bench_planner, "usual", lambda: "bf16")
     small = bench_planner.SIZES
     twice = replace(small, num_hidden_layers=2 * small.num_hidden_layers)
     found = bench_planner.counted("twice", twice, Row("measured", 0.5, details={"per_s": 10.0}))

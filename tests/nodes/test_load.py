@@ -229,6 +229,18 @@ def test_fp16_on_a_cpu_becomes_fp32_and_that_is_said(host, run_graph):
         assert done[node["report"]].endswith("fp16 was asked for, but is slow on CPUs: fp32 takes its place.")
 
 
+@pytest.mark.parametrize("native", [torch.bfloat16, torch.float32])
+def test_bf16_is_called_slow_where_the_processor_lacks_it(pack, graph, run_graph, monkeypatch, native):
+    monkeypatch.setattr(pack.nodes.host.runtime, "cpu_dtype", lambda: native)
+    load = graph.add("AceGraphLoad", weight_dtype="bf16", **LAYOUTS["official"])
+    planner = graph.add("AceGraphLoadPlanner", planner=comfy_models.PLANNER_FOLDER, weight_dtype="bf16")
+    for node in (load, planner):
+        graph.add("PreviewAny", source=node["report"])
+    done = run_graph(graph)
+    for node in (load, planner):
+        assert ("many times more slowly: choose auto." in done[node["report"]]) == (native is torch.float32)
+
+
 @pytest.mark.parametrize("kind", ["AceGraphLoad", "AceGraphLoadPlanner"])
 def test_fp8_is_refused_where_it_cannot_be_held(host, run_graph, monkeypatch, kind):
     mm = host.module("comfy.model_management")
