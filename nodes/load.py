@@ -35,7 +35,7 @@ from .host import folders, runtime
 from .host.native_model import NativeModel
 from .host.node import Node
 from .host.runtime import OPS, WEIGHT_DTYPES, Bar, Managed, Role
-from .runs.precision import dtype_of, slow_remark, network
+from .runs.precision import dtype_of, network, slow_remark
 from .wires.schema import advanced, of_files, report_output, schema
 from .wires.sockets import Model, ModelHandle, TextEncoder, TextHandle, Vae, VaeHandle
 

@@ -23,7 +23,7 @@ from ..acestep_core.planner.network import PlannerNetwork
 from .host import folders
 from .host.node import Node
 from .host.runtime import OPS, WEIGHT_DTYPES, Bar, Role, on_cpu
-from .runs.precision import dtype_of, slow_remark, network
+from .runs.precision import dtype_of, network, slow_remark
 from .wires.schema import advanced, of_files, report_output, schema
 from .wires.sockets import Planner, PlannerHandle
 
