@@ -17,12 +17,12 @@ const NAMES = ["start", "end", "regions"];
 const kept = new Map(); // undo makes every node anew: what is seen of a place in a graph outlives it
 
 export class RegionEditor {
+  drafted = null; // regions under a hand, not yet merged
+  active = 0;
+  found = { seconds: null, state: "open", offset: 0, beats: null, brief: { bpm: 0, sections: [] } };
+
   constructor(node) {
     this.node = node;
-    this.drafted = null; // regions under a hand, not yet merged
-    this.active = 0;
-    this.frame = 0;
-    this.found = { seconds: null, state: "open", offset: 0, beats: null, brief: { bpm: 0, sections: [] } };
     this.face = new Face({
       play: () => this.toggle(),
       loop: () => this.flip("loop"),
