@@ -34,16 +34,23 @@ export function keepPresses(element) {
   }
 }
 
-// Put an element into a node, as a widget of a type that no frontend knows. heights: { getMinHeight, getMaxHeight } in pixels;
-// gone: what is done when the node goes.
-export function place(node, name, element, heights, gone) {
-  const widget = node.addDOMWidget(name, `ACEGRAPH_${name}`, element, { serialize: false, hideOnZoom: false, ...heights });
+// Put an element into a node, as a widget of a type that no frontend knows. gone: what is done when
+// the node goes; heights are functions.
+export function place(node, name, element, gone, getMinHeight, getMaxHeight) {
+  const widget = node.addDOMWidget(name, `ACEGRAPH_${name}`, element, { serialize: false, hideOnZoom: false, getMinHeight, getMaxHeight });
   widget.serialize = false;
   const onRemove = widget.onRemove;
   widget.onRemove = function () {
     onRemove?.apply(this, arguments);
     gone();
   };
+  return widget;
+}
+
+// Make a node large enough for its widgets, and so wide at least.
+export function fit(node, least = 0) {
+  const [width, height] = node.computeSize();
+  node.setSize([Math.max(node.size[0], width, least), Math.max(node.size[1], height)]);
 }
 
 // Tell what a node's run has put out, when it was this run.
@@ -66,9 +73,11 @@ export function eachOutput(outputs, show) {
 // mark: tells the content, so that a name that had another one before is not played from the browser's memory.
 export const addressOf = (file, mark) => api.apiURL(queryOf(file, mark));
 
+export const opened = () => app.extensionManager?.workflow?.activeWorkflow;
+
 // What was done without the mouse, or after it was let go, becomes a step that can be undone.
 export function noteStep() {
-  const tracker = app.extensionManager.workflow?.activeWorkflow?.changeTracker;
+  const tracker = opened()?.changeTracker;
   (tracker?.captureCanvasState ?? tracker?.checkState)?.call(tracker);
 }
 

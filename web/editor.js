@@ -17,12 +17,12 @@ const NAMES = ["start", "end", "regions"];
 const kept = new Map(); // undo makes every node anew: what is seen of a place in a graph outlives it
 
 export class RegionEditor {
+  drafted = null; // regions under a hand, not yet merged
+  active = 0;
+  found = { seconds: null, state: "open", offset: 0, beats: null, brief: { bpm: 0, sections: [] } };
+
   constructor(node) {
     this.node = node;
-    this.drafted = null; // regions under a hand, not yet merged
-    this.active = 0;
-    this.frame = 0;
-    this.found = { seconds: null, state: "open", offset: 0, beats: null, brief: { bpm: 0, sections: [] } };
     this.face = new Face({
       play: () => this.toggle(),
       loop: () => this.flip("loop"),
@@ -242,12 +242,12 @@ export class RegionEditor {
     this.voice ??= Object.assign(new Voice(this), { onend: () => this.later() });
     if (this.heard !== this.found.address) this.voice.load(this.found.address);
     this.heard = this.found.address;
-    this.failed = false;
+    this.failed = null;
     try {
       if (await this.voice.play(range)) this.run();
     } catch (fault) {
+      this.failed = { [this.heard]: fault.name === "NotAllowedError" ? word("regionClick") : word("regionUnplayable") };
       this.heard = null; // fetched anew at the next press
-      this.failed = fault.name === "NotAllowedError" ? word("regionClick") : word("regionUnplayable");
     }
     this.later();
   }
@@ -281,7 +281,7 @@ export class RegionEditor {
     const { playhead, loop, snap, item } = own;
     this.face.show({
       ...{ ...found, ...scene, points: this.points(scene), tempo, playhead, loop, snap, item, active: this.active, peaks: this.sound?.peaks },
-      fault: this.failed || (parse(this.values.regions) === null ? word("regionBad") : ""),
+      fault: this.failed?.[found.address] || (parse(this.values.regions) === null ? word("regionBad") : ""),
       plays: Boolean(this.voice?.playing),
       locked: [this.locked(0), this.locked(1)],
       songs: own.wave?.items ?? [],

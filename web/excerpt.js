@@ -2,11 +2,9 @@
 
 // The one prompt whose excerpts are heard.
 export class Run {
-  constructor() {
-    this.prompt = null; // that is running, as far as is known
-    this.over = null; // that ended last
-    this.latest = null; // what was told last
-  }
+  prompt = null; // that is running, as far as is known
+  over = null; // that ended last
+  latest = null; // what was told last
 
   start(prompt) {
     this.prompt = prompt;

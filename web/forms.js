@@ -3,12 +3,12 @@
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
 
-const FIRST_WITH_FORMS = [1, 49];
+const FIRST_WITH_FORMS = 1049; // version 1.49
 const LINKED = "acestep";
 
 function knowsForms() {
   const [major = 0, minor = 0] = (window.__COMFYUI_FRONTEND_VERSION__ ?? "").split(".").map(Number);
-  return major > FIRST_WITH_FORMS[0] || (major === FIRST_WITH_FORMS[0] && minor >= FIRST_WITH_FORMS[1]);
+  return 1000 * major + minor >= FIRST_WITH_FORMS;
 }
 
 // Take the template's name out of the address, so that the next reload leaves alone what was made of it.

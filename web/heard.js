@@ -2,7 +2,7 @@
 // sounds before somebody has switched it on.
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
-import { addressOf, button, dressed, keepPresses, make, place, root } from "./dom.js";
+import { addressOf, button, dressed, keepPresses, make, opened, place, root } from "./dom.js";
 import { Run } from "./excerpt.js";
 import { release, takeOver, Voice } from "./sound.js";
 import { soundAt } from "./sounds.js";
@@ -27,7 +27,6 @@ const run = new Run();
 const views = new Map(); // node -> what shows it an excerpt
 let home = null; // the workflow that was open when the run began
 
-const opened = () => app.extensionManager?.workflow?.activeWorkflow ?? null;
 const wanted = () => app.extensionManager.setting.get(LISTEN) === true;
 
 // Two voices: the excerpt that is heard, and the one that takes its place.
@@ -57,12 +56,10 @@ const loop = {
       const asked = before.playing ? await takeOver(before, after, CROSSFADE) : true;
       if (asked && !after.playing) await after.play(LOOP); // also where the excerpt ended just then
       this.voices.reverse();
-      showAll((view) => view.listen());
+      listenAll();
     } catch (fault) {
       if (fault?.name !== "NotAllowedError") return; // the file is gone, and the next one comes
-      this.silence(); // the browser wants to be clicked first
-      this.yields = true;
-      showAll((view) => view.listen(true));
+      this.stop(true); // the browser wants to be clicked first
     }
   },
 
@@ -73,34 +70,33 @@ const loop = {
   },
 
   // Another player begins.
-  stop() {
+  stop(blocked) {
     this.yields = true;
     this.silence();
-    showAll((view) => view.listen());
+    listenAll(blocked);
   },
 };
 
-function showAll(show) {
-  for (const view of views.values()) show(view);
-}
+const listenAll = (blocked) => views.forEach((view) => view.listen(blocked));
 
 // A small row inside of a node: the switch, the wave, the step.
 class View {
   constructor(node) {
     this.button = button(() => this.toggle(), { className: "acegraph-listen", role: "switch" });
-    this.canvas = make("canvas", { className: "acegraph-heard-wave", role: "img" });
+    this.canvas = make("canvas", { role: "img" });
     this.label = make("span", { className: "acegraph-heard-step" });
     this.box = dressed("acegraph-heard", CSS, make("div", { className: "acegraph-bar" }, this.button, this.canvas, this.label));
     keepPresses(this.box);
     this.watcher = new ResizeObserver(() => this.draw()); // also when a box is opened
     this.watcher.observe(this.canvas);
     this.listen();
-    const height = () => HEIGHT;
-    place(node, WIDGET, this.box, { getMinHeight: height, getMaxHeight: height }, () => {
+    const gone = () => {
       this.watcher.disconnect();
       views.delete(node);
       if (!views.size) loop.silence();
-    });
+    };
+    const height = () => HEIGHT;
+    place(node, WIDGET, this.box, gone, height, height);
     const onSerialize = node.onSerialize;
     node.onSerialize = function (saved) {
       onSerialize?.apply(this, arguments);
@@ -115,7 +111,7 @@ class View {
     app.extensionManager.setting.set(LISTEN, on);
     if (on) loop.follow();
     else loop.silence();
-    showAll((view) => view.listen());
+    listenAll();
   }
 
   // Whether it is switched on, in words and for eyes; blocked: the browser wants to be clicked first.
@@ -146,14 +142,11 @@ class View {
   }
 }
 
-// The Sampler, and the boxes that it lies in, of which one is seen.
-function nodesOf(told) {
-  const nodes = nodesAlong(root(), told.node);
-  return nodes.at(-1)?.comfyClass === SAMPLER ? nodes : [];
-}
-
+// In the Sampler, and in the boxes that it lies in, of which one is seen.
 function show(told) {
-  for (const node of nodesOf(told)) {
+  const nodes = nodesAlong(root(), told.node);
+  if (nodes.at(-1)?.comfyClass !== SAMPLER) return;
+  for (const node of nodes) {
     if (!views.has(node)) views.set(node, new View(node));
     views.get(node).show(told);
   }
@@ -173,7 +166,7 @@ function end({ detail }) {
   loop.silence();
   loop.yields = false;
   home = null;
-  showAll((view) => view.end());
+  views.forEach((view) => view.end());
 }
 
 api.addEventListener("acegraph.heard", hear); // at once: an event that nobody waits for is logged as unknown

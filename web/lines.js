@@ -8,9 +8,7 @@ export function linesOf(told) {
 }
 
 // The place of the line that is sung at a moment, the later one where two overlap; -1: none is.
-export function sungAt(lines, moment) {
-  return lines.findLastIndex(({ start, end }) => start <= moment && moment < end);
-}
+export const sungAt = (lines, moment) => lines.findLastIndex(({ start, end }) => start <= moment && moment < end);
 
 // Where they lie, as shares of the song: { left, width }. A line ends where the next one begins at the latest, and is
 // never narrower than `least`, so that it can be pressed, nor longer than the song.

@@ -1,16 +1,16 @@
 // The strip under a player that shows when each line of a song is sung: the one that sounds stands out and can be read.
 import { clock } from "./batch.js";
-import { make } from "./dom.js";
+import { button, dressed, make } from "./dom.js";
 import { laidOut, sungAt } from "./lines.js";
 
 const TALL = 36; // pixels
 const STYLE = `
-.acegraph-lyrics { flex: none; height: ${TALL}px; font-size: 12px; color: var(--fg-color, #ddd); user-select: none; }
+.acegraph-lyrics { flex: none; height: ${TALL}px; }
 .acegraph-lines { position: relative; height: 14px; }
 .acegraph-lines button { position: absolute; top: 2px; height: 10px; padding: 0; border: 0; border-right: 1px solid var(--comfy-menu-bg, #333);
-  border-radius: 2px; box-sizing: border-box; background: currentColor; opacity: 0.35; cursor: pointer; color: inherit; }
+  border-radius: 2px; box-sizing: border-box; background: currentColor; opacity: 0.35; }
 .acegraph-lines button[aria-current=true] { opacity: 1; }
-.acegraph-lines button:focus-visible { outline: 2px solid currentColor; outline-offset: 1px; }
+.acegraph-lines button:focus-visible { outline-offset: 1px; }
 .acegraph-sung { height: 20px; line-height: 20px; text-align: center; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }`;
 
 export class Lyrics {
@@ -22,7 +22,7 @@ export class Lyrics {
     this.goTo = goTo;
     this.track = make("div", { className: "acegraph-lines", dir: "ltr" });
     this.text = make("div", { className: "acegraph-sung", dir: "auto" });
-    this.element = make("div", { className: "acegraph-lyrics" }, make("style", { textContent: STYLE }), this.track, this.text);
+    this.element = dressed("acegraph-lyrics", STYLE, this.track, this.text);
     this.show(null);
   }
 
@@ -47,9 +47,9 @@ export class Lyrics {
 
   #button({ start, text }, left, width) {
     const title = `${clock(start)} ${text}`;
-    const button = make("button", { type: "button", title, ariaLabel: title, onclick: () => this.goTo(start) });
-    Object.assign(button.style, { left: `${100 * left}%`, width: `${100 * width}%` });
-    return button;
+    const line = button(() => this.goTo(start), { title, ariaLabel: title });
+    Object.assign(line.style, { left: `${100 * left}%`, width: `${100 * width}%` });
+    return line;
   }
 
   #light(place) {

@@ -13,12 +13,12 @@ export class Pair {
   volume = 1;
   on = false; // it plays
   #time = 0;
-  #chosen = false; // b was chosen by hand
+  chosen = false; // b was chosen by hand
   #voices = []; // at most two, each with its song
   #active = null;
   #switching = false;
 
-  // addressOf(song): where its file is. changed(): something else is to be shown. failed(): the file does not play.
+  // addressOf(song): where its file is. changed(): something else is to be shown. failed(fault): the file does not play, or the browser.
   constructor(addressOf, changed, failed) {
     Object.assign(this, { addressOf, changed, failed });
   }
@@ -32,13 +32,13 @@ export class Pair {
 
   // What outlives the node being made anew.
   get state() {
-    return { a: this.a, b: this.b, heard: this.heard, matched: this.matched, volume: this.volume, time: this.time, chosen: this.#chosen };
+    const { a, b, heard, matched, volume, time, chosen } = this;
+    return { a, b, heard, matched, volume, time, chosen };
   }
 
-  set state({ a, b, heard, matched, volume, time, chosen }) {
-    Object.assign(this, { a, b, heard, matched, volume });
+  set state({ time, ...more }) {
+    Object.assign(this, more);
     this.#time = time;
-    this.#chosen = chosen;
   }
 
   get time() {
@@ -56,7 +56,7 @@ export class Pair {
 
   choose(place) {
     if (place !== this.a) {
-      if (!this.#chosen || place === this.b) [this.b, this.#chosen] = [this.a, false];
+      if (!this.chosen || place === this.b) [this.b, this.chosen] = [this.a, false];
       this.a = place;
     }
     this.#hear(place);
@@ -65,7 +65,7 @@ export class Pair {
   chooseOther(place) {
     if (place === this.a) return;
     this.b = place;
-    this.#chosen = true;
+    this.chosen = true;
     this.#hear(this.heard === this.a ? this.a : place);
     this.#prepare();
   }
@@ -165,8 +165,8 @@ export class Pair {
       this.changed();
       await next.voice.play(null, time);
       this.#prepare();
-    } catch {
-      this.#fail(songs);
+    } catch (fault) {
+      this.#fail(songs, fault);
     }
   }
 
@@ -185,20 +185,20 @@ export class Pair {
         if (!(await (isOver ? next.voice.play(null, 0) : takeOver(from.voice, next.voice, CROSSFADE)))) break;
         if (this.on && songs === this.songs) this.#active = next;
       }
-    } catch {
-      this.#fail(songs);
+    } catch (fault) {
+      this.#fail(songs, fault);
     } finally {
       this.#switching = false;
     }
     this.#prepare();
   }
 
-  #fail(songs) {
+  #fail(songs, fault) {
     if (songs !== this.songs) return;
     const { on } = this;
     this.stop();
     this.#forget();
-    if (on) this.failed();
+    if (on) this.failed(fault);
   }
 
   #ended() {

@@ -43,9 +43,7 @@ export function reducePeaks(channels, sampleRate) {
   return { channels: 1, rate: PAIRS_PER_SECOND, count, pairs };
 }
 
-function stepOf(value) {
-  return Math.max(-FULL, Math.min(FULL, value)) || 0;
-}
+const stepOf = (value) => Math.max(-FULL, Math.min(FULL, value)) || 0;
 
 // Seconds that peaks last.
 export const secondsOf = (peaks) => peaks.count / peaks.rate;
@@ -60,13 +58,12 @@ export function columnsOf(peaks, from, to, width) {
     const right = (from + ((to - from) * (column + 1)) / width) * peaks.rate;
     const start = Math.floor(left + 1e-6);
     const stop = Math.max(start + 1, Math.ceil(right - 1e-6));
-    let [low, high] = [0, 0];
-    let found = false;
+    let [low, high] = [FULL, -FULL];
     for (let at = Math.max(0, start) * row; at < Math.min(stop, peaks.count) * row; at += 2) {
-      low = found ? Math.min(low, peaks.pairs[at]) : peaks.pairs[at];
-      high = found ? Math.max(high, peaks.pairs[at + 1]) : peaks.pairs[at + 1];
-      found = true;
+      low = Math.min(low, peaks.pairs[at]);
+      high = Math.max(high, peaks.pairs[at + 1]);
     }
+    if (low > high) low = high = 0;
     columns[2 * column] = low / FULL;
     columns[2 * column + 1] = high / FULL;
   }

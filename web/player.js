@@ -1,12 +1,12 @@
 // Plays every song inside Save Audio and Preview Audio: one as a browser does, several as rows that can be compared.
 import { app } from "../../scripts/app.js";
 import { songsOf, stepped, toggled } from "./batch.js";
-import { addressOf, eachOutput, keepPresses, make, noteStep, place, root, soon, whenExecuted } from "./dom.js";
+import { addressOf, dressed, eachOutput, fit, keepPresses, make, noteStep, place, root, soon, whenExecuted } from "./dom.js";
 import { Lyrics } from "./lyrics.js";
 import { Pair } from "./pair.js";
 import { Rows } from "./rows.js";
 import { sendSeed } from "./seeds.js";
-import { claim, release } from "./sound.js";
+import { claim, release, unload } from "./sound.js";
 import { learnWords, word } from "./words.js";
 
 const NODES = ["AceGraphSaveAudio", "AceGraphPreviewAudio"];
@@ -33,12 +33,11 @@ class Player {
     this.audio.style.cssText = "width: 100%; height: 40px; flex: none;";
     this.owner = { stop: () => this.audio.pause() };
     this.audio.addEventListener("play", () => claim(this.owner));
-    this.pair = new Pair(soundOf, () => this.#update(), () => this.rows.say(word("fileGone")));
+    this.pair = new Pair(soundOf, () => this.#update(), ({ name }) => this.rows.say(name === "NotAllowedError" ? word("regionClick") : word("fileGone")));
     this.rows = new Rows(this.#acts(), (filename) => addressOf({ filename, type: "temp" }));
     this.lyrics = new Lyrics((time) => (this.songs.length > 1 ? this.pair.seek(time) : (this.audio.currentTime = time)));
     this.audio.ontimeupdate = () => this.#sing();
-    this.box = make("div", { className: "acegraph-player" }, this.audio, this.rows.element, this.lyrics.element);
-    this.box.style.cssText = "display: flex; flex-direction: column; justify-content: center; box-sizing: border-box;";
+    this.box = dressed("acegraph-player", ".acegraph-player { justify-content: center; }", this.audio, this.rows.element, this.lyrics.element);
     keepPresses(this.box);
     this.rows.element.addEventListener("keydown", (event) => this.#pressed(event));
     learnWords().then(() => {
@@ -46,12 +45,16 @@ class Player {
       this.#update();
     });
     const height = () => this.tall;
-    place(node, WIDGET, this.box, { getMinHeight: height, getMaxHeight: height }, () => this.remove());
+    place(node, WIDGET, this.box, () => this.remove(), height, height);
     this.#layOut();
   }
 
   get key() {
     return `${this.node.graph?.id}:${this.node.id}`;
+  }
+
+  #remember() {
+    remembered.set(this.key, { shown: this.#shown, state: this.pair.state });
   }
 
   #acts() {
@@ -91,9 +94,10 @@ class Player {
     const { play, switchSongs, matchLoudness, sendSeed, star } = this.rows.acts;
     const act = { " ": play, x: switchSongs, m: matchLoudness, "*": () => star(pair.heard), s: sendSeed }[key.toLowerCase()];
     const next = stepped(shiftKey && key.startsWith("Arrow") ? `Shift+${key}` : key, pair.heard, this.songs, this.rows.table);
+    const jump = { ArrowLeft: -JUMP, ArrowRight: JUMP }[key];
     if (act) act();
     else if (next !== null) this.#hear(() => pair.choose(next));
-    else if (key === "ArrowLeft" || key === "ArrowRight") pair.seek(pair.time + (key === "ArrowLeft" ? -JUMP : JUMP));
+    else if (jump) pair.seek(pair.time + jump);
     else return;
     event.preventDefault();
     event.stopPropagation();
@@ -131,7 +135,7 @@ class Player {
     this.#sing();
     if (this.songs.length < 2) return;
     this.rows.update(this.pair, this.node.properties?.[STARS]);
-    remembered.set(this.key, { shown: this.#shown, state: this.pair.state });
+    this.#remember();
     if (this.pair.on && !this.moving) this.#move();
   }
 
@@ -152,8 +156,7 @@ class Player {
     this.#shown = shown;
     this.songs = songs;
     const several = songs.length > 1;
-    this.audio.removeAttribute("src");
-    this.audio.load();
+    unload(this.audio);
     this.pair.show(several ? songs : []);
     this.rows.show(several ? songs : []);
     this.rows.say("");
@@ -162,8 +165,7 @@ class Player {
     if (before?.shown === shown) this.pair.state = before.state;
     this.#layOut();
     this.#update();
-    const [width, tall] = this.node.computeSize();
-    this.node.setSize([Math.max(this.node.size[0], width), Math.max(this.node.size[1], tall)]);
+    fit(this.node);
     app.canvas?.setDirty(true, true);
   }
 
@@ -189,10 +191,8 @@ class Player {
   }
 
   remove() {
-    if (this.songs.length > 1) remembered.set(this.key, { shown: this.#shown, state: this.pair.state });
-    this.audio.pause();
-    this.audio.removeAttribute("src");
-    this.audio.load();
+    if (this.songs.length > 1) this.#remember();
+    unload(this.audio);
     release(this.owner);
     this.pair.remove();
     this.rows.remove();

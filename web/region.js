@@ -1,33 +1,41 @@
 // Puts the region editor into Chunk Mask and Region.
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
-import { eachOutput, place, root, whenExecuted } from "./dom.js";
+import { eachOutput, fit, place, root, whenExecuted } from "./dom.js";
 import { RegionEditor } from "./editor.js";
 import { HEIGHT } from "./face.js";
-import { executionId, signatureOf } from "./sources.js";
+import { REGION, executionId, signatureOf } from "./sources.js";
 import { learnWords } from "./words.js";
 
-const [MASK, REGION] = ["AceGraphChunkMask", "AceGraphRegion"];
+const MASK = "AceGraphChunkMask";
 const LOOK = 250; // milliseconds between looks at what has changed
 const editors = new Map(); // node -> its editor
 let timer = 0;
 
+// One that fails keeps no other one from its news.
+const each = (act) => editors.forEach((editor, node) => queueMicrotask(() => act(editor, node)));
+
 function addEditor(node) {
   const editor = new RegionEditor(node);
-  place(node, "acegraph_region", editor.element, { getMinHeight: () => HEIGHT }, () => {
+  const gone = () => {
     editor.remove();
     editors.delete(node);
     if (!editors.size) timer = clearInterval(timer);
-  });
+  };
+  const widget = place(node, "acegraph_region", editor.element, gone, () => HEIGHT);
   if (node.comfyClass === REGION) {
     editor.onload = () => app.queuePrompt(0, 1, [executionId(node, root())]);
-    whenExecuted(node, (output) => show(node, output, node.acegraphQueued ?? null));
+    // A short run may be over before the page hears that it was queued: its sound is early, and signed then.
+    widget.beforeQueued = () => Object.assign(editor.own, { queued: undefined, early: false });
+    whenExecuted(node, (output) => {
+      show(node, output, editor.own.queued ?? null);
+      editor.own.early = editor.own.queued === undefined;
+    });
   }
   editors.set(node, editor);
-  timer ||= setInterval(() => editors.forEach((one) => document.hidden || one.tick()), LOOK);
+  timer ||= setInterval(() => document.hidden || each((one) => one.tick()), LOOK);
   learnWords().then(() => editor.speak());
-  const [width, height] = node.computeSize();
-  node.setSize([Math.max(node.size[0], width, 360), Math.max(node.size[1], height)]);
+  fit(node, 360);
 }
 
 function show(node, output, signature) {
@@ -47,7 +55,12 @@ app.registerExtension({
   setup() {
     let waiting = 0;
     api.addEventListener("status", ({ detail }) => (waiting = detail?.exec_info?.queue_remaining ?? 0));
-    api.addEventListener("promptQueued", () => editors.forEach((_, node) => (node.acegraphQueued = waiting > 1 ? null : signatureOf(node, root()))));
+    api.addEventListener("promptQueued", () =>
+      each(({ own }, node) => {
+        own.queued = waiting > 1 ? null : signatureOf(node, root());
+        if (own.early && own.wave) own.wave.signature = own.queued;
+      }),
+    );
   },
 
   nodeCreated(node) {

@@ -12,7 +12,7 @@ function regionOf(piece) {
   const edges = piece.split("-").map((edge) => edge.trim());
   if (edges.length !== 2 || !edges.every(isNumber)) return null;
   const [start, stop] = edges.map(Number);
-  if (Math.max(start, stop) > LONGEST / RATE || frameAt(stop) <= frameAt(start)) return null;
+  if (stop > LONGEST / RATE || frameAt(stop) <= frameAt(start)) return null;
   return [frameAt(start), frameAt(stop)];
 }
 

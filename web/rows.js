@@ -16,7 +16,7 @@ const CSS = `
 .acegraph-buttons input { width: 60px; min-width: 0; }
 .acegraph-buttons :last-child { margin-left: auto; }
 .acegraph-list { flex: 1; min-height: 0; overflow: auto; border-radius: 4px; }
-.acegraph-song { display: flex; gap: 4px; align-items: center; height: ${ROW}px; padding: 2px 4px; box-sizing: border-box; cursor: pointer;
+.acegraph-song { height: ${ROW}px; padding: 2px 4px; box-sizing: border-box; cursor: pointer;
   border-radius: 4px; min-width: 0; }
 .acegraph-song[aria-selected=true] { box-shadow: inset 3px 0 currentColor; background: var(--comfy-input-bg, #222); }
 .acegraph-number { flex: none; min-width: 16px; text-align: right; }
@@ -31,10 +31,8 @@ const CSS = `
 .acegraph-head { padding: 2px 4px; text-align: center; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; align-self: center; }
 .acegraph-said { flex: 1; overflow: hidden; max-height: ${LINE}px; line-height: 12px; font-size: 11px; }`;
 
-// Of a song of a sheet.
-function nameOf(song) {
-  return song?.place?.join(" | ") ?? "";
-}
+const nameOf = (song) => song?.place?.join(" | ") ?? ""; // of a song of a sheet
+const loudnessOf = ({ lufs }) => (lufs === null ? "" : `${figure(lufs, 1)} LUFS`);
 
 export class Rows {
   // acts: what is done by play, switchSongs, matchLoudness, sendSeed, saveFile, volume(0 to 1), press(place, other, share), star(place)
@@ -77,7 +75,7 @@ export class Rows {
     this.table = tableOf(songs);
     this.seen.disconnect();
     this.rows = songs.map((song, place) => this.#row(song, place));
-    this.list.className = this.table ? "acegraph-list acegraph-table" : "acegraph-list";
+    this.list.classList.toggle("acegraph-table", this.table !== null);
     this.list.style.gridTemplateColumns = this.table ? `fit-content(70px) repeat(${this.table.columns.length}, minmax(104px, 1fr))` : "";
     this.list.replaceChildren(...(this.table ? this.#cells() : this.rows.map((row) => row.element)));
     this.#fetchWaves(songs);
@@ -86,12 +84,13 @@ export class Rows {
   #row(song, place) {
     const number = make("span", { className: "acegraph-number", textContent: place + 1 });
     const mark = make("span", { className: "acegraph-mark" });
-    const canvas = make("canvas", {});
-    const head = make("i", {});
+    const canvas = make("canvas");
+    const head = make("i");
     const wave = make("div", { className: "acegraph-wave", dir: "ltr" }, canvas, head);
-    const facts = make("span", { className: "acegraph-facts", textContent: this.#factsOf(song) });
+    const told = [song.seconds === null ? "" : clock(song.seconds), loudnessOf(song)];
+    const facts = make("span", { className: "acegraph-facts", textContent: told.join("\n") });
     const star = make("span", { className: "acegraph-star" });
-    const element = make("div", { className: "acegraph-song", role: "option", id: `acegraph-${Rows.count++}`, title: song.file.filename }, number, mark, wave, facts, star);
+    const element = make("div", { className: "acegraph-bar acegraph-song", role: "option", id: `acegraph-${Rows.count++}`, title: song.file.filename }, number, mark, wave, facts, star);
     element.onclick = (event) => {
       if (event.target === star) this.acts.star(place);
       else this.acts.press(place, event.shiftKey, event.target.closest(".acegraph-wave") ? this.#share(wave, event) : null);
@@ -104,10 +103,6 @@ export class Rows {
   #share(wave, event) {
     const { left, width } = wave.getBoundingClientRect();
     return Math.max(0, Math.min(1, (event.clientX - left) / width));
-  }
-
-  #factsOf(song) {
-    return [song.seconds === null ? "" : clock(song.seconds), song.lufs === null ? "" : `${figure(song.lufs, 1)} LUFS`].join("\n");
   }
 
   #cells() {
@@ -146,16 +141,16 @@ export class Rows {
     const { play, switchSongs, matchLoudness, sendSeed } = this.buttons;
     const heard = songs[pair.heard];
     for (const [place, row] of this.rows.entries()) {
-      const [song, letter] = [songs[place], place === pair.a ? "A" : place === pair.b ? "B" : ""];
+      const song = songs[place];
+      const letter = pair.b === null ? "" : place === pair.a ? "A" : place === pair.b ? "B" : "";
       const favourite = isFavourite(favourites, song);
       row.element.ariaSelected = String(place === pair.heard);
-      row.mark.textContent = pair.b === null ? "" : letter;
+      row.mark.textContent = letter;
       row.star.textContent = favourite ? "\u2605" : "\u2606";
       row.star.title = word("favourite");
-      row.element.ariaLabel = this.#described(song, place, favourite && word("favourite"), pair.b !== null && letter);
+      row.element.ariaLabel = this.#described(song, place, favourite && word("favourite"), letter);
     }
-    const [selected] = [this.rows[pair.heard]];
-    this.list.setAttribute("aria-activedescendant", selected?.element.id ?? "");
+    this.list.setAttribute("aria-activedescendant", this.rows[pair.heard]?.element.id ?? "");
     play.textContent = pair.on ? "\u275A\u275A" : "\u25B6";
     play.title = play.ariaLabel = word(pair.on ? "pause" : "play");
     switchSongs.disabled = pair.b === null;
@@ -169,15 +164,13 @@ export class Rows {
 
   #described(song, place, ...more) {
     const seconds = song.seconds === null ? "" : word("inSeconds", figure(song.seconds, 1));
-    const lufs = song.lufs === null ? "" : `${figure(song.lufs, 1)} LUFS`;
-    return [word("songOf", place + 1, this.songs.length), nameOf(song), seconds, lufs, ...more].filter(Boolean).join(", ");
+    return [word("songOf", place + 1, this.songs.length), nameOf(song), seconds, loudnessOf(song), ...more].filter(Boolean).join(", ");
   }
 
   reveal(place) {
     const [{ offsetTop: top, offsetHeight: height }, list] = [this.rows[place].element, this.list];
     const above = top - list.offsetTop;
-    if (above < list.scrollTop) list.scrollTop = above;
-    else if (above + height > list.scrollTop + list.clientHeight) list.scrollTop = above + height - list.clientHeight;
+    list.scrollTop = Math.min(above, Math.max(list.scrollTop, above + height - list.clientHeight));
   }
 
   move(pair) {

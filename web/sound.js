@@ -6,6 +6,7 @@ const PIECES = 16; // straight lines that a crossfade's curve is made of
 const CHECK = 0.2; // seconds between looks at where a sound has come to
 const CLOSE = 0.012; // seconds between two sounds that are at the same place
 const TRIES = 6;
+const PATIENCE = 1; // seconds that a browser may take to begin with sound
 
 let page; // {context, tap}
 let heard; // the owner that sounds
@@ -37,6 +38,13 @@ export function release(owner) {
   if (heard === owner) heard = undefined;
 }
 
+// Stop a media element and give its connection back, of which a page has six.
+export function unload(element) {
+  element.pause();
+  element.removeAttribute("src");
+  element.load();
+}
+
 const wait = (seconds) => new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
 
 function once(element, event) {
@@ -51,15 +59,16 @@ function once(element, event) {
 
 // A media element behind a gain. What plays belongs to an owner with stop(); voices of one owner may sound together.
 export class Voice {
+  element = Object.assign(new Audio(), { preload: "auto" });
+  level = 1; // gain while it is heard
+  range = null; // {from, to, loop} in seconds, or all of it
+  onend = null; // called when it has ended by itself
+  gain = null;
+  quiet = false; // plays along unheard, until it is faded in
+  order = 0; // counts play() and stop(): what was begun before the last of them is given up
+
   constructor(owner) {
     this.owner = owner;
-    this.element = Object.assign(new Audio(), { preload: "auto" });
-    this.level = 1; // gain while it is heard
-    this.range = null; // {from, to, loop} in seconds, or all of it
-    this.onend = null; // called when it has ended by itself
-    this.gain = null;
-    this.quiet = false; // plays along unheard, until it is faded in
-    this.order = 0; // counts play() and stop(): what was begun before the last of them is given up
     this.element.addEventListener("ended", () => this.#ended());
   }
 
@@ -126,9 +135,7 @@ export class Voice {
   remove() {
     this.stop();
     this.order++;
-    this.element.pause();
-    this.element.removeAttribute("src");
-    this.element.load();
+    unload(this.element);
     this.source?.disconnect();
     this.gain?.disconnect();
     this.source = this.gain = null;
@@ -148,10 +155,12 @@ export class Voice {
     Object.assign(this, { range, quiet });
     bend(this.gain.gain, [0], 0);
     this.element.pause();
-    context.resume();
+    const wakes = context.resume();
     await this.#known();
+    await Promise.race([wakes, wait(PATIENCE)]);
     const { from = 0, to = Infinity } = this.range ?? {};
     if (from >= this.element.duration || order !== this.order) return false; // nothing is there to be heard
+    if (context.state === "suspended") throw new DOMException("The browser wants to be clicked first.", "NotAllowedError");
     const begin = at < from || at >= Math.min(to, this.element.duration) - FADE ? from : at;
     if (this.element.ended || Math.abs(begin - this.time) > 1e-4) await this.seek(begin);
     if (order !== this.order) return false;
@@ -239,8 +248,7 @@ export async function crossfade(from, to, seconds) {
 // Go on with another voice at the same place: `to` is brought to where `from` is, unheard, and then faded in. place: from
 // the time of `from` to that of `to`, where they are not the same. False when something else was asked for meanwhile.
 export async function takeOver(from, to, seconds, place = (time) => time) {
-  const range = from.range;
-  if (!(await to.playUnheard(range, place(from.time)))) return false;
+  if (!(await to.playUnheard(from.range, place(from.time)))) return false;
   const order = to.order;
   for (let tries = 0; tries < TRIES; tries++) {
     const late = place(from.time) - to.time;

@@ -2,6 +2,7 @@
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
 import { onsetsOf, readPeaks, reducePeaks, secondsOf } from "./peaks.js";
+import { unload } from "./sound.js";
 import { briefOf, queryOf, signatureOf, sourceOf, trimmed } from "./sources.js";
 
 const MOST_BYTES = 150e6;
@@ -42,8 +43,7 @@ function lengthOf(address) {
     const audio = Object.assign(new Audio(), { preload: "metadata", src: address });
     audio.onloadedmetadata = audio.onerror = () => {
       resolve(Number.isFinite(audio.duration) ? audio.duration : null);
-      audio.removeAttribute("src");
-      audio.load(); // gives its connection back, of which a page has six
+      unload(audio);
     };
   });
 }

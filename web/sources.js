@@ -1,9 +1,13 @@
 // Where the sound of an input comes from, found by walking the wires; and how it is addressed. Takes graph-like objects.
+import { LONGEST, regionsOf, secondsOf } from "./regions.js";
+
 export const MOST_STEPS = 32;
 export const BORDER = -10; // litegraph's id of a subgraph's own inputs
 const [MUTED, BYPASSED] = [2, 4];
-const PLAYERS = ["AceGraphRegion", "AceGraphSaveAudio", "AceGraphPreviewAudio"];
-const AUDIO_INPUT = Object.fromEntries([...PLAYERS, "TrimAudioDuration"].map((type) => [type, "audio"]));
+export const REGION = "AceGraphRegion";
+const PLAYERS = [REGION, "AceGraphSaveAudio", "AceGraphPreviewAudio"];
+const AUDIO_INPUT = [...PLAYERS, "AceGraphOobleckEncode", "TrimAudioDuration"];
+const PART = 3; // the output of Region that is cut
 const LATENT_INPUT = { AceGraphSampler: "source", AceGraphEdit: "source", AceGraphExtend: "latent" };
 
 // A node that has left its graph has none, and so no wires.
@@ -72,6 +76,14 @@ function constant(node, name) {
   return isWired(node, name) || typeof value !== "number" ? null : value;
 }
 
+// What is left of the sound that a node cuts: [start, seconds]; null where that comes by wire, or where it cannot be read.
+function cutBy(node) {
+  if (typeOf(node) !== REGION) return ["start_index", "duration"].map((name) => constant(node, name));
+  const values = ["start", "end", "regions"].map((name) => [name, isWired(node, name) ? NaN : widgetOf(node, name)?.value]);
+  const [first, ...more] = regionsOf(Object.fromEntries(values), LONGEST);
+  return first ? [first[0], (more.at(-1) ?? first)[1] - first[0]].map(secondsOf) : [null];
+}
+
 // What can be known of the sound before a run:
 //   { kind: "file", file, trims, room }   a recording, the cuts [start, seconds] made of it, first cut first, and the
 //                                         seconds of [before, after] that are added then
@@ -81,6 +93,7 @@ function constant(node, name) {
 export function sourceOf(node, root) {
   const steps = { left: MOST_STEPS };
   const [trims, room] = [[], [0, 0]];
+  const known = () => !room.some(Number.isNaN);
   let name = typeOf(node) === "AceGraphChunkMask" ? "latent" : "audio";
   let [at, played, heard] = [node, null, true];
   for (;;) {
@@ -88,10 +101,10 @@ export function sourceOf(node, root) {
     if (!from) return at === node && steps.left > 0 ? { kind: "open" } : ending(null);
     at = from.node;
     const type = typeOf(at);
-    if (type === "LoadAudio") return heard && known(room) ? { kind: "file", file: fileOf(widgetOf(at, "audio")?.value), trims, room } : ending(null);
+    if (type === "LoadAudio") return heard && known() ? { kind: "file", file: fileOf(widgetOf(at, "audio")?.value), trims, room } : ending(null);
     if (type === "AceGraphSilenceLatent") return ending(constant(at, "seconds"));
-    if (type === "TrimAudioDuration") {
-      const cut = [constant(at, "start_index"), constant(at, "duration")];
+    if (type === "TrimAudioDuration" || (type === REGION && from.slot === PART)) {
+      const cut = cutBy(at);
       if (cut.includes(null)) return ending(null);
       trims.unshift(cut);
     }
@@ -99,17 +112,12 @@ export function sourceOf(node, root) {
     else if (LATENT_INPUT[type]) heard = false; // another sound of the same length
     if (heard && PLAYERS.includes(type)) played ??= { kind: "played", node: at, trims: [...trims] };
     if (type === "AceGraphOobleckDecode") [name, heard] = ["latent", false];
-    else if (type === "AceGraphOobleckEncode") name = "audio";
-    else if (LATENT_INPUT[type] ?? AUDIO_INPUT[type]) name = LATENT_INPUT[type] ?? AUDIO_INPUT[type];
-    else return ending(null);
-  }
-
-  function known(numbers) {
-    return !numbers.some(Number.isNaN);
+    else name = LATENT_INPUT[type] ?? (AUDIO_INPUT.includes(type) && "audio");
+    if (!name) return ending(null);
   }
 
   function ending(seconds) {
-    const length = seconds === null || trims.length || !known(room) ? null : seconds + room[0] + room[1];
+    const length = seconds === null || trims.length || !known() ? null : seconds + room[0] + room[1];
     return played ?? { kind: "unknown", seconds: length };
   }
 }

@@ -45,9 +45,8 @@ export function marks(view, width, apart = 64) {
 export function label(seconds, step = 1) {
   const digits = step < 0.1 ? 2 : step < 1 ? 1 : 0;
   const rounded = Number(seconds.toFixed(digits));
-  const minutes = Math.floor(rounded / 60);
-  const rest = (rounded - minutes * 60).toFixed(digits);
-  return `${minutes}:${rest.padStart(digits ? digits + 3 : 2, "0")}`;
+  const rest = (rounded % 60).toFixed(digits);
+  return `${Math.floor(rounded / 60)}:${rest.padStart(digits ? digits + 3 : 2, "0")}`;
 }
 
 // The beats of a song, in seconds.

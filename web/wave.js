@@ -62,11 +62,9 @@ function ruler(context, { view, width, height, points, colours }) {
   }
 }
 
-function wave(context, { view, width, height, peaks, offset, end: last, regions, colours }) {
+function wave(context, spans, end, { view, width, height, peaks, offset, colours }) {
   const columns = columnsOf(peaks, view.from + offset, view.to + offset, width);
   const [middle, half] = [(RULER + height) / 2, (height - RULER) / 2 - 3];
-  const spans = regions.map((region) => region.map((frame) => pixelAt(view, width, frame / RATE)));
-  const end = pixelAt(view, width, last);
   for (let x = 0, place = 0; x < Math.min(width, end); x++) {
     while (place < spans.length && spans[place][1] <= x) place++;
     const lit = spans[place]?.[0] <= x;
@@ -89,6 +87,7 @@ export function paint(canvas, scene) {
   ruler(context, scene);
 
   const spans = regions.map((region) => region.map((frame) => pixelAt(view, width, frame / RATE)));
+  const end = pixelAt(view, width, scene.end);
   context.fillStyle = context.strokeStyle = colours.region;
   spans.forEach(([left, right], place) => {
     if (right < 0 || left > width) return;
@@ -97,14 +96,13 @@ export function paint(canvas, scene) {
     context.globalAlpha = 0.22;
     hatch(context, Math.max(-8, left), Math.min(width + 8, right), RULER, height);
   });
-  if (scene.peaks) wave(context, scene);
+  if (scene.peaks) wave(context, spans, end, scene);
   context.fillStyle = colours.region;
   context.globalAlpha = 1;
   for (const x of spans.flat()) {
     context.fillRect(Math.round(x) - 1, RULER, 2, height - RULER);
     context.fillRect(Math.round(x) - 4, RULER, 8, 9); // a grip
   }
-  const end = pixelAt(view, width, scene.end);
   context.strokeStyle = colours.text;
   context.globalAlpha = 0.3;
   if (end < width) hatch(context, Math.max(0, end), width, RULER, height);

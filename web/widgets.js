@@ -55,7 +55,7 @@ function lastModel() {
 
 function remember(graph) {
   for (const node of graph?.nodes ?? []) {
-    if (node.subgraph) remember(node.subgraph);
+    remember(node.subgraph);
     const model = node.comfyClass === LOADER && node.mode === 0 && node.widgets?.find((w) => w.name === "model")?.value;
     try {
       if (model) localStorage.setItem(LAST_MODEL, model);
@@ -82,7 +82,6 @@ function nameBox(node) {
 
 function nameBoxes(graph) {
   for (const node of graph?.nodes ?? []) {
-    if (!node.subgraph) continue;
     nameBox(node);
     nameBoxes(node.subgraph);
   }

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from ..errors import InvalidInputError
-from ..timebase import MAX_SECONDS, FrameSpan, frame_at, seconds_of
+from ..timebase import FRAMES_PER_SECOND, MAX_SECONDS, FrameSpan, frame_at, seconds_of
 
 MOST_REGIONS = 64
 MOST_CHARACTERS = 4096
@@ -75,6 +75,16 @@ def chosen(regions: str, start: float, end: float, frames: int) -> tuple[FrameSp
             f"Choose regions that begin below {seconds_of(frames):g} s.",
         )
     return inside
+
+
+def samples_around(parts: Sequence[FrameSpan], frames: int, samples: int, rate: int) -> slice:
+    """From the first part's start to the last one's end, in a sound of so many `samples` at `rate` that holds `frames`.
+
+    A part that ends with the last frame takes along the rest of under a frame; at odd rates that frame's own end may lie a
+    sample past the sound.
+    """
+    start, stop = (round(frame * rate / FRAMES_PER_SECOND) for frame in (parts[0].start, parts[-1].stop))
+    return slice(start, samples if parts[-1].stop >= frames else stop)
 
 
 def marked(parts: Sequence[FrameSpan], frames: int) -> str:

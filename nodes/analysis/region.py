@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ...acestep_core.errors import InvalidAudioError
 from ...acestep_core.sampling.masks import chunk_mask
-from ...acestep_core.sampling.regions import chosen, cut_off, marked
+from ...acestep_core.sampling.regions import chosen, cut_off, marked, samples_around
 from ...acestep_core.sound.audio_file import FORMATS, STEREO, AudioFormat, encode_audio
 from ...acestep_core.sound.beats import Tempo, tempo_of
 from ...acestep_core.sound.levels import FULL_SCALE
@@ -44,7 +44,7 @@ class Region(PartsNode):
             description="Shows a song as a wave on which you draw the parts to generate, and hands on a mask of them. It reads a "
             "recording before any run, and after one every other sound. Drag to draw, with Shift for one more; Space plays exactly "
             "that part.",
-            search_aliases=["waveform", "repaint", "select", "time mask", "part of a song", "loop", "beats"],
+            search_aliases=["waveform", "repaint", "select", "time mask", "part of a song", "trim", "beats"],
             is_output_node=True,
             inputs=[
                 io.Audio.Input(
@@ -71,6 +71,10 @@ class Region(PartsNode):
                     tooltip="For the Sampler, Edit Song and Splice: 1 = generate, 25 per second, as long as Oobleck Encode's latent.",
                 ),
                 report_output(),
+                io.Audio.Output(
+                    display_name="part",
+                    tooltip="The audio from the first start to the last end, such as a song without its fade-out, for Extend.",
+                ),
             ],
         )
 
@@ -98,8 +102,15 @@ class Region(PartsNode):
             audio,
             mask,
             report_of(parts, frames, regions, end, bpm, waves),
+            cut(audio, samples_around(parts, frames, length, rate)),
             ui={"acegraph_wave": waves},
         )
+
+
+def cut(audio: Audio, kept: slice) -> Audio:
+    """These samples of every song; the very same audio where they are all of it."""
+    part = audio["waveform"][..., kept]
+    return audio if part.shape == audio["waveform"].shape else {**audio, "waveform": part}
 
 
 def shown(song: Tensor, rate: int, bpm: float) -> dict[str, Any]:

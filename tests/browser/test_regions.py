@@ -3,6 +3,7 @@
 import io
 import json
 import struct
+import time
 import wave
 
 import numpy as np
@@ -480,3 +481,130 @@ def one_of_several(editor, wave):
     until(lambda: spoken("regionBeats", "63.0") in said.inner_text(), "it is said", 10)
     assert not page.get_by_text(spoken("regionTempo", "63.0")).count()
     editor.picture("regions_songs_and_tempo")
+
+
+LENGTH = "(seconds) => { app.graph.nodes.find((n) => n.type === 'EmptyAudio').widgets[0].value = seconds; }"
+
+
+@pytest.mark.parametrize(("frontend", "style"), USUAL, indirect=True, scope="session")
+def test_a_run_that_is_over_before_the_page_hears_that_it_was_queued_is_this_one_and_no_run_before(styled):
+    """As it happens to a short run where the page is busy: what it hears comes in by two ways."""
+    page, server = styled.page, styled.server
+
+    def late(route):
+        before = set(server.get("/history"))
+        answer = route.fetch()
+        until(lambda: set(server.get("/history")) - before, "the run has ended", 60)
+        time.sleep(1)
+        route.fulfill(response=answer)
+
+    styled.load(unheard())
+    said = page.locator(".acegraph-line [role=status]")
+    says(said, spoken("regionUnknown"))
+    page.route("**/prompt", late)
+    try:
+        for seconds in (9, 11):  # another length, so that nothing comes from the cache
+            styled.js(LENGTH, seconds)
+            styled.page.evaluate(
+                "() => app.queuePrompt(0, 1, ['2'])"
+            )  # comes back once the page has been told
+            says(said, spoken("regionSilent"))
+        styled.js(LENGTH, 9)
+        says(said, spoken("regionLast"))
+    finally:
+        page.unroute("**/prompt")
+    assert styled.errors == []
+
+
+ASLEEP = """async (address) => {  // a page that may not sound yet: its AudioContext stays suspended
+  const { tap } = await import(address);
+  const [Before, wakes] = [AudioContext, AudioContext.prototype.resume];
+  window.AudioContext = class extends Before {
+    constructor(...given) { super(...given); this.suspend(); }
+  };
+  Before.prototype.resume = () => new Promise(() => {});
+  await tap()?.context.suspend();
+  window.awaken = async () => {
+    window.AudioContext = Before;
+    Before.prototype.resume = wakes;
+    await tap()?.context.resume();
+  };
+}"""
+REFUSED = """() => {
+  const plays = HTMLMediaElement.prototype.play;
+  HTMLMediaElement.prototype.play = () => Promise.reject(new DOMException("Not before a click.", "NotAllowedError"));
+  window.awaken = () => { HTMLMediaElement.prototype.play = plays; };
+}"""
+
+
+@pytest.mark.parametrize("blocked", [ASLEEP, REFUSED], ids=["context", "element"])
+@pytest.mark.parametrize(("frontend", "style"), USUAL, indirect=True, scope="session")
+def test_where_the_page_may_not_sound_yet_another_click_is_asked_for(hand, blocked):
+    editor = hand.editor
+    until(lambda: editor.js(BRIGHT)[8]["lit"] > 5, "the wave is seen", 20)
+    (address,) = (one for one in editor.server.get("/extensions") if one.endswith("/sound.js"))
+    said = hand.page.locator(".acegraph-line [role=status]")
+    editor.js(blocked, address)
+    try:
+        hand.page.mouse.click(*hand.at(8))
+        for _ in range(2):
+            hand.press("Space")
+            says(said, spoken("regionClick"))
+            assert editor.js(PLAYS) is False
+    finally:
+        editor.js("() => window.awaken()")
+    hand.press("Space")
+    until(lambda: editor.js(PLAYS), "it plays", 20)
+    says(said, "4.00 / 15.00 s")
+    hand.press("Space")
+    until(lambda: not editor.js(PLAYS), "it is stopped", 10)
+    assert editor.errors == []
+
+
+def header(size, rate=192_000):
+    """The first 44 bytes of a WAV file of so many bytes of sound: stereo, 8 bits."""
+    form = struct.pack("<HHIIHH", 1, 2, rate, 2 * rate, 2, 8)
+    return (
+        b"RIFF"
+        + struct.pack("<I", 36 + size)
+        + b"WAVEfmt "
+        + struct.pack("<I", 16)
+        + form
+        + b"data"
+        + struct.pack("<I", size)
+    )
+
+
+def hard_files(folder):
+    """Name -> what is said of it, what is said once it is to be played, and whether it plays then."""
+    time = np.arange(RATE) / RATE
+    soundfile.write(folder / "regions_double.wav", np.sin(2 * np.pi * 440 * time), RATE, subtype="DOUBLE")
+    (folder / "regions_empty.wav").write_bytes(header(0))
+    with (folder / "regions_heavy.wav").open("wb") as opened:  # seven minutes; a hole takes no room on a disk
+        opened.write(header(160_000_000))
+        opened.truncate(44 + 160_000_000)
+    return {
+        "regions_double.wav": ("regionUnreadable", "regionUnplayable", False),
+        "regions_empty.wav": ("regionUnreadable", "regionUnreadable", False),
+        "regions_heavy.wav": ("regionLarge", "regionLarge", True),
+    }
+
+
+@pytest.mark.parametrize(("frontend", "style"), USUAL, indirect=True, scope="session")
+def test_files_that_no_browser_decodes_are_answered_by_a_sentence(styled):
+    page, graph = styled.page, unheard()
+    expected = hard_files(styled.server.base / "input")
+    outputs = [("AUDIO", "AUDIO", [1])]
+    graph["nodes"][0] = node(1, "LoadAudio", [20, 60], [280, 140], [], outputs, [RECORDING, None, None])
+    styled.load(graph)
+    said = page.locator(".acegraph-line [role=status]")
+    for name, (first, then, plays) in expected.items():
+        styled.js(WIDGET, ["LoadAudio", "audio", name])
+        says(said, spoken(first))
+        assert page.get_by_role("button", name=spoken("regionLoad")).is_visible()
+        page.get_by_role("button", name=spoken("regionPlay")).click()
+        until(lambda plays=plays: styled.js(PLAYS) is plays, f"{name} plays or not", 20)
+        says(said, spoken(then))
+    page.get_by_role("button", name=spoken("regionPlay")).click()
+    until(lambda: not styled.js(PLAYS), "it is stopped", 10)
+    assert styled.errors == []

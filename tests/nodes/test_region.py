@@ -115,6 +115,49 @@ def test_the_report_tells_what_counts(region):
     assert "start and end are not used" in several
 
 
+def part(region, audio, **given):
+    return run(region, audio, **given)[3]
+
+
+@pytest.mark.parametrize("rate", [RATE, 44_100, 22_050, 37_999])
+@pytest.mark.parametrize("given", [{"end": -1.0}, {"end": 4.0}, {"end": 600.0}, {"regions": "0-1, 3-9"}])
+def test_the_part_of_everything_is_the_audio_as_it_came(region, rate, given):
+    audio = sound(4.013, rate)  # the last frame is not whole
+    assert part(region, audio, start=0.0, **({"end": 1.0} | given)) is audio
+
+
+@pytest.mark.parametrize(("rate", "channels"), [(RATE, 2), (44_100, 1), (22_050, 6), (8_000, 1)])
+def test_the_part_reaches_from_the_first_start_to_the_last_end_to_the_sample(region, rate, channels):
+    audio = sound(4.013, rate, channels, songs=3)
+    before, frame = audio["waveform"].clone(), rate // 25
+    for given, frames in (
+        ({"start": 1.0, "end": 2.0}, (25, 50)),
+        ({"start": 1.01, "end": 2.03}, (25, 50)),  # inside of frames
+        ({"regions": "0.40-1.00, 2.00-3.04"}, (10, 76)),
+    ):
+        cut = part(region, audio, **given)
+        assert cut["sample_rate"] == rate
+        assert torch.equal(cut["waveform"], before[..., slice(*(frame * at for at in frames))])
+    for given in ({"start": 1.0, "end": -1.0}, {"start": 1.0, "end": 4.0}, {"regions": "1-2, 3-70"}):
+        assert torch.equal(part(region, audio, **given)["waveform"], before[..., 25 * frame :])
+    assert torch.equal(audio["waveform"], before)
+
+
+def test_the_part_of_a_song_without_a_batch_and_what_goes_along(region):
+    audio = {"waveform": sound()["waveform"][0], "sample_rate": RATE, "acegraph_takes": [{"seed": "1"}]}
+    cut = part(region, audio, start=0.0, end=3.0)
+    assert torch.equal(cut["waveform"], audio["waveform"][:, : 3 * RATE])
+    assert cut["acegraph_takes"] == [{"seed": "1"}]
+
+
+@pytest.mark.parametrize("rate", [1_001, 37_999, 44_101])
+def test_at_odd_rates_the_part_has_as_many_frames_as_the_mask(pack, region, rate):
+    audio = sound(4.013, rate)
+    _, mask, _, cut = run(region, audio, start=0.52, end=3.0)
+    encoded = pack.nodes.wires.tensors.sound_of_audio(cut)[0].shape[-1] / 1920
+    assert encoded == pytest.approx(float(mask.sum()), abs=25 / rate)
+
+
 def test_every_value_of_its_ui_is_a_list(region):
     """Or ComfyUI could not join those of several runs of the node."""
     assert all(isinstance(value, list) for value in run(region, sound()).ui.values())

@@ -75,6 +75,44 @@ test("cuts are told in their order", () => {
   assert.deepEqual(sourceOf(region, graph), { kind: "unknown", seconds: null });
 });
 
+test("the part that a region cuts out is told as a cut, and the whole song that it hands on as none", () => {
+  const { graph, load } = repaint();
+  const region = graph.add("AceGraphRegion", { start: 0, end: 8.01, fade: 0, bpm: 0, regions: "" });
+  const [encode, mask] = [graph.add("AceGraphOobleckEncode"), graph.add("AceGraphChunkMask")];
+  graph.wire(load, region, "audio");
+  const [whole, part] = [graph.wire(region, encode, "audio", "AUDIO", 0), graph.wire(region, graph.add("Unused"), "audio", "AUDIO", 3)];
+  graph.wire(encode, mask, "latent", "LATENT");
+  const cuts = (values = {}) => {
+    for (const widget of region.widgets) widget.value = values[widget.name] ?? widget.value;
+    return sourceOf(mask, graph).trims;
+  };
+  assert.equal(encode.inputs[0].link, whole);
+  assert.deepEqual(cuts(), []);
+  encode.inputs[0].link = part;
+  assert.deepEqual(cuts(), [[0, 8]]); // on the grid, as the server cuts
+  assert.deepEqual(trimmed(30, cuts({ start: 2, end: -1 })), [2, 30]);
+  assert.deepEqual(cuts({ regions: "12-20.04, 4-5" }), [[4, 16.04]]); // from the first to the last of several
+  assert.equal(trimmed(3, cuts()), null); // nothing of a song that ends before
+  cuts({ regions: "chorus" });
+  assert.deepEqual(sourceOf(mask, graph), { kind: "unknown", seconds: null });
+  cuts({ regions: "" });
+  graph.wire(load, region, "end", "FLOAT");
+  assert.deepEqual(sourceOf(mask, graph), { kind: "unknown", seconds: null });
+});
+
+test("room that is added to a part stands around the part", () => {
+  const { graph, load } = repaint();
+  const region = graph.add("AceGraphRegion", { start: 4, end: 10, regions: "" });
+  const encode = graph.add("AceGraphOobleckEncode");
+  const longer = graph.add("AceGraphExtend", { before: 0, after: 12 });
+  const mask = graph.add("AceGraphChunkMask");
+  graph.wire(load, region, "audio");
+  graph.wire(region, encode, "audio", "AUDIO", 3);
+  graph.wire(encode, longer, "latent", "LATENT");
+  graph.wire(longer, mask, "latent", "LATENT");
+  assert.deepEqual(sourceOf(mask, graph), { kind: "file", file: FILE, trims: [[4, 6]], room: [0, 12] });
+});
+
 test("borders of subgraphs are crossed both ways", () => {
   const graph = new Graph();
   const load = graph.add("LoadAudio", { audio: "sub/a.mp3" });

@@ -367,6 +367,8 @@ MUTATIONS = [
     Mutation("a region within another cuts it", "sampling/regions.py", "regions", "max(found[-1].stop, region.stop)", "region.stop"),
     Mutation("start and end go before the line of regions", "sampling/regions.py", "regions", "if not named:", "if True:"),
     Mutation("regions behind the song's end are kept", "sampling/regions.py", "regions", "for one in named if one.start < frames)", "for one in named)"),
+    Mutation("a part that reaches the end lacks the rest", "sampling/regions.py", "regions", "parts[-1].stop >= frames", "parts[-1].stop > frames"),
+    Mutation("of several regions the part ends with the first", "sampling/regions.py", "regions", "(parts[0].start, parts[-1].stop)", "(parts[0].start, parts[0].stop)"),
     Mutation("numbers of any writing are read", "sampling/regions.py", "regions", "text.isascii() and ", ""),
     Mutation("noise has a tempo", "sound/beats.py", "beats", "CLEAR = 0.2", "CLEAR = 0.0"),
     Mutation("of two tempos the slower one is taken", "sound/beats.py", "beats", "AS_GOOD = 0.8", "AS_GOOD = 9.0"),

@@ -85,17 +85,19 @@ def repaint() -> Page:
 def extend() -> Page:
     steps = [
         OWN,
+        "Draw on the wave what is kept, without a fade-out; at first all.",
         "*after*: seconds of new music.",
         "*caption*: of the whole song.",
     ]
     page = begin("extend", "Extend a song", "New music after a recording.", steps)
     audio = recorded(page, NARROW)
-    page.column()
-    page.open("Extend", WIDE, TALL)
+    region = drawn(page, audio, "What is kept")
+    page.open("Extend", BESIDE, TALL)
     caption = "synth pop that grows into a big finale, layered synths, wide drums"
-    task = boxes.extend(page, audio["AUDIO"], 12.0, caption=caption, instrumental=True)
+    task = boxes.extend(page, region["part"], 12.0, caption=caption, instrumental=True)
     page.close(task.shown)
-    save = end(page, task, "extend", form=[*boxes.of(audio, "audio"), *task.words])
+    asked = [*boxes.of(audio, "audio"), *boxes.of(region, "start", "end"), *task.words]
+    save = end(page, task, "extend", form=asked)
     save.values["level"] = "none"
     return page
 

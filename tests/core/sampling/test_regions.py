@@ -9,7 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acestep_core.errors import InvalidInputError
-from acestep_core.sampling.regions import MOST_REGIONS, chosen, cut_off, line_of, marked, merged, regions_of
+from acestep_core.sampling.regions import (
+    MOST_REGIONS,
+    chosen,
+    cut_off,
+    line_of,
+    marked,
+    merged,
+    regions_of,
+    samples_around,
+)
 from acestep_core.timebase import FrameSpan
 
 TABLE = json.loads((Path(__file__).parents[2] / "fixtures" / "regions.json").read_text(encoding="utf-8"))
@@ -91,3 +100,20 @@ def test_what_reaches_beyond_the_song_is_said_in_seconds():
     assert cut_off("1-2, 3-4", 99.0, 100) == []
     (told,) = cut_off("3-9, 1-2", 1.0, 100)
     assert told.startswith("The last region was to end at 9 s, but the song ends at 4 s")
+
+
+@pytest.mark.parametrize("rate", [8_000, 22_050, 44_100, 48_000, 96_000])
+def test_a_part_is_cut_where_its_frames_lie(rate):
+    frame, rest = rate // 25, 7
+    parts = regions_of("1-2, 3-3.2")
+    assert samples_around(parts, 100, 100 * frame + rest, rate) == slice(25 * frame, 80 * frame)
+    to_the_end = regions_of("1-4")
+    assert samples_around(to_the_end, 100, 100 * frame + rest, rate) == slice(25 * frame, 100 * frame + rest)
+
+
+def test_at_odd_rates_the_last_frame_ends_with_the_sound_and_parts_meet():
+    """15199 samples at 37999 Hz are 19200 at 48 kHz, ten frames; the last one would end at sample 15199.6."""
+    cuts = [samples_around([FrameSpan(at, at + 1)], 10, 15_199, 37_999) for at in range(10)]
+    assert cuts[-1] == slice(13_680, 15_199)
+    assert [one.stop for one in cuts[:-1]] == [one.start for one in cuts[1:]]
+    assert all(one.stop > one.start for one in cuts)
