@@ -42,7 +42,7 @@ def plain(x: Tensor, rows: Tensor, scale: Tensor) -> Tensor:
 
 def quick(x: Tensor, rows: Tensor, scale: Tensor) -> Tensor:
     """The same for a few tokens: the bytes are read once, and no weight is written."""
-    return torch._weight_int8pack_mm(x.bfloat16(), rows, scale).to(x.dtype)
+    return torch.ops.aten._weight_int8pack_mm(x.bfloat16(), rows, scale).to(x.dtype)
 
 
 class Int8Planner(PlannerNetwork):
