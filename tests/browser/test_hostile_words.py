@@ -81,7 +81,8 @@ def test_hostile_names_of_a_lora_and_of_nodes_are_shown_as_words(styled, lora):
 def test_hostile_codes_are_quoted_as_words(styled):
     styled.load(workflow("codes"))
     graph = styled.server.graph()
-    codes = graph.add("AceGraphCodesFromText", text=SCRIPT)
+    words = graph.add("PrimitiveString", value=SCRIPT)  # by wire: what is typed is refused before it runs
+    codes = graph.add("AceGraphCodesFromText", text=words[0])
     graph.add("PreviewAny", source=codes["report"])
     client = styled.js("async () => (await import('/scripts/api.js')).api.clientId")
     asked = styled.server.queue(graph, client)
