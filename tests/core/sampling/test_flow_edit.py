@@ -107,7 +107,9 @@ def test_an_edit_that_ends_at_its_beginning_is_a_new_song_under_the_target(turbo
     silence = Silence(golden_silence()).frames(FRAMES)
     new = generate(parts(), Job(job.target, silence, job.noise), Settings(steps=5).resolved(turbo))
     apart = furthest(edited(job, EditWindow(0.0, 0.0), turbo, steps=5), new)
-    assert apart < 1e-5 * new.abs().max()  # guidance makes more of the last digits, which differ among processors
+    assert (
+        apart < 1e-5 * new.abs().max()
+    )  # guidance makes more of the last digits, which differ among processors
 
 
 @pytest.mark.parametrize("window", [*WINDOWS.values(), EditWindow(0.25, 0.75, 3)])
