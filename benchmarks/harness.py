@@ -150,7 +150,7 @@ def forget_peak() -> None:
 
 @cache
 def usable() -> tuple[str, ...]:
-    """The dtypes that this device has: bf16 without instructions for it takes a hundred times as long as fp32."""
+    """The dtypes that this device has: bf16 without instructions for it takes several times as long as fp32, in some products a hundred."""
     small = {name: gemm_peak(dtype, 256) for name, dtype in DTYPES.items()}
     return tuple(name for name, speed in small.items() if speed >= CRAWLING * small["fp32"])
 
