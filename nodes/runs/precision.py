@@ -59,7 +59,9 @@ def slow_remark(wanted: torch.dtype | None, managed: Managed) -> list[str]:
         return ["fp16 was asked for, but is slow on CPUs: fp32 takes its place."]
     rounded = managed.dtype is torch.bfloat16 and managed.device.type == "cpu"
     if rounded and runtime.cpu_dtype() is not torch.bfloat16:
-        return ["bf16 was asked for, but this processor computes in it several times more slowly: choose auto."]
+        return [
+            "bf16 was asked for, but this processor computes in it several times more slowly: choose auto."
+        ]
     return []
 
 

@@ -238,7 +238,9 @@ def test_bf16_is_called_slow_where_the_processor_lacks_it(pack, graph, run_graph
         graph.add("PreviewAny", source=node["report"])
     done = run_graph(graph)
     for node in (load, planner):
-        assert ("several times more slowly: choose auto." in done[node["report"]]) == (native is torch.float32)
+        assert ("several times more slowly: choose auto." in done[node["report"]]) == (
+            native is torch.float32
+        )
 
 
 @pytest.mark.parametrize("kind", ["AceGraphLoad", "AceGraphLoadPlanner"])
