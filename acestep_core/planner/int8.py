@@ -31,8 +31,9 @@ class Int8Linear(nn.Module):
 
 def in_bytes(weight: Tensor) -> tuple[Tensor, Tensor]:
     """Bytes [O, I] and scales [O]. A row that is not finite has a scale that is not."""
-    scale = (weight.abs().amax(1).float() / MOST).clamp_min(torch.finfo(torch.bfloat16).tiny).bfloat16()
-    return (weight.float() / scale[:, None].float()).round_().clamp_(-MOST, MOST).to(torch.int8), scale
+    exact = weight.float()  # fp8 knows no arithmetic
+    scale = (exact.abs().amax(1) / MOST).clamp_min(torch.finfo(torch.bfloat16).tiny).bfloat16()
+    return (exact / scale[:, None].float()).round_().clamp_(-MOST, MOST).to(torch.int8), scale
 
 
 def plain(x: Tensor, rows: Tensor, scale: Tensor) -> Tensor:

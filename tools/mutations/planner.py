@@ -70,7 +70,7 @@ PLANNER_MUTATIONS = [
     Mutation("a weight is cut off instead of rounded", "planner/int8.py", "int8", ".round_().clamp_", ".trunc_().clamp_"),
     Mutation("bytes go without their scales", "planner/int8.py", "int8", "* scale.to(x.dtype)", "* scale.to(x.dtype).mean()"),
     Mutation("a broken weight is hidden by the least scale", "planner/int8.py", "int8",
-             "(weight.abs().amax(1).float() / MOST)", "(weight.nan_to_num(posinf=1.0).abs().amax(1).float() / MOST)"),
+             "(exact.abs().amax(1) / MOST)", "(exact.nan_to_num(posinf=1.0).abs().amax(1) / MOST)"),
     Mutation("a head is rounded at every run", "planner/int8.py", "int8", "if place not in self._heads:", "if True:"),
     Mutation("odd widths go to the fast product", "planner/int8.py", "int8", "side % WIDTH == 0", "side > 0"),
     # --------------------------------------------------------------------------------------------- grammar

@@ -63,6 +63,12 @@ def test_the_fast_product_is_taken_for_few_tokens_of_fitting_width(monkeypatch, 
     assert asked == [name]
 
 
+@pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.float16, torch.bfloat16])
+def test_weights_of_every_dtype_are_taken(dtype):
+    stored = drawn(64, 96).to(dtype)
+    assert all(map(torch.equal, in_bytes(stored), in_bytes(stored.float())))
+
+
 def test_rows_of_nothing_stay_nothing_and_broken_ones_are_seen():
     weight = drawn(3, 32)
     weight[0], weight[1, 5], weight[2, 7] = 0, torch.nan, torch.inf
