@@ -43,9 +43,22 @@ class DeviceFullError(AceStepError, torch.OutOfMemoryError):
 
 
 FULL = ("out of memory", "not enough memory", "allocate memory")  # as cards, Windows and Linux say it
+NO_KERNEL, NO_WORKSPACE = (
+    "could not create a primitive",
+    "could not execute a primitive",
+)  # all that oneDNN says
 
 
 def is_full(fault: BaseException) -> bool:
     """Whether memory ran out; not every device and no system call has an exception of its own for it."""
     said = str(fault).lower()
-    return isinstance(fault, torch.OutOfMemoryError | MemoryError) or any(words in said for words in FULL)
+    return (
+        isinstance(fault, torch.OutOfMemoryError | MemoryError)
+        or said in (NO_KERNEL, NO_WORKSPACE)
+        or any(words in said for words in FULL)
+    )
+
+
+def is_kernel_lost(fault: BaseException | None) -> bool:
+    """Whether memory ran out as oneDNN wrote a kernel, here or in what led to this."""
+    return fault is not None and (str(fault) == NO_KERNEL or is_kernel_lost(fault.__cause__))

@@ -8,6 +8,7 @@ from typing import Any
 from comfy_api.latest import io
 
 from ...acestep_core.errors import AceStepError, DeviceFullError, is_full
+from .kernels import kept_going
 from .values import checked
 
 RELIEF = "Choose fewer songs or a shorter song, or close other programs."
@@ -38,7 +39,8 @@ def guarded(execute: Callable[..., io.NodeOutput], node: type[io.ComfyNode]) -> 
     def executed(*given: Any, **named: Any) -> io.NodeOutput:
         (_, itself), *values = takes.bind(*given, **named).arguments.items()
         try:
-            return execute(itself, **checked(inputs_of(node), dict(values)))
+            with kept_going():
+                return execute(itself, **checked(inputs_of(node), dict(values)))
         except AceStepError as fault:
             raise renamed(fault).with_traceback(fault.__traceback__) from fault.__cause__
         except (RuntimeError, MemoryError, OSError) as fault:  # of work that no network does

@@ -1,9 +1,12 @@
 """What ComfyUI shows of an error, and what is left of it for those who catch it."""
 
+import contextlib
 import pickle
+import threading
 import traceback
 
 import pytest
+import torch
 
 from support.comfyui.trial import given
 
@@ -78,6 +81,7 @@ def test_an_error_that_is_none_of_ours_comes_as_it_is(failing):
         ),
         RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes."),
         RuntimeError("CUDA error: out of memory"),
+        RuntimeError("could not execute a primitive"),
     ],
 )
 def test_memory_that_runs_out_anywhere_in_a_node_is_said(host, failing, errors, fault):
@@ -88,3 +92,37 @@ def test_memory_that_runs_out_anywhere_in_a_node_is_said(host, failing, errors, 
         failing.execute(full)
     assert isinstance(caught.value, host.module("comfy.model_management").OOM_EXCEPTION)  # so it unloads
     assert caught.value.__cause__ is fault
+
+
+@pytest.mark.parametrize(
+    ("said", "goes_on_with_onednn"),
+    [("could not create a primitive", False), ("could not execute a primitive", True), ("bad", True)],
+)
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_thread_that_lost_onednn_computes_without_it(failing, errors, said, goes_on_with_onednn, deep):
+    """Where memory runs out in the writing of a kernel, oneDNN refuses every later one in that thread."""
+    seen = []
+
+    def full(*_):
+        fault = RuntimeError(said)
+        if deep:
+            raise errors.DeviceFullError("The model does not fit.", "Choose a smaller one.") from fault
+        raise fault
+
+    def look(*_):
+        seen.append(torch.backends.mkldnn.enabled)
+        return ValueError()
+
+    def run(*works):
+        for work in works:
+            with contextlib.suppress(RuntimeError, ValueError):
+                failing.execute(work)
+
+    for _ in range(2):  # each thread has a fault of its own
+        thread = threading.Thread(target=run, args=(full, look))
+        thread.start()
+        thread.join()
+    assert seen == [goes_on_with_onednn] * 2
+    assert torch.backends.mkldnn.enabled
+    run(look)
+    assert seen[-1]

@@ -110,6 +110,8 @@ def hungry(server: Server, process: Any, graph: Graph, name: str, verdict: Verdi
     kind = str(failure.get("exception_type", done.last)) if done.last != "execution_success" else ""
     verdict.expect(kind in ("", FULL), f"{name}: a starving server says {kind}: {done.error[:200]}")
     again = server.run(graph) if kind else done
-    verdict.expect(again.last == "execution_success", f"{name} does not play once there is memory")
+    verdict.expect(
+        again.last == "execution_success", f"{name} does not play once there is memory: {again.error[:200]}"
+    )
     verdict.cases += 1
     return kind

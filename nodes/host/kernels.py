@@ -1,0 +1,37 @@
+"""oneDNN, by which torch computes on processors, writes no kernel any more in a thread where memory once ran out as it did."""
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from ...acestep_core.errors import is_kernel_lost
+
+log = logging.getLogger("acestep-graph")
+
+THREAD = threading.local()  # oneDNN keeps the fault for each thread, and nothing clears it
+
+
+@contextmanager
+def kept_going() -> Iterator[None]:
+    """Compute without oneDNN in a thread that has lost it: slower, but until ComfyUI is restarted nothing else plays."""
+    before = torch.backends.mkldnn.enabled
+    torch.backends.mkldnn.enabled = before and not is_lost()
+    try:
+        yield
+    except Exception as fault:
+        if is_kernel_lost(fault) and not is_lost():
+            THREAD.lost = True
+            log.warning(
+                "Memory ran out while oneDNN wrote a kernel, which it never gets over. ACE-Step computes without it from now on, slower; restart ComfyUI to have it back."
+            )
+        raise
+    finally:
+        torch.backends.mkldnn.enabled = before
+
+
+def is_lost() -> bool:
+    """Whether this thread gets no new kernel of oneDNN."""
+    return getattr(THREAD, "lost", False)
