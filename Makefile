@@ -23,6 +23,7 @@ OFFICIAL := $(VENV)/official
 ADAPTERS := $(VENV)/adapter_oracles
 REGISTRY := $(VENV)/registry
 RAY := $(VENV)/ray
+EXTRAS := $(patsubst %,%/.ready,$(TRANSFORMERS4) $(OFFICIAL) $(ADAPTERS) $(RAY))
 TEXT_TESTS := tests/core/networks/test_text_encoder.py tests/core/text/test_tokenizer.py tests/core/text/test_conditions.py
 
 # A ComfyUI that COMFYUI_DIR names is read and nothing else.
@@ -44,16 +45,18 @@ fix: $(READY)
 
 # Worksteal gives each worker a run of neighbours, which share what they build, and levels out only what is left over.
 # Browsers stall where others take the processor: a test of the editor that fails is run once more, with one of them.
-test: lint host $(TRANSFORMERS4)/.ready $(OFFICIAL)/.ready $(ADAPTERS)/.ready $(RAY)/.ready
+# What comes from the network comes side by side, for it waits more than it works.
+test: $(READY)
+	@$(MAKE) --no-print-directory --jobs 4 --output-sync=target browser $(EXTRAS) $(REGISTRY)/.ready
+	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target lint
 	$(BIN)/pytest -n logical --dist worksteal -m "not ray" --ignore=tests/browser
 	$(BIN)/pytest -n 0 -m "ray and not long" tests/batch
-	@$(BIN)/python tests/support/comfyui/fetch.py --env --browser
 	$(BIN)/pytest -n 2 --dist loadfile tests/browser || $(BIN)/pytest --last-failed tests/browser
 	PYTHONPATH=$(TRANSFORMERS4) $(BIN)/python -c "import transformers as t; assert t.__version__.startswith('4.57.'), t"
 	PYTHONPATH=$(TRANSFORMERS4) $(BIN)/pytest -q $(TEXT_TESTS)
 
 # Which lines the tests of `make test` run, the browser's aside; counting takes a tenth more time.
-coverage: host $(TRANSFORMERS4)/.ready $(OFFICIAL)/.ready $(ADAPTERS)/.ready $(RAY)/.ready
+coverage: host $(EXTRAS)
 	$(BIN)/pytest -n logical --dist worksteal -m "not ray" --cov --cov-report=term --ignore=tests/browser
 
 # Songs over several workers and nodes, and what becomes of them when workers die: processes that Ray starts.

@@ -160,6 +160,14 @@ def usual() -> str:
     return "bf16" if "bf16" in usable() else "fp32"
 
 
+def kind() -> str:
+    """What the results' names bear, so that machines with other instructions keep theirs: nothing where bf16 has units of its own."""
+    if usual() == "fp32":
+        return "-fp32"
+    tiles = getattr(torch.cpu, "_is_amx_tile_supported", None)  # an older torch cannot tell
+    return "-avx512" if device() == "cpu" and not (tiles and tiles()) else ""
+
+
 def gemm_peak(dtype: torch.dtype, size: int = 2048) -> float:
     """The FLOP per second of a large matrix product, the machine's bound for everything here."""
     a = torch.randn(size, size, device=device()).to(dtype)

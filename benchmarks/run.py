@@ -58,14 +58,13 @@ def main() -> int:
     harness.use_every_core()
     machine = harness.machine()
     print(table.machine_line(machine), flush=True)
-    kind = "" if harness.usual() == "bf16" else "-fp32"  # what was measured with bf16 stays
     rows = []
     for name in given.names or runnable():
         found = import_module(f"benchmarks.bench_{name}").run(given.quick)
         print(f"\n{name}\n{table.markdown(found)}", flush=True)
         rows += found
         if not given.quick:
-            table.save(name + kind, machine, found)
+            table.save(name + harness.kind(), machine, found)
     if given.quick:
         return 0
     table.write_readme(sorted(path.stem for path in table.RESULTS.glob("*.json")))
