@@ -5,7 +5,7 @@ are counted, and its times are those of the smaller one for so many more.
 """
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -57,32 +57,45 @@ class Item(NamedTuple):
     seconds: float
     songs: int = 1
     guided: bool = False
+    dtype: str = ""  # or else the usual one
 
     @property
     def name(self) -> str:
         """In the table."""
         many = f"{self.songs} songs of " if self.songs > 1 else ""
-        return f"evaluation, {many}{self.seconds:g} s, {usual()}{', guided' if self.guided else ''}"
+        return f"evaluation, {many}{self.seconds:g} s, {self.stored_as}{', guided' if self.guided else ''}"
+
+    @property
+    def stored_as(self) -> str:
+        """The dtype of its weights."""
+        return self.dtype or usual()
 
 
 SHORT, LONG = Item(30.0), Item(600.0)
 ITEMS = (SHORT, Item(30.0, guided=True), Item(30.0, songs=4), Item(120.0), Item(240.0), LONG)
+IN_FP32 = (
+    SHORT._replace(dtype="fp32"),
+    LONG._replace(dtype="fp32"),
+)  # where bf16 is usual: how it grows there
 QUICK_ITEMS = (Item(2.0), Item(2.0, guided=True), Item(2.0, songs=4))
 
 
 def run(quick: bool) -> list[Row]:
     """Times and memory, growth, counts, and a whole song's memory."""
     items, layers = (QUICK_ITEMS, QUICK_LAYERS) if quick else (ITEMS, LAYERS)
+    if not quick and usual() != "fp32":
+        items += IN_FP32
     seen = {item: Seen(*in_fresh_process("bench_long", "evaluated", *item, layers, quick)) for item in items}
     rows = [
         row
         for item, found in seen.items()
         for row in (time_row(item, found, layers), memory_row(item, found, layers))
     ]
-    if not quick:
-        growth = seen[LONG].median / seen[SHORT].median
-        rows.append(Row("evaluation, 600 s over 30 s", growth, gate=GROWTH_GATE, more_is_better=False))
-    rows += counted_rows(items, layers)
+    for short, long in ((SHORT, LONG), IN_FP32):
+        if long in seen:
+            growth, name = seen[long].median / seen[short].median, f"{long.name} over {short.seconds:g} s"
+            rows.append(Row(name, growth, gate=GROWTH_GATE, more_is_better=False))
+    rows += counted_rows([item for item in items if not item.dtype], layers)
     rows.append(song_row(QUICK_SONG_SECONDS if quick else SONG_SECONDS, layers))
     return rows
 
@@ -97,9 +110,10 @@ class Seen(NamedTuple):
 
 
 @torch.inference_mode()
-def evaluated(seconds: float, songs: int, guided: bool, layers: int, quick: bool) -> Seen:
+def evaluated(seconds: float, songs: int, guided: bool, dtype: str, layers: int, quick: bool) -> Seen:
     """In this process, which has done nothing else; the first evaluation takes the memory, and counts where one takes long."""
-    network, item = transformer(layers), Item(seconds, songs, guided)
+    item = Item(seconds, songs, guided, dtype)
+    network = transformer(layers, item.stored_as)
     forget_peak()
     before = resident_bytes()
     asked = evaluation(network, item)
@@ -109,9 +123,9 @@ def evaluated(seconds: float, songs: int, guided: bool, layers: int, quick: bool
     return Seen(spread.median, spread.least, spread.most, mib)
 
 
-def transformer(layers: int) -> DiffusionTransformer:
+def transformer(layers: int, dtype: str) -> DiffusionTransformer:
     """The first layers of the 2B one."""
-    return filled(lambda: DiffusionTransformer(with_layers(layers), nn), DTYPES[usual()])
+    return filled(lambda: DiffusionTransformer(with_layers(layers), nn), DTYPES[dtype])
 
 
 def evaluation(network: DiffusionTransformer, item: Item) -> Callable[[], object]:
@@ -156,13 +170,13 @@ def time_row(item: Item, found: Seen, layers: int) -> Row:
     details = {
         "seconds": found[:3],
         "gflops": speed / 1e9,
-        "share": speed / gemm_peak(DTYPES[usual()]),
+        "share": speed / gemm_peak(DTYPES[item.stored_as]),
         "layers": layers,
     }
     return Row(item.name, found.median, "s", more_is_better=False, details=details)
 
 
-def counted_rows(items: tuple[Item, ...], layers: int) -> Iterator[Row]:
+def counted_rows(items: Sequence[Item], layers: int) -> Iterator[Row]:
     """How many times the operations of the 2B transformer the XL one takes."""
     larger = ModelConfig.from_json(FULL_SIZE_XL)
     for item in items:

@@ -23,7 +23,7 @@ def tiny(monkeypatch):
 
 
 def test_an_evaluation_is_guided_and_of_as_many_songs_as_its_item_says():
-    network = bench_long.transformer(1)
+    network = bench_long.transformer(1, "fp32")
     plain, guided, many = (
         bench_long.evaluation(network, item)()
         for item in (Item(1.0), Item(1.0, guided=True), Item(1.0, songs=3))
@@ -32,6 +32,7 @@ def test_an_evaluation_is_guided_and_of_as_many_songs_as_its_item_says():
     assert guided.uncond.shape == plain.cond.shape == (1, 25, TINY.config.audio_acoustic_hidden_dim)
     assert len(many.cond) == 3
     assert Item(2.0, 3, True).name == "evaluation, 3 songs of 2 s, fp32, guided"
+    assert Item(2.0, dtype="bf16").name == "evaluation, 2 s, bf16"
 
 
 def test_operations_are_counted_without_weights_and_grow_with_songs():
@@ -54,7 +55,7 @@ def test_a_whole_song_is_written_and_takes_memory():
 
 
 def test_time_and_memory_of_an_evaluation_are_measured_at_once():
-    seen = bench_long.Seen(*bench_long.evaluated(1.0, 1, False, 1, True))
+    seen = bench_long.Seen(*bench_long.evaluated(1.0, 1, False, "", 1, True))
     assert 0 < seen.least <= seen.median <= seen.most
     assert 0 <= seen.mib < 1024
     row = bench_long.memory_row(Item(1.0), seen, 1)
@@ -69,6 +70,16 @@ def test_dtypes_that_crawl_are_left_out(monkeypatch):
     harness.usable.cache_clear()
     assert harness.usual() == "bf16"
     harness.usable.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("usual", "units", "kind"),
+    [("fp32", True, "-fp32"), ("bf16", False, "-avx512"), ("bf16", True, "")],
+)
+def test_results_of_processors_with_other_instructions_have_other_names(monkeypatch, usual, units, kind):
+    monkeypatch.setattr(harness, "usual", lambda: usual)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: units, raising=False)
+    assert harness.kind() == kind
 
 
 def test_a_planner_in_bytes_is_read_as_the_exact_one(monkeypatch):
