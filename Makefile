@@ -47,10 +47,11 @@ fix: $(READY)
 # Browsers stall where others take the processor: a test of the editor that fails is run once more, with one of them.
 # What comes from the network comes side by side, for it waits more than it works.
 test: $(READY)
-	@$(MAKE) --no-print-directory --jobs 4 --output-sync=target browser $(EXTRAS) $(REGISTRY)/.ready
+	@$(MAKE) --no-print-directory --jobs 4 --output-sync=target host $(EXTRAS) $(REGISTRY)/.ready
 	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target lint
 	$(BIN)/pytest -n logical --dist worksteal -m "not ray" --ignore=tests/browser
 	$(BIN)/pytest -n 0 -m "ray and not long" tests/batch
+	@$(BIN)/python tests/support/comfyui/fetch.py --env --browser
 	$(BIN)/pytest -n 2 --dist loadfile tests/browser || $(BIN)/pytest --last-failed tests/browser
 	PYTHONPATH=$(TRANSFORMERS4) $(BIN)/python -c "import transformers as t; assert t.__version__.startswith('4.57.'), t"
 	PYTHONPATH=$(TRANSFORMERS4) $(BIN)/pytest -q $(TEXT_TESTS)

@@ -15,6 +15,7 @@ from ..acestep_core.seeds import generator_of
 from ..acestep_core.sound.levels import peak_of
 from ..acestep_core.sound.reference_audio import timbre_excerpt
 from ..acestep_core.timebase import SAMPLE_RATE, frames_in, samples_of, seconds_of
+from .host.kernels import note_lost
 from .host.node import Node
 from .host.runtime import free_bytes, tile_listener
 from .host.tensor_values import refuse_too_long, refuse_too_many
@@ -228,6 +229,7 @@ def in_tiles(handle: VaeHandle, tile: str, run: Callable[[Oobleck, int], Result]
             ) as fault:  # what the failed tile held is free once this clause has ended
                 if not is_full(fault):
                     raise
+                note_lost(fault)
         return run(oobleck, smallest), tile_remark(first, smallest)
 
 

@@ -7,10 +7,10 @@ const TALL = 36; // pixels
 const STYLE = `
 .acegraph-lyrics { flex: none; height: ${TALL}px; }
 .acegraph-lines { position: relative; height: 14px; }
-.acegraph-lines button { position: absolute; top: 2px; height: 10px; padding: 0; border: 0; border-right: 1px solid var(--comfy-menu-bg, #333);
+.acegraph-lyrics .acegraph-lines button { position: absolute; top: 2px; height: 10px; padding: 0; border: 0; border-right: 1px solid var(--comfy-menu-bg, #333);
   border-radius: 2px; box-sizing: border-box; background: currentColor; opacity: 0.35; }
-.acegraph-lines button[aria-current=true] { opacity: 1; }
-.acegraph-lines button:focus-visible { outline-offset: 1px; }
+.acegraph-lyrics .acegraph-lines button[aria-current=true] { opacity: 1; }
+.acegraph-lyrics .acegraph-lines button:focus-visible { outline-offset: 1px; }
 .acegraph-sung { height: 20px; line-height: 20px; text-align: center; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }`;
 
 export class Lyrics {

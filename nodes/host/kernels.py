@@ -22,14 +22,20 @@ def kept_going() -> Iterator[None]:
     try:
         yield
     except Exception as fault:
-        if is_kernel_lost(fault) and not is_lost():
-            THREAD.lost = True
-            log.warning(
-                "Memory ran out while oneDNN wrote a kernel, which it never gets over. ACE-Step computes without it from now on, slower; restart ComfyUI to have it back."
-            )
+        note_lost(fault)
         raise
     finally:
         torch.backends.mkldnn.enabled = before
+
+
+def note_lost(fault: BaseException) -> None:
+    """Go without oneDNN at once if this is how it gets lost. For those, too, who go on after memory ran out."""
+    if is_kernel_lost(fault) and not is_lost():
+        THREAD.lost = True
+        torch.backends.mkldnn.enabled = False
+        log.warning(
+            "Memory ran out while oneDNN wrote a kernel, which it never gets over. ACE-Step computes without it from now on, slower; restart ComfyUI to have it back."
+        )
 
 
 def is_lost() -> bool:

@@ -22,6 +22,7 @@ from ...acestep_core.sound.audio_file import FORMATS, encode_audio
 from ...acestep_core.sound.levels import FULL_SCALE, fade
 from ...acestep_core.timebase import MIN_FRAMES, SAMPLE_RATE, FrameSpan, frames_of, samples_of, seconds_of
 from ..host.audience import Audience, audience
+from ..host.kernels import note_lost
 from ..host.output_files import FreeNames
 from ..host.runtime import Managed
 from ..wires.sockets import ModelHandle, VaeHandle
@@ -124,6 +125,7 @@ class Excerpts:
         except (RuntimeError, MemoryError, OSError, AceStepError) as fault:
             if not isinstance(fault, AceStepError) and not is_full(fault):
                 raise
+            note_lost(fault)
             self._over = "memory ran out" if is_full(fault) else f"{fault}".replace("\n", " ").rstrip(".")
 
     def _play(self, progress: Progress, seconds: int) -> None:

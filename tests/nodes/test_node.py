@@ -126,3 +126,23 @@ def test_a_thread_that_lost_onednn_computes_without_it(failing, errors, said, go
     assert torch.backends.mkldnn.enabled
     run(look)
     assert seen[-1]
+
+
+def test_whoever_goes_on_after_full_memory_notes_what_was_lost(pack, failing):
+    """A smaller tile is tried in the same execution: it needs kernels as well."""
+    seen = []
+
+    def smaller(*_):
+        pack.nodes.host.kernels.note_lost(RuntimeError("could not create a primitive"))
+        seen.append(torch.backends.mkldnn.enabled)
+        return ValueError()
+
+    def run():
+        with contextlib.suppress(ValueError):
+            failing.execute(smaller)
+        seen.append(torch.backends.mkldnn.enabled)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert seen == [False, True]  # what others compute with is left as it was
