@@ -43,10 +43,8 @@ class DeviceFullError(AceStepError, torch.OutOfMemoryError):
 
 
 FULL = ("out of memory", "not enough memory", "allocate memory")  # as cards, Windows and Linux say it
-NO_KERNEL, NO_WORKSPACE = (
-    "could not create a primitive",
-    "could not execute a primitive",
-)  # all that oneDNN says
+NO_KERNEL = "could not create a primitive"  # all that oneDNN says
+NO_WORKSPACE = "could not execute a primitive"
 
 
 def is_full(fault: BaseException) -> bool:

@@ -130,8 +130,8 @@ def by_workers(
     rows: Sequence[dict[str, Any]],
     workers: int,
     cpus: int = 1,
-) -> float:
-    """Seconds for a row once every worker is there: from the last of their first rows to the end."""
+) -> Pace:
+    """What a row takes once every worker is there: from the last of their first rows to the end, and what of it was played."""
     from batch import cluster
 
     pool, ends, seen = cluster.Pool(workers, gpus=0, cpus=cpus, address=None), list[float](), set[str]()

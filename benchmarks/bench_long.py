@@ -73,10 +73,7 @@ class Item(NamedTuple):
 
 SHORT, LONG = Item(30.0), Item(600.0)
 ITEMS = (SHORT, Item(30.0, guided=True), Item(30.0, songs=4), Item(120.0), Item(240.0), LONG)
-IN_FP32 = (
-    SHORT._replace(dtype="fp32"),
-    LONG._replace(dtype="fp32"),
-)  # where bf16 is usual: how it grows there
+IN_FP32 = SHORT._replace(dtype="fp32"), LONG._replace(dtype="fp32")  # where bf16 is usual
 QUICK_ITEMS = (Item(2.0), Item(2.0, guided=True), Item(2.0, songs=4))
 
 

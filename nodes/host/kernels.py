@@ -18,14 +18,16 @@ THREAD = threading.local()  # oneDNN keeps the fault for each thread, and nothin
 def kept_going() -> Iterator[None]:
     """Compute without oneDNN in a thread that has lost it: slower, but until ComfyUI is restarted nothing else plays."""
     before = torch.backends.mkldnn.enabled
-    torch.backends.mkldnn.enabled = before and not is_lost()
+    if is_lost():
+        torch.backends.mkldnn.enabled = False
     try:
         yield
     except Exception as fault:
         note_lost(fault)
         raise
     finally:
-        torch.backends.mkldnn.enabled = before
+        if is_lost():  # otherwise the switch is not touched: a host may have frozen it
+            torch.backends.mkldnn.enabled = before
 
 
 def note_lost(fault: BaseException) -> None:
