@@ -3,18 +3,16 @@
 import copy
 import multiprocessing
 import pickle
+from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 import torch
 
 from acestep_core import errors
+from support.failing import fail
 
 SENTENCES = "The song is too long.", "Shorten it."
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Exception)]
-
-
-def fail(kind):
-    raise kind(*SENTENCES)
 
 
 def through_a_pickle(error):
@@ -22,9 +20,10 @@ def through_a_pickle(error):
 
 
 def out_of_another_process(error):
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
+    """By an executor, which tells of a child that ends too soon; a Pool would wait for it for ever."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         try:
-            pool.apply(fail, (type(error),))
+            pool.submit(fail, type(error), *SENTENCES).result(60)
         except errors.AceStepError as caught:
             return caught
 
