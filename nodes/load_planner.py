@@ -61,7 +61,8 @@ class LoadPlanner(Node):
                     options=[AUTO, *WEIGHT_DTYPES, INT8],
                     default=AUTO,
                     tooltip="How weights are kept in memory. auto fits the machine; fp8 halves the memory and costs some quality. "
-                    "int8 is for planners on a processor without a card: one byte a weight, and codes in a fraction of the time.",
+                    "int8 is for planners on a processor without a card: weights are rounded to a byte each, and codes of one song or two "
+                    "come sooner; whole batches gain nothing.",
                 ),
                 advanced(
                     io.Boolean.Input(

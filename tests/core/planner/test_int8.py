@@ -9,7 +9,7 @@ from torch import nn
 
 from acestep_core.planner.cache import KeyValueCache
 from acestep_core.planner.generation import CodeTokens, Options, Prompts, compose_codes
-from acestep_core.planner.int8 import FEW, MOST, Int8Linear, Int8Planner, in_bytes, plain, quick
+from acestep_core.planner.int8 import FEW, FEW_OF_HALF, MOST, Int8Linear, Int8Planner, in_bytes, plain, quick
 from acestep_core.planner.network import PlannerNetwork
 from acestep_core.planner.token_sampling import SamplingParams
 from support.reference.planner import SIZES, pair
@@ -49,17 +49,19 @@ def test_a_product_is_that_of_the_rounded_weights(dtype):
         assert (answer - expected).norm() <= 2 * allowed * expected.norm(), product
 
 
-@pytest.mark.parametrize(
-    ("tokens", "width", "name"), [(FEW, 96, "quick"), (FEW + 1, 96, "plain"), (1, 40, "plain")]
-)
-def test_the_fast_product_is_taken_for_few_tokens_of_fitting_width(monkeypatch, tokens, width, name):
+@pytest.mark.parametrize(("dtype", "few"), [(torch.float32, FEW), (torch.bfloat16, FEW_OF_HALF)])
+@pytest.mark.parametrize(("more", "width", "name"), [(0, 96, "quick"), (1, 96, "plain"), (0, 40, "plain")])
+def test_the_fast_product_is_taken_for_few_tokens_of_fitting_width(
+    monkeypatch, dtype, few, more, width, name
+):
+    tokens = few + more
     asked = []
     for each in ("quick", "plain"):
         monkeypatch.setattr(
             f"acestep_core.planner.int8.{each}",
-            lambda x, rows, _, each=each: asked.append(each) or x @ rows.float().T,
+            lambda x, rows, _, each=each: asked.append(each) or x @ rows.to(x.dtype).T,
         )
-    assert Int8Linear(drawn(64, width))(drawn(1, tokens, width)).shape == (1, tokens, 64)
+    assert Int8Linear(drawn(64, width))(drawn(1, tokens, width).to(dtype)).shape == (1, tokens, 64)
     assert asked == [name]
 
 
