@@ -11,6 +11,7 @@ const MASK = "AceGraphChunkMask";
 const LOOK = 250; // milliseconds between looks at what has changed
 const editors = new Map(); // node -> its editor
 let timer = 0;
+let waiting = 0;
 
 // One that fails keeps no other one from its news.
 const each = (act) => editors.forEach((editor, node) => queueMicrotask(() => act(editor, node)));
@@ -26,7 +27,7 @@ function addEditor(node) {
   if (node.comfyClass === REGION) {
     editor.onload = () => app.queuePrompt(0, 1, [executionId(node, root())]);
     // A short run may be over before the page hears that it was queued: its sound is early, and signed then.
-    widget.beforeQueued = () => Object.assign(editor.own, { queued: undefined, early: false });
+    widget.beforeQueued = () => Object.assign(editor.own, { queued: waiting ? null : undefined, early: false });
     whenExecuted(node, (output) => {
       show(node, output, editor.own.queued ?? null);
       editor.own.early = editor.own.queued === undefined;
@@ -53,7 +54,6 @@ app.registerExtension({
 
   // What comes back while several prompts wait may be of any of them, and is shown as that of a run before.
   setup() {
-    let waiting = 0;
     api.addEventListener("status", ({ detail }) => (waiting = detail?.exec_info?.queue_remaining ?? 0));
     api.addEventListener("promptQueued", () =>
       each(({ own }, node) => {

@@ -1,5 +1,6 @@
 """Regions drawn on a wave, by real clicks, drags, touches and keys, and heard by an analyser behind everything that plays."""
 
+import contextlib
 import io
 import json
 import struct
@@ -483,36 +484,56 @@ def one_of_several(editor, wave):
     editor.picture("regions_songs_and_tempo")
 
 
+QUEUE = "() => app.queuePrompt(0, 1, ['2'])"  # comes back once the page has been told
+ONE_WAITS = "() => app.api.dispatchCustomEvent('status', { exec_info: { queue_remaining: 1 } })"
+
+
+@contextlib.contextmanager
+def answered_late(styled):
+    """The page hears that a prompt was queued only after it has run."""
+
+    def late(route):
+        before = set(styled.server.get("/history"))
+        answer = route.fetch()
+        until(lambda: set(styled.server.get("/history")) - before, "the run has ended", 60)
+        time.sleep(1)
+        route.fulfill(response=answer)
+
+    styled.page.route("**/prompt", late)
+    try:
+        yield
+    finally:
+        styled.page.unroute("**/prompt")
+
+
 LENGTH = "(seconds) => { app.graph.nodes.find((n) => n.type === 'EmptyAudio').widgets[0].value = seconds; }"
 
 
 @pytest.mark.parametrize(("frontend", "style"), USUAL, indirect=True, scope="session")
 def test_a_run_that_is_over_before_the_page_hears_that_it_was_queued_is_this_one_and_no_run_before(styled):
     """As it happens to a short run where the page is busy: what it hears comes in by two ways."""
-    page, server = styled.page, styled.server
-
-    def late(route):
-        before = set(server.get("/history"))
-        answer = route.fetch()
-        until(lambda: set(server.get("/history")) - before, "the run has ended", 60)
-        time.sleep(1)
-        route.fulfill(response=answer)
-
+    said = styled.page.locator(".acegraph-line [role=status]")
     styled.load(unheard())
-    said = page.locator(".acegraph-line [role=status]")
     says(said, spoken("regionUnknown"))
-    page.route("**/prompt", late)
-    try:
+    with answered_late(styled):
         for seconds in (9, 11):  # another length, so that nothing comes from the cache
             styled.js(LENGTH, seconds)
-            styled.page.evaluate(
-                "() => app.queuePrompt(0, 1, ['2'])"
-            )  # comes back once the page has been told
+            styled.page.evaluate(QUEUE)
             says(said, spoken("regionSilent"))
         styled.js(LENGTH, 9)
         says(said, spoken("regionLast"))
-    finally:
-        page.unroute("**/prompt")
+    assert styled.errors == []
+
+
+@pytest.mark.parametrize(("frontend", "style"), USUAL, indirect=True, scope="session")
+def test_what_comes_while_another_run_may_still_go_on_is_taken_for_a_run_before(styled):
+    said = styled.page.locator(".acegraph-line [role=status]")
+    styled.load(unheard())
+    says(said, spoken("regionUnknown"))
+    styled.js(LENGTH, 13)
+    with answered_late(styled):
+        styled.page.evaluate(f"() => {{ ({ONE_WAITS})(); return ({QUEUE})(); }}")
+    says(said, spoken("regionLast"))
     assert styled.errors == []
 
 
