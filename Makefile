@@ -29,7 +29,7 @@ TEXT_TESTS := tests/core/networks/test_text_encoder.py tests/core/text/test_toke
 # A ComfyUI that COMFYUI_DIR names is read and nothing else.
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: demo quick fix test coverage test-ray lint style types fast generate train screenshots bench host browser clean
+.PHONY: demo quick fix test players texts coverage test-ray lint style types fast generate train screenshots bench host browser clean
 .DELETE_ON_ERROR:
 
 demo: $(READY)
@@ -50,11 +50,16 @@ test: $(READY)
 	@$(MAKE) --no-print-directory --jobs 4 --output-sync=target host $(EXTRAS) $(REGISTRY)/.ready
 	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target lint
 	$(BIN)/pytest -n logical --dist worksteal -m "not ray" --ignore=tests/browser
-	$(BIN)/pytest -n 0 -m "ray and not long" tests/batch
-	@$(BIN)/python tests/support/comfyui/fetch.py --env --browser
+	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target players texts browser
 	$(BIN)/pytest -n 2 --dist loadfile tests/browser || $(BIN)/pytest --last-failed tests/browser
+
+# What keeps one processor busy at most, and may go on side by side.
+players: $(RAY)/.ready
+	$(BIN)/pytest -n 0 -p no:cacheprovider -m "ray and not long" tests/batch
+
+texts: $(TRANSFORMERS4)/.ready
 	PYTHONPATH=$(TRANSFORMERS4) $(BIN)/python -c "import transformers as t; assert t.__version__.startswith('4.57.'), t"
-	PYTHONPATH=$(TRANSFORMERS4) $(BIN)/pytest -q $(TEXT_TESTS)
+	PYTHONPATH=$(TRANSFORMERS4) $(BIN)/pytest -q -p no:cacheprovider $(TEXT_TESTS)
 
 # Which lines the tests of `make test` run, the browser's aside; counting takes a tenth more time.
 coverage: host $(EXTRAS)
@@ -88,7 +93,7 @@ generate: browser
 
 # What was learnt is kept in .host/training; delete it to begin anew.
 train: $(READY)
-	PYTHONPATH=. $(BIN)/python -m training .host/training training/tiny --steps $(or $(STEPS),6000)
+	PYTHONPATH=. $(BIN)/python -m training .host/training training/tiny --steps $(or $(STEPS),9000)
 
 screenshots: browser
 	SCREENSHOTS=1 $(BIN)/pytest -q -n 2 --dist loadfile tests/browser/test_templates.py tests/browser/test_app_mode.py

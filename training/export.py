@@ -120,7 +120,7 @@ def main() -> None:
     for name in ("generator", "codec", "codes", "out"):
         parser.add_argument(name, type=Path)
     given = parser.parse_args()
-    average = torch.load(given.generator, weights_only=False)["average"]
+    average = torch.load(given.generator, map_location="cpu", weights_only=False)["average"]
     vae, codes = torch.load(given.codec), torch.load(given.codes)
     size = write(given.out, average, vae, codes)
     print(f"{given.out}: {size / 1e6:.2f} MB")

@@ -1,6 +1,8 @@
 """Teaches the transformer its lessons, and keeps a state from which a later run goes on exactly.
 
-python -m training.generator STATE [--steps 6000] [--frames 256]
+python -m training.generator STATE [--steps 9000] [--frames 256]
+
+Lessons and noise are drawn on the processor, so that a card is taught the same.
 """
 
 import argparse
@@ -26,9 +28,10 @@ SONGS = 16  # of a batch
 class Run:
     """Everything that changes while learning."""
 
-    def __init__(self, seed: int = SEED) -> None:
+    def __init__(self, seed: int = SEED, device: str = "cpu") -> None:
         torch.manual_seed(seed)
-        self.model = TinyModel()
+        self.device = torch.device(device)
+        self.model = TinyModel().to(self.device)
         self.optimiser = Optimiser(self.model)
         self.rng = np.random.default_rng(seed)
         self.step = 0
@@ -37,8 +40,8 @@ class Run:
     def learn(self, scale: float, frames: int) -> float:
         """One step on songs of so many frames; its loss."""
         lessons = batch(self.rng, SONGS, frames)
-        t, noise = levels(SONGS), torch.randn_like(lessons.clean)
-        loss = flow_loss(self.model, lessons.clean, lessons.weight, t, noise, lessons.shown)
+        given = lessons.clean, lessons.weight, levels(SONGS), torch.randn_like(lessons.clean)
+        loss = flow_loss(self.model, *(one.to(self.device) for one in given), lessons.shown.to(self.device))
         loss.backward()
         self.optimiser.step(scale)
         self.step += 1
@@ -64,10 +67,11 @@ class Run:
 
     def restore(self, path: Path) -> None:
         """Go on where `save` stopped."""
-        state = torch.load(path, weights_only=False)
+        state = torch.load(path, map_location="cpu", weights_only=False)
         self.model.load_state_dict(state["model"])
         self.optimiser.restore(state["optimiser"])
-        self.average, self.step = state["average"], state["step"]
+        self.average = {name: weight.to(self.device) for name, weight in state["average"].items()}
+        self.step = state["step"]
         torch.set_rng_state(state["torch"])
         self.rng.bit_generator.state = state["numpy"]
 
@@ -117,13 +121,15 @@ def main() -> None:
     )
     parser.add_argument("state", type=Path)
     parser.add_argument("--minutes", type=float, default=600)
-    parser.add_argument("--steps", type=int, default=6000, help="where the learning rate reaches its end")
+    parser.add_argument("--steps", type=int, default=9000, help="where the learning rate reaches its end")
     parser.add_argument("--until", type=int, default=sys.maxsize, help="where to stop before that")
     parser.add_argument("--frames", type=int, default=256, help="length of the lessons")
     parser.add_argument("--threads", type=int, default=2)
+    best = "cuda" if torch.cuda.is_available() else "cpu"
+    parser.add_argument("--device", default=best, help="what computes; a card where there is one")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    run = Run()
+    run = Run(device=given.device)
     if given.state.is_file():
         run.restore(given.state)
     teach(run, given.state, given)

@@ -79,6 +79,11 @@ class Texts:
     lyrics: list[Tensor]  # one row of tokens for each kind of lyrics in the batch
     lyrics_of: Tensor  # [B] which of them each song has
 
+    def to(self, device: torch.device) -> "Texts":
+        """The same on another device."""
+        lyrics = [row.to(device) for row in self.lyrics]
+        return Texts(self.captions.to(device), self.lengths.to(device), lyrics, self.lyrics_of.to(device))
+
 
 @dataclass(frozen=True, slots=True)
 class Shown:
@@ -89,6 +94,11 @@ class Shown:
     timbres: Tensor  # [R, 750, C]: silence first, then a reference of each lead
     timbre_of: Tensor  # [B]
     dropped: Tensor  # [B] bool: the null condition instead
+
+    def to(self, device: torch.device) -> "Shown":
+        """The same on another device."""
+        rest = (self.timbres, self.timbre_of, self.dropped)
+        return Shown(self.context.to(device), self.texts.to(device), *(one.to(device) for one in rest))
 
 
 class TinyModel(nn.Module):
@@ -116,18 +126,18 @@ class TinyModel(nn.Module):
         timbres = self.encoder.timbre(shown.timbres)
         timbre = timbres[shown.timbre_of][:, None]
         sequence = torch.cat((sung[texts.lyrics_of], timbre, text), 1)
-        lyric_lengths = torch.tensor([len(row) for row in texts.lyrics])[texts.lyrics_of]
+        lengths = torch.tensor([len(row) for row in texts.lyrics], device=text.device)[texts.lyrics_of]
         hidden = torch.cat(
             (
-                past(lyric_lengths, sung.shape[1]),
-                past(torch.ones_like(lyric_lengths), 1),
+                past(lengths, sung.shape[1]),
+                past(torch.ones_like(lengths), 1),
                 past(texts.lengths, text.shape[1]),
             ),
             1,
         )
         null = self.dit.null_condition_emb.expand_as(sequence)
         sequence = torch.where(shown.dropped[:, None, None], null, sequence)
-        bias = torch.zeros(hidden.shape).masked_fill_(hidden, torch.finfo(torch.float32).min)
+        bias = text.new_zeros(hidden.shape).masked_fill_(hidden, torch.finfo(torch.float32).min)
         return sequence, bias[:, None, None], distance_to_words(timbres[1:], text, texts.captions)
 
     def forward(self, x: Tensor, t: Tensor, shown: Shown) -> tuple[Tensor, Tensor]:
@@ -140,7 +150,7 @@ class TinyModel(nn.Module):
         memory = dit.condition_embedder(sequence)
         positions = dit.positions(x.shape[1], x)
         x = dit.proj_in(torch.cat((shown.context, x), -1))
-        one = torch.tensor([0.0, 1, 0, 0, 1, 0])[:, None, None, None]
+        one = torch.tensor([0.0, 1, 0, 0, 1, 0], device=x.device)[:, None, None, None]
         for index, layer in enumerate(dit.blocks()):
             modulation = layer.scale_shift_table[0][:, None, None] + rows + one
             places = positions.for_layer(dit.slides[index])
@@ -154,18 +164,19 @@ def distance_to_words(timbres: Tensor, text: Tensor, captions: Tensor) -> Tensor
 
     The transformer soon knows what to do about "guitar"; a sound of a guitar is to tell it just that.
     """
-    distances = []
-    for lead, timbre in zip(layout.LEADS, timbres, strict=True):
-        said = captions == words.meanings().index(f"word {lead}")
-        if said.any():
-            word = text[said].mean(0).detach()
-            distances.append(F.mse_loss(timbre, word) / word.square().mean())
-    return torch.stack(distances).mean() if distances else text.new_zeros(())
+    rows = torch.tensor([words.meanings().index(f"word {lead}") for lead in layout.LEADS], device=text.device)
+    said = (captions == rows[:, None, None]).to(text.dtype)  # [3, B, L]
+    counts = said.sum((1, 2))
+    words_now = torch.einsum("rbl,ble->re", said, text.detach()) / counts.clamp(min=1)[:, None]
+    is_said = counts > 0
+    size = torch.where(is_said, words_now.square().mean(1), 1.0)
+    distances = (timbres - words_now).square().mean(1) / size
+    return (distances * is_said).sum() / is_said.sum().clamp(min=1)
 
 
 def past(lengths: Tensor, columns: int) -> Tensor:
     """[B, columns] bool: what lies behind the end of each row."""
-    return torch.arange(columns) >= lengths[:, None]
+    return torch.arange(columns, device=lengths.device) >= lengths[:, None]
 
 
 def text_network() -> nn.Module:

@@ -52,7 +52,8 @@ class Optimiser:
 
     def restore(self, state: dict[str, object]) -> None:
         """Go on from a saved state."""
-        self.momenta = {name: moment.clone() for name, moment in state["momenta"].items()}
+        for name, moment in state["momenta"].items():
+            self.momenta[name].copy_(moment)
         self.adam.load_state_dict(state["adam"])
 
 

