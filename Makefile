@@ -93,7 +93,7 @@ generate: browser
 
 # What was learnt is kept in .host/training; delete it to begin anew.
 train: $(READY)
-	PYTHONPATH=. $(BIN)/python -m training .host/training training/tiny --steps $(or $(STEPS),9000)
+	PYTHONPATH=. $(BIN)/python -m training .host/training training/tiny --steps $(or $(STEPS),13000)
 
 screenshots: browser
 	SCREENSHOTS=1 $(BIN)/pytest -q -n 2 --dist loadfile tests/browser/test_templates.py tests/browser/test_app_mode.py

@@ -1,6 +1,6 @@
 """Everything from nothing, each part unless it is there already: codec, codes, lessons, checkpoint, measures.
 
-python -m training STATE OUT [--steps 9000]
+python -m training STATE OUT [--steps 13000]
 """
 
 import argparse
@@ -24,7 +24,7 @@ def main() -> None:
     )
     parser.add_argument("state", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--steps", type=int, default=9000)
+    parser.add_argument("--steps", type=int, default=13000)
     given = parser.parse_args()
     given.state.mkdir(parents=True, exist_ok=True)
     codec, codes, generator = (given.state / f"{name}.pt" for name in ("codec", "codes", "generator"))

@@ -32,6 +32,7 @@ FILLERS = (
 WORDS_SUNG = ("la", "oh", "sun", "rain", "we", "go", "home", "day", "night")
 WORDY = 0.2  # share of batches with long captions and lyrics, as people write them
 OUTSIDE = 0.1  # weight of frames that a repaint keeps anyway
+MELODY = 3.0  # weight of the leads' channels: what is hardest to learn is the least of what is played
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,14 @@ def batch(
         dropped=torch.from_numpy(rng.random(songs) < dropped),
     )
     clean = torch.from_numpy(np.stack([one.clean for one in lessons]))
-    return Batch(clean, mask + OUTSIDE * (1 - mask), shown, tuple(lessons))
+    return Batch(clean, (mask + OUTSIDE * (1 - mask)) * channels_weighed(), shown, tuple(lessons))
+
+
+def channels_weighed() -> Tensor:
+    """How much each channel counts [64]."""
+    weight = torch.ones(layout.CHANNELS)
+    weight[: layout.CHORD_START] = MELODY
+    return weight
 
 
 def context_of(source: Roll, mask: Tensor) -> Tensor:

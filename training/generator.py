@@ -1,6 +1,6 @@
 """Teaches the transformer its lessons, and keeps a state from which a later run goes on exactly.
 
-python -m training.generator STATE [--steps 9000] [--frames 256]
+python -m training.generator STATE [--steps 13000] [--frames 256]
 
 Lessons and noise are drawn on the processor, so that a card is taught the same.
 """
@@ -121,7 +121,7 @@ def main() -> None:
     )
     parser.add_argument("state", type=Path)
     parser.add_argument("--minutes", type=float, default=600)
-    parser.add_argument("--steps", type=int, default=9000, help="where the learning rate reaches its end")
+    parser.add_argument("--steps", type=int, default=13000, help="where the learning rate reaches its end")
     parser.add_argument("--until", type=int, default=sys.maxsize, help="where to stop before that")
     parser.add_argument("--frames", type=int, default=256, help="length of the lessons")
     parser.add_argument("--threads", type=int, default=2)

@@ -222,8 +222,8 @@ def begin(dit: DiffusionTransformer) -> None:
 def flow_loss(
     model: TinyModel, clean: Tensor, weight: Tensor, t: Tensor, noise: Tensor, shown: Shown
 ) -> Tensor:
-    """Mean squared error of the velocity, weight: [B, T, 1], and a little of the timbres' distance to words."""
+    """Mean squared error of the velocity, weight: [B, T, C], and a little of the timbres' distance to words."""
     moment = t[:, None, None]
     velocity, distance = model(moment * noise + (1 - moment) * clean, t, shown)
     error = F.mse_loss(velocity, noise - clean, reduction="none")
-    return (error * weight).sum() / (weight.sum() * layout.CHANNELS) + WORDS_WEIGHT * distance
+    return (error * weight).sum() / weight.sum() + WORDS_WEIGHT * distance

@@ -14,15 +14,16 @@ from training import hearing, layout
 from training.evaluate import asked, brief_of, mono_of, share_of, steadier, written
 from training.playing import Settings
 
-LOUDEST = 8.6  # of the mean strike, guided; measured: 8.43, and 8.76 without momentum
+LOUDEST = 8.6  # of the mean strike, guided; measured: 8.05, and 9.21 without momentum
 DRUMS = slice(layout.KICK, layout.CRASH + 1)
 WISH = next(wish for wish in asked(30, seed=4) if wish.style == "pop")
 
 
 def beat_is_heard(studio) -> bool:
-    """A song from text keeps its beat."""
-    mono = mono_of(studio.sound(studio.compose([brief_of(WISH)], 8.0, [1]))[0])
-    return steadier(mono, WISH.eighth)
+    """Songs from text keep their beats; measured: 8 of 8, and 2 with zeros."""
+    wishes = asked(8, seed=4)
+    sounds = studio.sound(studio.compose([brief_of(wish) for wish in wishes], 12.0, range(8)))
+    return all(steadier(mono_of(sound), wish.eighth) for sound, wish in zip(sounds, wishes, strict=True))
 
 
 def hole_is_filled(studio) -> bool:
@@ -60,7 +61,7 @@ def extract_is_alone(studio) -> bool:
 def guided_song_is_not_louder(studio) -> bool:
     """Strong guidance makes the strikes hardly stronger than they are without."""
     told = [brief_of(wish) for wish in asked(30, seed=4) if wish.style in ("pop", "dance")][:3]
-    guided = dataclasses.replace(studio, settings=Settings(steps=16, guidance=7.0))
+    guided = dataclasses.replace(studio, settings=Settings(steps=16, guidance=15.0))
     songs = guided.compose(told, 8.0, [1, 2, 3])
     return bool(songs[songs > layout.STRIKE / 2].mean() < LOUDEST)
 

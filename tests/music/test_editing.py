@@ -3,7 +3,6 @@
 import dataclasses
 
 import numpy as np
-import pytest
 import torch
 
 from acestep_core.sound.splice import splice
@@ -63,7 +62,7 @@ def test_an_extended_song_keeps_tempo_and_key(studio):
 
 def test_a_cover_is_like_its_song_and_unlike_a_stranger(
     studio,
-):  # measured: 0.96 on average and 0.90 at worst; strangers 0.01 and 0.17
+):  # measured: 0.98 on average and 0.95 at worst; strangers 0.00 and 0.14
     near, far, led = covers(studio, asked(6, seed=11))
     assert np.mean(near) > 0.7 > 0.4 > np.mean(far)
     assert min(near) > max(far)
@@ -119,11 +118,7 @@ def test_words_are_sung_by_the_voice(studio):
     assert lead_of(mono_of(studio.sound(songs)[0])) == "voice"
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="too few lessons so far: a third more chords in a chorus, a third fewer drums in a bridge",
-)
-def test_tags_of_lyrics_change_the_texture(studio):
+def test_tags_of_lyrics_change_the_texture(studio):  # measured: 132, 176 and 72 strikes
     _, struck = sung_songs(studio, "[Verse]\nla la\n[Chorus]\noh oh\n[Bridge]\nwe go")
     verse, chorus, bridge = struck[0].flatten(1).sum(1).tolist()
     assert chorus > 1.15 * verse

@@ -52,7 +52,7 @@ def test_no_other_tempo_is_as_steady(heard):  # measured: 20 of 20
     assert share(one.steadier for one in heard) >= 0.9
 
 
-def test_the_asked_key_is_among_the_two_likeliest(heard):  # measured: 20 of 20, 19 of them first
+def test_the_asked_key_is_among_the_two_likeliest(heard):  # measured: 20 of 20, all of them first
     assert share(one.key_rank < 2 for one in heard) >= 0.9
 
 
@@ -123,8 +123,7 @@ def test_the_harmony_of_the_first_phrase_comes_back_and_the_third_is_another(stu
     assert likeness(first, second) > 1.3 * likeness(first, third)
 
 
-@pytest.mark.xfail(strict=True, reason="too few lessons so far: its rhythm comes half, its notes a third")
-def test_the_hook_of_the_first_phrase_comes_back(studio):  # measured: 0.15, 0.10 and 0.00
+def test_the_hook_of_the_first_phrase_comes_back(studio):  # measured: 0.74, 0.08 and 0.07
     (wish,) = [wish for wish in asked(30, seed=4) if wish.style == "pop"][:1]
     wish = dataclasses.replace(wish, eighth=6)
     section, hook = 32 * wish.eighth, 16 * wish.eighth
@@ -134,8 +133,8 @@ def test_the_hook_of_the_first_phrase_comes_back(studio):  # measured: 0.15, 0.1
     first, second, third = struck[:, :, :hook].transpose(0, 1)
     improvised = struck[:, :, hook:].transpose(0, 1)
     assert likeness(first, second) > 0.6
-    assert likeness(first, third) < 0.4
-    assert likeness(improvised[0], improvised[1]) < 0.4
+    assert likeness(first, third) < 0.3
+    assert likeness(improvised[0], improvised[1]) < 0.3
 
 
 def test_a_tempo_between_is_played_at_the_nearest(studio, wishes):
