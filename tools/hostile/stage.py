@@ -20,10 +20,8 @@ from support.comfyui.trial import CODES_FILE, Trial
 
 CODES, FRAMES = 10, 75  # of a composed song, and of a reference
 SMALLER: dict[str, dict[str, object]] = {  # where nodes would do the same again and again
-    "planner.grammar": {
-        "CAPTION_TOKENS": 8,
-        "GENRE_TOKENS": 4,
-    },  # random planners write until their room is full
+    # Random planners write until their room is full.
+    "planner.grammar": {"CAPTION_TOKENS": 8, "GENRE_TOKENS": 4},
     "planner.requests": {"LYRIC_TOKENS": 8, "codes_of": lambda _: CODES},
     "sound.reference_audio": {"PIECE_SAMPLES": FRAMES // 3 * 1920},
     "text.conditions": {"TIMBRE_FRAMES": FRAMES},
