@@ -23,6 +23,7 @@ SEED = 7
 SAVE_EVERY = 300  # seconds
 AVERAGE = 0.99  # of the weights that are kept for playing: the last hundred steps
 SONGS = 16  # of a batch
+STOPPED = 130  # what a run that was stopped ends with, so that nothing follows it
 
 
 class Run:
@@ -94,8 +95,8 @@ class Stop:
         self.asked = True
 
 
-def teach(run: Run, path: Path, given: argparse.Namespace) -> None:
-    """Learn until the steps are done, the time is over or somebody asks to stop."""
+def teach(run: Run, path: Path, given: argparse.Namespace) -> bool:
+    """Learn until the steps are done, the time is over or somebody asks to stop; whether that was asked."""
     start = saved = time.monotonic()
     shown, stop = 0.0, Stop()
     while (
@@ -112,6 +113,7 @@ def teach(run: Run, path: Path, given: argparse.Namespace) -> None:
             run.save(path)
             saved = time.monotonic()
     run.save(path)
+    return stop.asked
 
 
 def main() -> None:
@@ -132,7 +134,8 @@ def main() -> None:
     run = Run(device=given.device)
     if given.state.is_file():
         run.restore(given.state)
-    teach(run, given.state, given)
+    if teach(run, given.state, given):
+        sys.exit(STOPPED)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,5 @@ def test_a_transformer_is_loaded_and_every_page_of_it_read(tmp_path, monkeypatch
     )
     found = bench_load.measure(str(tmp_path / "t.safetensors"))
     assert found["load_s"] > 0
-    assert found["rss_peak"] >= 0
     looked = [p.detach().view(-1)[:: bench_load.PAGE // p.itemsize] for p in network.parameters()]
     assert found["checksum"] == pytest.approx(sum(float(values.sum()) for values in looked))

@@ -1,5 +1,12 @@
 """A lesson is taught wholly on the device that is asked for; a run that was saved goes on exactly."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
 import numpy as np
 import torch
 from torch import nn
@@ -7,8 +14,10 @@ from torch._subclasses import FakeTensorMode
 
 from support.comfyui.fake_gpu import Watch, backend_device, move_module, replaced
 from training.examples import batch
-from training.generator import SONGS, Run, levels
+from training.generator import SONGS, STOPPED, Run, levels
 from training.network import Shown, Texts, TinyModel, flow_loss
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def tensor(data, device="cpu", plain=torch.tensor):
@@ -54,3 +63,22 @@ def test_a_run_goes_on_exactly_where_it_was_saved(tmp_path):
     assert [again.learn(0.5, 20) for _ in range(2)] == losses
     for name, weight in run.average.items():
         assert torch.equal(weight, again.average[name]), name
+
+
+def test_ctrl_c_keeps_what_was_learnt_and_nothing_follows(tmp_path):
+    state, said = tmp_path / "state.pt", tmp_path / "said"
+    more = f"'generator', {str(state)!r}, '--threads', 1, '--frames', 20, '--device', 'cpu'"
+    script = f"from training.__main__ import stage; stage({more}); print('more followed', flush=True)"
+    with said.open("w") as file:
+        running = subprocess.Popen(
+            [sys.executable, "-c", script], cwd=ROOT, stdout=file, start_new_session=True
+        )
+    deadline = time.monotonic() + 120
+    while "step 25 " not in said.read_text() and running.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.1)
+    os.killpg(running.pid, signal.SIGINT)  # as a terminal does: to everybody
+    assert running.wait(60) == STOPPED
+    assert "more followed" not in said.read_text()
+    again = Run(seed=2)
+    again.restore(state)
+    assert again.step >= 25

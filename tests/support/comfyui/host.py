@@ -92,7 +92,8 @@ def start(comfyui: Path, base: Path, cpu: bool = True) -> Host:
         prompt_server = server.PromptServer(asyncio.new_event_loop())
         failed = asyncio.run(nodes.init_builtin_extra_nodes())
     assert not failed, f"ComfyUI's own nodes cannot be imported: {failed}"
-    gc.freeze()  # none of it is ever garbage
+    gc.collect()
+    gc.freeze()  # what lives by now stays
     events: list[tuple[str, dict[str, Any]]] = []
     prompt_server.send_sync = lambda event, data, sid=None: events.append((event, data))
     return Host(base, prompt_server, events)
