@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from comfy_api.latest import io
 from comfy_execution.graph import ExecutionBlocker
+from torch import nn
 
 from ..acestep_core.adapters.adapter_file import AdapterFile, FittedAdapter
 from ..acestep_core.adapters.keys import Part
@@ -217,14 +218,21 @@ def fitted_to(networks: Iterable[tuple[Managed, Parts]], adapter: str, alpha: fl
     file = AdapterFile.open(folders.adapter_of(adapter), adapter)
     shapes = {
         part: {
-            key.removeprefix(prefix): tuple(weight.shape)
-            for key, weight in managed.network.state_dict().items()
+            key.removeprefix(prefix): shape
+            for key, shape in shapes_of(managed.network).items()
             if key.startswith(prefix)
         }
         for managed, parts in networks
         for part, prefix in parts.items()
     }
     return file.fit(shapes, alpha)
+
+
+def shapes_of(network: nn.Module) -> dict[str, tuple[int, ...]]:
+    """The weights that an adapter may change; those of a planner in int8 as they are in its file, so that it is refused."""
+    if isinstance(network, Int8Planner):
+        return network.shapes
+    return {key: tuple(weight.shape) for key, weight in network.state_dict().items()}
 
 
 def dosed_model(model: ModelHandle | None, dose: Dose) -> ModelHandle | None:

@@ -45,7 +45,12 @@ class SwiGLU(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x: [B, N, D] -> [B, N, D]."""
-        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+        gate, up = self.gated(x)
+        return self.down_proj(F.silu(gate) * up)
+
+    def gated(self, x: Tensor) -> tuple[Tensor, ...]:
+        """The gate and what it lets through, [B, N, M] each."""
+        return self.gate_proj(x), self.up_proj(x)
 
 
 class Rotary(NamedTuple):

@@ -1,34 +1,45 @@
 """Weights of one byte each: on a processor a planner is as fast as its weights are read."""
 
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .network import Head, PlannerNetwork
+from ..networks.layers import SwiGLU
+from .network import CausalAttention, Head, PlannerLayer, PlannerNetwork
 
 MOST = 127
-# Rows of tokens up to which to multiply bytes is quicker than to write the weights that they stand for: fewer where a
-# processor multiplies bf16. Measured on Zen 4; blocks of either are slower than the whole.
-FEW, FEW_OF_HALF = 32, 8
-WIDTH = 32  # of which the fast product wants multiples
+FINE = 63  # steps to either side: a processor without VNNI adds two products of bytes in 16 bits, and more would not fit
+TWICE = 2 * FINE  # what is left of a step, in steps
+FEW = 8  # rows of tokens up to which torch's product of bytes is quicker than to write the weights they stand for
+WIDTH = 32  # of which that product wants multiples
 
 
 class Int8Linear(nn.Module):
-    """A linear layer whose rows are kept as bytes, each row with a scale of its own."""
+    """Linear layers of the same input as one: their rows are bytes, each row with a scale of its own."""
 
-    def __init__(self, weight: Tensor) -> None:
-        """weight: [O, I]; it is rounded."""
+    def __init__(self, *weights: Tensor) -> None:
+        """weights: [O, I] each; they are rounded."""
         super().__init__()
-        rows, scale = in_bytes(weight)
-        self.weight = nn.Parameter(rows, requires_grad=False)
+        rows, scale = (torch.cat(parts) for parts in zip(*map(in_bytes, weights), strict=True))
+        self.packed = packed(rows, scale) if packs() else None
+        self.weight = None if packs() else nn.Parameter(rows, requires_grad=False)
         self.scale = nn.Parameter(scale, requires_grad=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """x: [..., I] -> [..., O]."""
-        flat = x.reshape(-1, x.shape[-1])
-        few = len(flat) <= (FEW if x.dtype == torch.float32 else FEW_OF_HALF)
-        product = quick if few and all(side % WIDTH == 0 for side in self.weight.shape) else plain
-        return product(flat, self.weight, self.scale).view(*x.shape[:-1], -1)
+        flat = x.flatten(0, -2)
+        if self.weight is None:
+            out = precise(flat, self.packed)
+        elif len(flat) <= FEW and all(side % WIDTH == 0 for side in self.weight.shape):
+            out = quick(flat, self.weight, self.scale)
+        else:
+            out = plain(flat, self.weight, self.scale)
+        return out.view(*x.shape[:-1], -1)
 
 
 def in_bytes(weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -48,23 +59,86 @@ def quick(x: Tensor, rows: Tensor, scale: Tensor) -> Tensor:
     return torch.ops.aten._weight_int8pack_mm(x.bfloat16(), rows, scale).to(x.dtype)
 
 
+@cache
+def packs() -> bool:
+    """Whether this torch has FBGEMM's product of bytes for this processor."""
+    rows, scale = torch.tensor([[1, -2]], dtype=torch.int8), torch.tensor([0.5])
+    try:
+        return precise(torch.tensor([[3.0, 1.0]]), packed(rows, scale)).item() == 0.5
+    except (AttributeError, NotImplementedError, RuntimeError):
+        return False
+
+
+def packed(rows: Tensor, scale: Tensor) -> Any:
+    """Bytes [O, I] in the order in which FBGEMM reads them: nothing else of them is kept."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*quantized tensor creation.*")
+        marked = torch._make_per_channel_quantized_tensor(
+            rows, scale.double(), torch.zeros(len(rows), dtype=torch.long), 0
+        )
+    return torch.ops.quantized.linear_prepack(marked, None)
+
+
+def precise(x: Tensor, packed: Any) -> Tensor:
+    """The product [N, O] with packed weights, for any number of tokens.
+
+    FBGEMM multiplies bytes by bytes. A row of x is therefore written as whole steps and, in a row of its own, as what
+    those leave over, in steps so much smaller: together 13 bits, while the weights, which take the time, are read once.
+    """
+    flat = x.float()
+    step = flat.abs().amax(-1, keepdim=True).clamp_min_(torch.finfo(torch.float32).tiny).div_(FINE)
+    exact = flat / step
+    whole = exact.round()
+    both = torch.cat((whole, exact.sub_(whole).mul_(TWICE)))
+    out = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32(both, 1.0, FINE + 1, packed)
+    whole, rest = out.chunk(2)
+    return whole.add_(rest, alpha=1 / TWICE).mul_(step).to(x.dtype)
+
+
+class Int8Attention(CausalAttention):
+    """Attention whose matrices are bytes."""
+
+    def __init__(self, part: CausalAttention) -> None:
+        nn.Module.__init__(self)
+        self.head_dim, self.queries_per_key = part.head_dim, part.queries_per_key
+        inputs = (part.q_proj.weight, part.k_proj.weight, part.v_proj.weight)
+        self.qkv, self.o_proj = Int8Linear(*inputs), Int8Linear(part.o_proj.weight)
+        self.widths = [len(weight) for weight in inputs]
+        self.q_norm, self.k_norm = part.q_norm, part.k_norm
+
+    def projected(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Queries, keys and values of x, from one product."""
+        return self.qkv(x).split(self.widths, -1)
+
+
+class Int8SwiGLU(SwiGLU):
+    """A gated MLP whose matrices are bytes."""
+
+    def __init__(self, part: SwiGLU) -> None:
+        nn.Module.__init__(self)
+        self.gate_up = Int8Linear(part.gate_proj.weight, part.up_proj.weight)
+        self.down_proj = Int8Linear(part.down_proj.weight)
+
+    def gated(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Gate and what passes it, from one product."""
+        return self.gate_up(x).chunk(2, -1)
+
+
 class Int8Planner(PlannerNetwork):
     """A planner with the matrices of its layers, and the output rows of its codes, in bytes."""
 
-    @torch.no_grad()
     def __init__(self, network: PlannerNetwork) -> None:
         """network: whose parts it takes over; its table stays as it is, for its rows are looked up one by one."""
         nn.Module.__init__(self)
         self.sizes, self.embed_tokens, self.lm_head = network.sizes, network.embed_tokens, network.lm_head
         self.layers, self.norm = network.layers, network.norm
-        self._heads: dict[
+        self.shapes = {key: tuple(weight.shape) for key, weight in network.state_dict().items()}
+        self._heads = dict[
             tuple[int, int], Int8Linear
-        ] = {}  # to round the rows of all codes takes as long as some tokens
-        for layer in self.layers:
-            for part in layer.children():
-                for name, linear in list(part.named_children()):
-                    if isinstance(linear, nn.Linear):
-                        setattr(part, name, Int8Linear(linear.weight))
+        ]()  # to round the rows of all codes takes as long as some tokens
+        packs()  # asked once, before several threads do
+        with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # packing keeps one processor busy
+            list(pool.map(into_bytes, self.layers))
 
     def head(self, tokens: slice, device: torch.device, dtype: torch.dtype) -> Head:
         """One for few tokens is left as precise as it is."""
@@ -74,3 +148,9 @@ class Int8Planner(PlannerNetwork):
         if place not in self._heads:
             self._heads[place] = Int8Linear(self.table[tokens])
         return self._heads[place].to(device)
+
+
+@torch.no_grad()
+def into_bytes(layer: PlannerLayer) -> None:
+    """Rounds a layer where it stands."""
+    layer.self_attn, layer.mlp = Int8Attention(layer.self_attn), Int8SwiGLU(layer.mlp)

@@ -35,10 +35,14 @@ class CausalAttention(Attention):
 
     def attend_cached(self, x: Tensor, view: CacheView, layer: int) -> Tensor:
         """x: [R, N, W] -> [R, N, W]."""
-        q = view.rotary.turn(self.q_norm(self._heads(self.q_proj(x))))
-        k = view.rotary.turn(self.k_norm(self._heads(self.k_proj(x))))
-        out = view.attend(layer, q, k, self._heads(self.v_proj(x)))
+        q, k, v = map(self._heads, self.projected(x))
+        q, k = view.rotary.turn(self.q_norm(q)), view.rotary.turn(self.k_norm(k))
+        out = view.attend(layer, q, k, v)
         return self.o_proj(rearrange(out, "r n h d -> r n (h d)"))
+
+    def projected(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Queries, keys and values of x [R, N, W], each with its heads side by side."""
+        return self.q_proj(x), self.k_proj(x), self.v_proj(x)
 
 
 class PlannerLayer(nn.Module):

@@ -29,10 +29,8 @@ def test_it_plans_and_composes_with_a_byte_for_a_weight(run_graph, graph, planne
     assert done.success, done.error or done.refused
     assert ", weights in int8 on cpu" in done[planner["report"]]
     network = done[planner["planner"]].managed.network
-    matrices = [
-        weight for name, weight in network.named_parameters() if "layers" in name and weight.ndim == 2
-    ]
-    assert {weight.dtype for weight in matrices} == {torch.int8}
+    assert type(network).__name__ == "Int8Planner"
+    assert not any(isinstance(part, torch.nn.Linear) for part in network.layers.modules())
     codes = done[composed["codes"]].items
     assert [len(song) for song in codes] == [5 * SECONDS] * 2
     assert not codes[0].equal(codes[1])

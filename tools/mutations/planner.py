@@ -73,6 +73,11 @@ PLANNER_MUTATIONS = [
              "(exact.abs().amax(1) / MOST)", "(exact.nan_to_num(posinf=1.0).abs().amax(1) / MOST)"),
     Mutation("a head is rounded at every run", "planner/int8.py", "int8", "if place not in self._heads:", "if True:"),
     Mutation("odd widths go to the fast product", "planner/int8.py", "int8", "side % WIDTH == 0", "side > 0"),
+    Mutation("what whole steps leave over is forgotten", "planner/int8.py", "int8", "alpha=1 / TWICE", "alpha=0"),
+    Mutation("a loud token takes the steps of a quiet one", "planner/int8.py", "int8", "abs().amax(-1, keepdim=True)", "abs().amax()"),
+    Mutation("steps are so fine that products overflow", "planner/int8.py", "int8", "FINE = 63", "FINE = 127"),
+    Mutation("keys are taken for queries", "planner/int8.py", "int8",
+             "(part.q_proj.weight, part.k_proj.weight,", "(part.k_proj.weight, part.q_proj.weight,"),
     # --------------------------------------------------------------------------------------------- grammar
     Mutation("a tempo may be 29", "planner/grammar.py", "grammar", "range(BPM_RANGE[0],", "range(BPM_RANGE[0] - 1,"),
     Mutation("a song may last a second longer than there is room", "planner/grammar.py", "grammar requests",
