@@ -20,6 +20,7 @@ from . import load_planner as planner
 from . import plan as planning
 from . import sampler as sample
 from .analysis import lyric_times, pick_take, region, save_lyrics, score_takes
+from .host import recordings
 from .variations import sheet
 
 NODES: list[type[io.ComfyNode]] = [
@@ -64,6 +65,9 @@ NODES: list[type[io.ComfyNode]] = [
 
 class AceStepGraph(ComfyExtension):
     """What ComfyUI loads."""
+
+    def __init__(self) -> None:
+        recordings.offer()  # older versions never call on_load
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return NODES

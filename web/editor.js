@@ -237,16 +237,15 @@ export class RegionEditor {
   async toggle() {
     if (this.voice?.playing) return this.stop();
     this.source();
-    const range = this.range();
-    if (!this.found.address || range.to <= range.from) return;
+    const [range, { address, state }] = [this.range(), this.found];
+    if (!address || state === "unreadable" || range.to <= range.from) return;
     this.voice ??= Object.assign(new Voice(this), { onend: () => this.later() });
-    if (this.heard !== this.found.address) this.voice.load(this.found.address);
-    this.heard = this.found.address;
+    if (this.heard !== address) this.voice.load((this.heard = address));
     this.failed = null;
     try {
       if (await this.voice.play(range)) this.run();
     } catch (fault) {
-      this.failed = { [this.heard]: fault.name === "NotAllowedError" ? word("regionClick") : word("regionUnplayable") };
+      this.failed = { [this.heard]: fault.name === "NotAllowedError" ? "click" : "unplayable" };
       this.heard = null; // fetched anew at the next press
     }
     this.later();
@@ -281,7 +280,8 @@ export class RegionEditor {
     const { playhead, loop, snap, item } = own;
     this.face.show({
       ...{ ...found, ...scene, points: this.points(scene), tempo, playhead, loop, snap, item, active: this.active, peaks: this.sound?.peaks },
-      fault: this.failed?.[found.address] || (parse(this.values.regions) === null ? word("regionBad") : ""),
+      state: this.failed?.[found.address] ?? found.state,
+      fault: parse(this.values.regions) === null ? word("regionBad") : "",
       plays: Boolean(this.voice?.playing),
       locked: [this.locked(0), this.locked(1)],
       songs: own.wave?.items ?? [],

@@ -7,7 +7,7 @@ import { coloursOf, paint } from "./wave.js";
 import { figure, word } from "./words.js";
 
 export const HEIGHT = 150;
-const NOTHING_TO_LOAD = ["open", "gone", "loading", "ready"];
+const NOTHING_TO_LOAD = ["open", "gone", "unreadable", "loading", "ready", "click"];
 const CSS = `
 .acegraph-region { gap: 4px; min-height: ${HEIGHT}px; height: 100%; }
 .acegraph-track { position: relative; flex: 1; min-height: 84px; border-radius: 6px; overflow: hidden; touch-action: none; direction: ltr;

@@ -22,29 +22,6 @@ export function readPeaks(buffer) {
   return { channels, rate, count, pairs: new Int8Array(buffer, HEADER) };
 }
 
-// Peaks of channels of samples, all of them together, as if they had been read.
-export function reducePeaks(channels, sampleRate) {
-  const length = channels[0]?.length ?? 0;
-  const count = Math.ceil((length * PAIRS_PER_SECOND) / sampleRate);
-  const pairs = new Int8Array(2 * count);
-  for (let at = 0; at < count; at++) {
-    const start = Math.floor((at * sampleRate) / PAIRS_PER_SECOND);
-    const stop = Math.min(length, Math.max(start + 1, Math.floor(((at + 1) * sampleRate) / PAIRS_PER_SECOND)));
-    let [low, high] = [Infinity, -Infinity];
-    for (const samples of channels) {
-      for (let place = start; place < stop; place++) {
-        if (samples[place] < low) low = samples[place];
-        if (samples[place] > high) high = samples[place];
-      }
-    }
-    pairs[2 * at] = stepOf(Math.floor(low * FULL));
-    pairs[2 * at + 1] = stepOf(Math.ceil(high * FULL));
-  }
-  return { channels: 1, rate: PAIRS_PER_SECOND, count, pairs };
-}
-
-const stepOf = (value) => Math.max(-FULL, Math.min(FULL, value)) || 0;
-
 // Seconds that peaks last.
 export const secondsOf = (peaks) => peaks.count / peaks.rate;
 

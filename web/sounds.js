@@ -1,24 +1,21 @@
-// Recordings, decoded in the browser to be drawn. Samples are dropped as soon as their peaks are known.
+// Waves of recordings, drawn by the server: a page never loads a sound to show it.
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
-import { onsetsOf, readPeaks, reducePeaks, secondsOf } from "./peaks.js";
-import { unload } from "./sound.js";
+import { onsetsOf, readPeaks, secondsOf } from "./peaks.js";
 import { briefOf, queryOf, signatureOf, sourceOf, trimmed } from "./sources.js";
 
-const MOST_BYTES = 150e6;
-const MOST_SECONDS = 1200;
 const KEPT = 24;
+const REFUSED = { 404: "gone", 413: "large" }; // and everything else is unreadable
 const known = new Map(); // address -> { state, seconds, peaks, onsets }
 const AGAIN = 5; // seconds until a file that was not there is asked for again
-let turn = Promise.resolve(); // one after the other, so that memory holds one at a time
 
-// Its length and peaks, now or later; state: "loading", "ready", "gone", "large" or "unreadable". changed: called when there is news.
+// Its length and peaks, now or later; state: "loading", "ready", "gone", "large" or "unreadable". changed: called when there is
+// news. peaks: where they are, if they have been written already.
 export function soundAt(address, changed, peaks = null) {
   let sound = known.get(address);
   if (!sound) {
     sound = { state: "loading", seconds: null, peaks: null, onsets: [] };
-    turn = turn.then(() => (peaks ? read(sound, peaks) : decode(sound, address))).catch(() => (sound.state = "unreadable"));
-    sound.done = turn;
+    sound.done = read(sound, peaks ?? address.replace("/view", "/acegraph/peaks")).catch(() => (sound.state = "unreadable"));
     sound.done.then(() => sound.state === "gone" && setTimeout(() => known.get(address) === sound && known.delete(address), 1000 * AGAIN));
     if (known.size >= KEPT) known.delete(known.keys().next().value);
   }
@@ -30,38 +27,10 @@ export function soundAt(address, changed, peaks = null) {
 
 async function read(sound, address) {
   const answer = await fetch(api.apiURL(address));
-  if (!answer.ok) return (sound.state = "gone");
+  if (!answer.ok) return (sound.state = REFUSED[answer.status] ?? "unreadable");
   const peaks = readPeaks(await answer.arrayBuffer());
-  ready(sound, peaks, secondsOf(peaks));
-}
-
-const ready = (sound, peaks, seconds) => Object.assign(sound, { peaks, seconds, onsets: onsetsOf(peaks), state: "ready" });
-
-// The length that a media element tells, without loading all of it.
-function lengthOf(address) {
-  return new Promise((resolve) => {
-    const audio = Object.assign(new Audio(), { preload: "metadata", src: address });
-    audio.onloadedmetadata = audio.onerror = () => {
-      resolve(Number.isFinite(audio.duration) ? audio.duration : null);
-      unload(audio);
-    };
-  });
-}
-
-async function decode(sound, address) {
-  const url = api.apiURL(address);
-  sound.seconds = await lengthOf(url);
-  if (sound.seconds > MOST_SECONDS) return (sound.state = "large");
-  const stop = new AbortController();
-  const answer = await fetch(url, { signal: stop.signal });
-  if (!answer.ok) return (sound.state = "gone");
-  if (Number(answer.headers.get("content-length")) > MOST_BYTES) {
-    stop.abort();
-    return (sound.state = "large");
-  }
-  const buffer = await new OfflineAudioContext(1, 1, 24000).decodeAudioData(await answer.arrayBuffer());
-  const channels = Array.from({ length: buffer.numberOfChannels }, (_, place) => buffer.getChannelData(place));
-  ready(sound, reducePeaks(channels, buffer.sampleRate), buffer.duration);
+  const seconds = Number(answer.headers.get("Acegraph-Seconds")) || secondsOf(peaks);
+  Object.assign(sound, { peaks, seconds, onsets: onsetsOf(peaks), state: "ready" });
 }
 
 // What a node's wave is drawn from, the first that there is: what its own last run heard of the same graph, what its wires

@@ -4,6 +4,7 @@
 # each). Then for every pair and channel the lowest and the highest sample, 127 being full scale. web/peaks.js reads it.
 
 import struct
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor
@@ -19,11 +20,31 @@ PIECE = 30  # seconds that are looked at together, so that the memory does not g
 
 def peaks_of(samples: Tensor, sample_rate: int) -> bytes:
     """The file of [C, S], all channels drawn as one: mixed down, what is out of phase would vanish."""
-    require_sound(samples, "The song")
-    pairs = torch.cat(
-        [pairs_in(piece, sample_rate) for piece in samples.detach().split(PIECE * sample_rate, -1)]
-    )
+    return peaks_of_parts([samples.detach()], sample_rate)
+
+
+def peaks_of_parts(parts: Iterable[Tensor], sample_rate: int) -> bytes:
+    """The same of a song that comes in parts [C, S] of any length, which are forgotten as soon as they were looked at."""
+    found = [pairs_in(piece, sample_rate) for piece in in_pieces(parts, PIECE * sample_rate)]
+    pairs = torch.cat(found or [torch.zeros(0, 2)])
+    require_sound(pairs, "The song")
     return HEADER.pack(MAGIC, VERSION, 1, PAIRS_PER_SECOND, len(pairs)) + pairs.numpy().tobytes()
+
+
+def in_pieces(parts: Iterable[Tensor], length: int) -> Iterator[Tensor]:
+    """The lowest and the highest of all channels, [2, S], in pieces of this length and what is left."""
+    kept, waiting = list[Tensor](), 0
+    for part in parts:
+        require_sound(part, "The song")
+        for sound in part.to("cpu", torch.float32).split(length, -1):
+            kept.append(torch.stack((sound.amin(0), sound.amax(0))))
+            waiting += sound.shape[-1]
+            if waiting >= length:
+                together = torch.cat(kept, -1)
+                yield together[:, :length]
+                kept, waiting = [together[:, length:]], waiting - length
+    if waiting:
+        yield torch.cat(kept, -1)
 
 
 def pairs_in(samples: Tensor, sample_rate: int) -> Tensor:
@@ -31,7 +52,6 @@ def pairs_in(samples: Tensor, sample_rate: int) -> Tensor:
 
     Steps are rounded outwards: whatever sounds can be seen.
     """
-    samples = samples.to("cpu", torch.float32)
     length = samples.shape[-1]
     count = -(-length * PAIRS_PER_SECOND // sample_rate)
     edges = torch.arange(count + 1) * sample_rate // PAIRS_PER_SECOND

@@ -117,6 +117,13 @@ def input_file(name: str) -> Path:
     return Path(found)
 
 
+def viewed_file(name: str, subfolder: str, kind: str) -> Path | None:
+    """A file as ComfyUI's /view is asked for it, in the input, output or temp folder; None where there is none inside."""
+    root = folder_paths.get_directory_by_type(kind or "output")
+    path = Path(root or "", subfolder, name)
+    return path if root and is_inside(path, [root]) and is_file(path) else None
+
+
 def bundled_qwen() -> Path:
     """ComfyUI's own copy of the Qwen vocabulary, for text encoders that come as a single file."""
     return Path(str(folder_paths.__file__)).parent / QWEN_VOCABULARY

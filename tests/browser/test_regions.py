@@ -19,7 +19,8 @@ from tools.templates.names import file_of
 RATE, SECONDS = 24_000, 15
 PART = (6, 10)  # seconds of 440 Hz between 880 Hz
 RECORDING = "regions_tones.wav"
-UNREAD, LONG, BEGINNINGS = "regions_bursts.aiff", "regions_long.wav", (3.33, 7.77)
+UNREAD, LONG, WORDS = "regions_bursts.aiff", "regions_long.wav", "regions_words.wav"
+BEGINNINGS = (3.33, 7.77)
 USUAL = ((FRONTENDS[0], "classic"), (FRONTENDS[1], "new"))  # as each frontend draws nodes by itself
 VALUES = """() => Object.fromEntries(app.graph.nodes.find((n) => n.type === "AceGraphChunkMask").widgets
   .filter((w) => ["start", "end", "regions"].includes(w.name)).map((w) => [w.name, w.value]))"""
@@ -41,6 +42,10 @@ BRIGHT = """() => {  // for each second, how many pixels of the wave are there, 
 PLAYS = (
     "() => document.querySelector('.acegraph-tools button').innerHTML.includes('M3.5')"  # it offers to stop
 )
+NOTED = """() => {  // what the frontend would undo to
+  const { nodes } = app.extensionManager.workflow.activeWorkflow.changeTracker.activeState;
+  return nodes.find((n) => n.type === "AceGraphChunkMask").widgets_values.slice(0, 2);
+}"""
 NODES = "() => app.graph.nodes.length"
 PLACES = "() => [...app.canvas.ds.offset, ...app.graph.nodes.flatMap((n) => [...n.pos])]"
 
@@ -181,14 +186,17 @@ def test_a_part_is_drawn_before_any_run_and_undone_step_by_step(hand):
     assert hand.values() == {"start": 6, "end": 10, "regions": ""}
     count, places = editor.js(NODES), editor.js(PLACES)
 
-    hand.drag(6, 5)
-    hand.drawn(5, 10)
-    hand.drag(7, 9)
-    hand.drawn(7, 12)
-    hand.drag(1, 3, "Shift")
-    hand.drawn(1, 3, 7, 12)
-    hand.press("Delete")
-    hand.drawn(7, 12)
+    for act, edges in (
+        (lambda: hand.drag(6, 5), (5, 10)),
+        (lambda: hand.drag(7, 9), (7, 12)),
+        (lambda: hand.drag(1, 3, "Shift"), (1, 3, 7, 12)),
+        (lambda: hand.press("Delete"), (7, 12)),
+    ):
+        act()
+        values = hand.drawn(*edges)
+        until(
+            lambda values=values: editor.js(NOTED) == [values["start"], values["end"]], "it can be undone", 10
+        )
     assert editor.js(NODES) == count
     assert editor.js(PLACES) == places  # neither the canvas nor a node went along with the hand
     for edges in ((1, 3, 7, 12), (7, 12), (5, 10), PART):
@@ -415,43 +423,56 @@ SONGS = """([wave, more]) => {  // as a run tells of a batch
 
 
 @pytest.mark.parametrize(("frontend", "style"), [USUAL[1]], indirect=True, scope="session")
-def test_what_a_browser_cannot_show_is_said_and_read_by_a_run(hand):
-    """Then edges meet where its tones begin."""
+def test_what_no_browser_reads_is_drawn_and_what_cannot_be_is_said(hand):
+    """And edges meet where its tones begin."""
     editor, page = hand.editor, hand.page
     folder = editor.server.base / "input"
     (folder / UNREAD).write_bytes(bursts())
-    soundfile.write(folder / LONG, np.zeros(1201 * 8_000, np.uint8) * 0.0, 8_000, subtype="PCM_U8")
+    (folder / WORDS).write_text("la la la " * 500, encoding="utf-8")
+    soundfile.write(folder / LONG, np.zeros(1201 * 1_000), 1_000, subtype="PCM_U8")
     graph = unheard()
     graph["nodes"][0] = node(
-        1, "LoadAudio", [20, 60], [280, 140], [], [("AUDIO", "AUDIO", [1])], [UNREAD, None, None]
+        1, "LoadAudio", [20, 60], [280, 140], [], [("AUDIO", "AUDIO", [1])], [WORDS, None, None]
     )
     editor.load(graph)
     said = page.locator(".acegraph-line [role=status]")
     load = page.get_by_role("button", name=spoken("regionLoad"))
-    for name, state in (
-        (LONG, "regionLarge"),
-        ("regions_gone.wav", "regionGone"),
-        (UNREAD, "regionUnreadable"),
+    for name, text in (
+        (LONG, spoken("regionLarge")),
+        ("regions_gone.wav", spoken("regionGone")),
+        (WORDS, spoken("regionUnreadable")),
+        (UNREAD, "2.00 / 15.00 s"),
     ):
         editor.js(WIDGET, ["LoadAudio", "audio", name])
-        until(lambda state=state: said.inner_text() == spoken(state), f"{state} is said of {name}", 20)
-        assert load.is_visible() == (state != "regionGone")
-    before = set(editor.server.get("/history"))
-    load.click()
-    (key,) = until(lambda: set(editor.server.get("/history")) - before, "the run has ended", 60)
-    says(said, "2.00 / 15.00 s")
+        says(said, text)
+        assert load.is_visible() == (name == LONG)
 
+    edges_meet_tones(hand)
+    page.get_by_role("button", name=spoken("regionPlay")).click()
+    says(said, spoken("regionUnplayable"))
+    before = set(editor.server.get("/history"))
+    load.click()  # which makes a copy that it plays
+    (key,) = until(lambda: set(editor.server.get("/history")) - before, "the run has ended", 60)
+    says(said, "0.5")
+    page.get_by_role("button", name=spoken("regionPlay")).click()
+    until(lambda: editor.js(PLAYS), "it plays", 20)
+    until(lambda: not editor.js(PLAYS), "it has ended", 20)
+    (wave,) = editor.server.get("/history")[key]["outputs"]["2"]["acegraph_wave"]
+    one_of_several(editor, wave)
+    assert editor.errors == []
+
+
+def edges_meet_tones(hand):
+    """A hand that comes near a beginning arrives there; with Alt it stays where it is."""
+    editor, keyboard = hand.editor, hand.page.keyboard
     hand.drag(2, BEGINNINGS[0] + 0.1)
     until(
         lambda: editor.js(WIDGET, ["AceGraphRegion", "start"]) == pytest.approx(3.32), "it meets the tone", 10
     )
-    page.keyboard.down("Alt")
+    keyboard.down("Alt")
     hand.drag(3.32, BEGINNINGS[0] + 0.15)
-    page.keyboard.up("Alt")
+    keyboard.up("Alt")
     until(lambda: editor.js(WIDGET, ["AceGraphRegion", "start"]) > 3.4, "Alt is free", 10)
-    (wave,) = editor.server.get("/history")[key]["outputs"]["2"]["acegraph_wave"]
-    one_of_several(editor, wave)
-    assert editor.errors == []
 
 
 def says(line, text):
@@ -604,14 +625,14 @@ def hard_files(folder):
         opened.write(header(160_000_000))
         opened.truncate(44 + 160_000_000)
     return {
-        "regions_double.wav": ("regionUnreadable", "regionUnplayable", False),
-        "regions_empty.wav": ("regionUnreadable", "regionUnreadable", False),
-        "regions_heavy.wav": ("regionLarge", "regionLarge", True),
+        "regions_double.wav": ("2.00 / 1.00 s", spoken("regionUnplayable"), False),
+        "regions_empty.wav": (spoken("regionUnreadable"), spoken("regionUnreadable"), False),
+        "regions_heavy.wav": ("2.00 / 416.67 s", "2.00 / 416.67 s", True),
     }
 
 
 @pytest.mark.parametrize(("frontend", "style"), USUAL, indirect=True, scope="session")
-def test_files_that_no_browser_decodes_are_answered_by_a_sentence(styled):
+def test_hard_files_are_drawn_or_answered_by_a_sentence(styled):
     page, graph = styled.page, unheard()
     expected = hard_files(styled.server.base / "input")
     outputs = [("AUDIO", "AUDIO", [1])]
@@ -620,11 +641,13 @@ def test_files_that_no_browser_decodes_are_answered_by_a_sentence(styled):
     said = page.locator(".acegraph-line [role=status]")
     for name, (first, then, plays) in expected.items():
         styled.js(WIDGET, ["LoadAudio", "audio", name])
-        says(said, spoken(first))
-        assert page.get_by_role("button", name=spoken("regionLoad")).is_visible()
+        says(said, first)
         page.get_by_role("button", name=spoken("regionPlay")).click()
         until(lambda plays=plays: styled.js(PLAYS) is plays, f"{name} plays or not", 20)
-        says(said, spoken(then))
+        says(said, then)
+        assert page.get_by_role("button", name=spoken("regionLoad")).is_visible() == (
+            then == spoken("regionUnplayable")
+        )
     page.get_by_role("button", name=spoken("regionPlay")).click()
     until(lambda: not styled.js(PLAYS), "it is stopped", 10)
     assert styled.errors == []

@@ -1,0 +1,179 @@
+"""What the page asks the server of a recording: its peaks before any run, for every file that Load Audio takes."""
+
+import io
+import socket
+import struct
+import threading
+from http import HTTPStatus
+from urllib.error import HTTPError
+from urllib.parse import urlencode
+from urllib.request import urlopen
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from acestep_core.sound.peaks import peaks_of
+from benchmarks.harness import resident_bytes
+
+RATE = 22_050
+FORMATS = (
+    *[("wav", form) for form in ("PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE")],
+    *(("flac", "PCM_24"), ("aiff", "PCM_16"), ("ogg", "VORBIS"), ("mp3", "MPEG_LAYER_III")),
+)
+
+
+def sound(seconds=3.2, channels=2, rate=RATE):
+    drawn = np.random.default_rng(0).uniform(-0.7, 0.7, (round(seconds * rate), channels))
+    return drawn * np.linspace(0.1, 1, len(drawn))[:, None]
+
+
+def asked(server, name, **where):
+    """What the page gets: peaks and seconds, or the status of a refusal and what it says."""
+    query = urlencode({"filename": name, "subfolder": "", "type": "input", **where})
+    try:
+        with urlopen(f"http://127.0.0.1:{server.port}/acegraph/peaks?{query}") as answer:
+            return answer.read(), float(answer.headers["Acegraph-Seconds"])
+    except HTTPError as refused:
+        return refused.code, refused.read().decode()
+
+
+@pytest.mark.parametrize("channels", [1, 2, 6])
+@pytest.mark.parametrize(("extension", "form"), FORMATS)
+def test_a_wave_is_that_of_what_load_audio_reads(server, host, extension, form, channels):
+    if extension == "mp3" and channels > 2:
+        pytest.skip("MP3 has two channels at most")
+    path = server.base / "input" / f"drawn_{form}_{channels}.{extension}"
+    soundfile.write(path, sound(channels=channels), RATE, subtype=form)
+    peaks, seconds = asked(server, path.name)
+    if form in ("DOUBLE", "PCM_U8"):  # which not every version reads
+        read, rate = torch.tensor(soundfile.read(path, always_2d=True)[0].T, dtype=torch.float32), RATE
+    else:
+        read, rate = host.module("comfy_extras.nodes_audio").load(str(path))
+    assert peaks == peaks_of(read, rate)
+    assert seconds == read.shape[-1] / rate
+
+
+def test_each_folder_is_asked_by_its_type_and_nothing_outside_of_them(server, tmp_path):
+    content = io.BytesIO()
+    soundfile.write(content, sound(0.5), RATE, format="WAV")
+    for kind in ("input", "output", "temp"):
+        folder = server.base / kind / "below"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "kinds.wav").write_bytes(content.getvalue())
+        assert asked(server, "kinds.wav", subfolder="below", type=kind)[1] == 0.5
+        assert asked(server, "below/kinds.wav", type=kind)[1] == 0.5
+    outside = tmp_path / "outside.wav"
+    outside.write_bytes(content.getvalue())
+    (server.base / "inside.wav").write_bytes(content.getvalue())
+    for name, where in (
+        (str(outside), {}),
+        ("../inside.wav", {}),
+        ("kinds.wav", {"subfolder": "../input/below"}),
+        ("kinds.wav", {"subfolder": str(server.base / "input/below"), "type": "output"}),
+        ("kinds.wav", {"subfolder": "below", "type": "models"}),
+        ("kinds.wav", {"subfolder": "elsewhere"}),
+        ("below", {}),
+        ("", {}),
+        ("nul\0.wav", {}),
+        ("x" * 5000, {}),
+    ):
+        assert asked(server, name, **where) == (HTTPStatus.NOT_FOUND, "")
+
+
+def test_what_is_no_sound_is_refused_in_words(server):
+    folder = server.base / "input"
+    content = io.BytesIO()
+    soundfile.write(content, sound(0.5), RATE, format="WAV")
+    (folder / "words.wav").write_text("la la la" * 1000, encoding="utf-8")
+    (folder / "header.wav").write_bytes(content.getvalue()[:44])
+    (folder / "nothing.wav").write_bytes(b"")
+    (folder / "picture.wav").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
+    soundfile.write(folder / "broken.wav", np.full((4800, 1), np.nan), 48_000, subtype="FLOAT")
+    for name in ("words.wav", "header.wav", "nothing.wav", "picture.wav", "broken.wav"):
+        status, said = asked(server, name)
+        assert status == HTTPStatus.UNSUPPORTED_MEDIA_TYPE, name
+        assert "Choose" in said or "Run" in said
+        assert str(folder) not in said
+    assert server.is_running()
+
+
+def test_a_list_of_addresses_asks_nobody(server):
+    """FFmpeg would follow a playlist to any address: nobody is asked for what a stranger wrote into a file."""
+    with socket.create_server(("127.0.0.1", 0)) as elsewhere:
+        address = f"http://127.0.0.1:{elsewhere.getsockname()[1]}/song.ts"
+        playlist = f"#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\n{address}\n#EXT-X-ENDLIST\n"
+        for name in ("playlist.m3u8", "playlist.wav"):
+            (server.base / "input" / name).write_text(playlist, encoding="utf-8")
+            assert asked(server, name)[0] == HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+        elsewhere.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            elsewhere.accept()
+
+
+def test_an_endless_file_is_refused_at_twenty_minutes(server):
+    path = server.base / "input" / "endless.wav"
+    soundfile.write(path, np.zeros(1201 * 1000, np.float32), 1000, subtype="PCM_U8")
+    status, said = asked(server, path.name)
+    assert (status, said.splitlines()[0]) == (
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        "The file lasts more than 20 minutes.",
+    )
+    soundfile.write(path, np.zeros(1200 * 1000, np.float32), 1000, subtype="PCM_U8")
+    assert asked(server, path.name)[1] == 1200
+
+
+def test_a_file_that_claims_more_than_it_holds_is_drawn_as_far_as_it_goes(server):
+    header = struct.pack(
+        "<4sI4s4sIHHIIHH4sI",
+        b"RIFF",
+        2**32 - 1,
+        b"WAVE",
+        b"fmt ",
+        16,
+        1,
+        1,
+        RATE,
+        RATE,
+        1,
+        8,
+        b"data",
+        2**32 - 1,
+    )
+    (server.base / "input" / "claims.wav").write_bytes(header + bytes([128]) * RATE)
+    assert asked(server, "claims.wav")[1] == 1.0
+
+
+def test_several_at_once_are_answered_and_the_server_answers_others_meanwhile(server):
+    path = server.base / "input" / "minutes.flac"
+    soundfile.write(path, sound(60.0, rate=48_000), 48_000)
+    expected, answers = asked(server, path.name), []
+    askers = [threading.Thread(target=lambda: answers.append(asked(server, path.name))) for _ in range(4)]
+    for asker in askers:
+        asker.start()
+    assert server.get("/system_stats")["system"]
+    for asker in askers:
+        asker.join(60)
+    assert answers == [expected] * 4
+
+
+def test_ten_minutes_take_no_more_memory_than_one(pack, tmp_path):
+    drawn, path = pack.nodes.host.recordings.drawn, tmp_path / "long.flac"
+    with soundfile.SoundFile(path, "w", 48_000, 2) as opened:
+        for _ in range(60):
+            opened.write(sound(10.0, rate=48_000))
+    drawn(path)  # what is loaded once
+    before, most, stop = resident_bytes(), [0], threading.Event()
+
+    def watch():
+        while not stop.wait(0.01):
+            most[0] = max(most[0], resident_bytes())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    peaks, seconds = drawn(path)
+    stop.set()
+    watcher.join()
+    assert (len(peaks), seconds) == (16 + 2 * 60_000, 600)
+    assert most[0] - before < 64e6  # the sound itself is 230 MB in fp32
