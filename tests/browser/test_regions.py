@@ -42,10 +42,6 @@ BRIGHT = """() => {  // for each second, how many pixels of the wave are there, 
 PLAYS = (
     "() => document.querySelector('.acegraph-tools button').innerHTML.includes('M3.5')"  # it offers to stop
 )
-NOTED = """() => {  // what the frontend would undo to
-  const { nodes } = app.extensionManager.workflow.activeWorkflow.changeTracker.activeState;
-  return nodes.find((n) => n.type === "AceGraphChunkMask").widgets_values.slice(0, 2);
-}"""
 NODES = "() => app.graph.nodes.length"
 PLACES = "() => [...app.canvas.ds.offset, ...app.graph.nodes.flatMap((n) => [...n.pos])]"
 
@@ -193,10 +189,10 @@ def test_a_part_is_drawn_before_any_run_and_undone_step_by_step(hand):
         (lambda: hand.press("Delete"), (7, 12)),
     ):
         act()
-        values = hand.drawn(*edges)
-        until(
-            lambda values=values: editor.js(NOTED) == [values["start"], values["end"]], "it can be undone", 10
-        )
+        hand.drawn(*edges)
+        hand.page.wait_for_timeout(
+            300
+        )  # what a robot does at once, the newest frontend takes for the same step
     assert editor.js(NODES) == count
     assert editor.js(PLACES) == places  # neither the canvas nor a node went along with the hand
     for edges in ((1, 3, 7, 12), (7, 12), (5, 10), PART):
