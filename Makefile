@@ -44,14 +44,15 @@ fix: $(READY)
 	$(BIN)/ruff format .
 
 # Worksteal gives each worker a run of neighbours, which share what they build, and levels out only what is left over.
-# Browsers stall where others take the processor: a test of the editor that fails is run once more, with one of them.
+# Browsers wait more than they work, so there is one more of them than processors; and they stall where others take the
+# processor: a test of the editor that fails is run once more, with one of them.
 # What comes from the network comes side by side, for it waits more than it works.
 test: $(READY)
 	@$(MAKE) --no-print-directory --jobs 4 --output-sync=target host $(EXTRAS) $(REGISTRY)/.ready
 	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target lint
 	$(BIN)/pytest -n logical --dist worksteal -m "not ray" --ignore=tests/browser
 	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target players texts browser
-	$(BIN)/pytest -n 2 --dist loadfile tests/browser || $(BIN)/pytest --last-failed tests/browser
+	$(BIN)/pytest -n 3 --dist loadfile tests/browser || $(BIN)/pytest --last-failed tests/browser
 
 # What keeps one processor busy at most, and may go on side by side.
 players: $(RAY)/.ready

@@ -94,7 +94,7 @@ def until(ask: Callable[[], Result], what: str, seconds: float = PATIENCE) -> Re
     while not (answer := ask()):
         if time.monotonic() > deadline:
             raise TimeoutError(f"Waited in vain until {what}.")
-        time.sleep(0.1)
+        time.sleep(0.04)
     return answer
 
 
