@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 ADDRESS = "/acegraph/peaks"
 LENGTH = "Acegraph-Seconds"  # peaks know it to a hundredth only
 MOST_SECONDS = 1200
-OWN_FILES = {"protocol_whitelist": "file"}  # a list of addresses is a sound file as well
 one_at_a_time = asyncio.Lock()  # a page with many nodes asks for as many at once
 
 
@@ -71,7 +70,7 @@ def drawn(path: Path) -> tuple[bytes, float]:
     import av  # noqa: PLC0415 - takes a while
 
     try:
-        with av.open(str(path), options=OWN_FILES) as opened:
+        with av.open(str(path)) as opened:
             if not opened.streams.audio:
                 raise InvalidAudioError(f"There is no sound in {path.name}.", "Choose another file.")
             stream = opened.streams.audio[0]

@@ -62,7 +62,7 @@ MUTATIONS = [
     Mutation("shift and scale of AdaLN are swapped", "networks/layers.py", "dit",
              "torch.addcmul(self.shift, normed, self.scale)", "torch.addcmul(self.scale, normed, self.shift)"),
     Mutation("gate and up of the MLP are swapped", "networks/layers.py", "dit condition_encoder",
-             "F.silu(self.gate_proj(x)) * self.up_proj(x)", "F.silu(self.up_proj(x)) * self.gate_proj(x)"),
+             "F.silu(gate) * up)", "F.silu(up) * gate)"),
     Mutation("the block modulation leaves out its SiLU", "networks/layers.py", "dit",
              "self.time_proj(F.silu(embedding))", "self.time_proj(embedding)"),
     # ------------------------------------------------------------------------------------------------- dit
@@ -515,7 +515,8 @@ MUTATIONS = [
     Mutation("a sheet holds a song more", "text/sheet.py", "sheet", "songs > MOST_PAIRS", "songs > MOST_PAIRS + 1"),
     Mutation("a wave's steps are rounded inwards", "sound/peaks.py", "peaks", "(low * FULL).floor()", "(low * FULL).ceil()"),
     Mutation("a wave's pairs are a sample longer", "sound/peaks.py", "peaks", "edges[1:].clamp_max(length) - 1", "edges[1:].clamp_max(length - 1)"),
-    Mutation("long waves are cut at odd places", "sound/peaks.py", "peaks", "split(PIECE * sample_rate, -1)", "split(PIECE * sample_rate + 3, -1)"),
+    Mutation("long waves are cut at odd places", "sound/peaks.py", "peaks", "in_pieces(parts, PIECE * sample_rate)", "in_pieces(parts, PIECE * sample_rate + 3)"),
+    Mutation("what is left of a long wave is not drawn", "sound/peaks.py", "peaks", "    if waiting:\n", "    if waiting > 441:\n"),
     Mutation("a splice's ramp begins before the span", "sound/splice.py", "splice",
              "blend_into(song, original, weight, start, shift)",
              "blend_into(song, original, weight, max(0, start - rise), shift)"),

@@ -4,6 +4,13 @@ from tools.mutations.core import Mutation
 
 # fmt: off
 NODE_MUTATIONS = [
+    # ------------------------------------------------------------------------------------------ waves for the page
+    Mutation("the page may ask for files outside of ComfyUI's folders", "nodes/host/folders.py", "nodes/recordings",
+             "if root and is_inside(path, [root]) and is_file(path)", "if root and is_file(path)"),
+    Mutation("channels that come in turns are drawn as one after the other", "nodes/host/recordings.py", "nodes/recordings",
+             "numbers.view(-1, frame.layout.nb_channels).T", "numbers.view(frame.layout.nb_channels, -1)"),
+    Mutation("bytes without a sign swing around one", "nodes/host/recordings.py", "nodes/recordings", "channels / 128 - 1", "channels / 128"),
+    Mutation("an endless file is read to its end", "nodes/host/recordings.py", "nodes/recordings", "self.samples > self._most", "False"),
     # --------------------------------------------------------------------------------------- heard while sampling
     Mutation("excerpts are told to every open tab", "nodes/host/audience.py", "nodes/excerpts",
              "{**about, **told}, self.client)", "{**about, **told}, None)"),

@@ -6,8 +6,8 @@ from tools.mutations.core import Mutation
 PLANNER_MUTATIONS = [
     # --------------------------------------------------------------------------------------------- network
     Mutation("the planner's queries and keys swap their norms", "planner/network.py", "network",
-             "q = view.rotary.turn(self.q_norm(self._heads(self.q_proj(x))))\n        k = view.rotary.turn(self.k_norm(",
-             "q = view.rotary.turn(self.k_norm(self._heads(self.q_proj(x))))\n        k = view.rotary.turn(self.q_norm("),
+             "view.rotary.turn(self.q_norm(q)), view.rotary.turn(self.k_norm(k))",
+             "view.rotary.turn(self.k_norm(q)), view.rotary.turn(self.q_norm(k))"),
     Mutation("the planner's last norm is forgotten", "planner/network.py", "network", "return self.norm(x)", "return x"),
     Mutation("an untied head is not used", "planner/network.py", "network generation",
              "(self.embed_tokens if self.lm_head is None else self.lm_head)", "self.embed_tokens"),
