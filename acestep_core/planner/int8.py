@@ -73,7 +73,7 @@ def packed(rows: Tensor, scale: Tensor) -> Any:
     """Bytes [O, I] in the order in which FBGEMM reads them: nothing else of them is kept."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*quantized tensor creation.*")
-        marked = torch._make_per_channel_quantized_tensor(
+        marked = torch.ops.aten._make_per_channel_quantized_tensor(
             rows, scale.double(), torch.zeros(len(rows), dtype=torch.long), 0
         )
     return torch.ops.quantized.linear_prepack(marked, None)

@@ -76,7 +76,7 @@ def drawn(path: Path) -> tuple[bytes, float]:
             stream = opened.streams.audio[0]
             parts = Bounded(map(samples_of, opened.decode(stream)), MOST_SECONDS * stream.rate)
             return peaks_of_parts(parts, stream.rate), parts.samples / stream.rate
-    except (av.FFmpegError, ValueError) as fault:
+    except (av.error.FFmpegError, ValueError) as fault:
         raise InvalidAudioError(f"{path.name} cannot be read as sound.", "Choose another file.") from fault
 
 
