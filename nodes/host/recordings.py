@@ -68,6 +68,7 @@ async def answered(request: web.Request) -> web.Response:
 def drawn(path: Path) -> tuple[bytes, float]:
     """The peaks of a file, of which a few seconds are in memory at a time; and its length in seconds."""
     import av  # noqa: PLC0415 - takes a while
+    from av.error import FFmpegError  # noqa: PLC0415
 
     try:
         with av.open(str(path)) as opened:
@@ -76,7 +77,7 @@ def drawn(path: Path) -> tuple[bytes, float]:
             stream = opened.streams.audio[0]
             parts = Bounded(map(samples_of, opened.decode(stream)), MOST_SECONDS * stream.rate)
             return peaks_of_parts(parts, stream.rate), parts.samples / stream.rate
-    except (av.error.FFmpegError, ValueError) as fault:
+    except (FFmpegError, ValueError) as fault:
         raise InvalidAudioError(f"{path.name} cannot be read as sound.", "Choose another file.") from fault
 
 
