@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 WEB = ROOT / "web"
-MOST_BYTES = 124_000  # of all modules together: every one of them is loaded with the page
+MOST_BYTES = 124_500  # of all modules together: every one of them is loaded with the page
 LONGEST_FILE = 300  # lines
 
 

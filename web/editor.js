@@ -237,8 +237,8 @@ export class RegionEditor {
   async toggle() {
     if (this.voice?.playing) return this.stop();
     this.source();
-    const [range, { address, state }] = [this.range(), this.found];
-    if (!address || state === "unreadable" || range.to <= range.from) return;
+    const [range, { address }] = [this.range(), this.found];
+    if (!address || range.to <= range.from) return;
     this.voice ??= Object.assign(new Voice(this), { onend: () => this.later() });
     if (this.heard !== address) this.voice.load((this.heard = address));
     this.failed = null;
@@ -280,7 +280,7 @@ export class RegionEditor {
     const { playhead, loop, snap, item } = own;
     this.face.show({
       ...{ ...found, ...scene, points: this.points(scene), tempo, playhead, loop, snap, item, active: this.active, peaks: this.sound?.peaks },
-      state: this.failed?.[found.address] ?? found.state,
+      state: (found.state !== "unreadable" && this.failed?.[found.address]) || found.state,
       fault: parse(this.values.regions) === null ? word("regionBad") : "",
       plays: Boolean(this.voice?.playing),
       locked: [this.locked(0), this.locked(1)],

@@ -5,9 +5,10 @@ import { onsetsOf, readPeaks, secondsOf } from "./peaks.js";
 import { briefOf, queryOf, signatureOf, sourceOf, trimmed } from "./sources.js";
 
 const KEPT = 24;
-const REFUSED = { 404: "gone", 413: "large" }; // and everything else is unreadable
+const REFUSED = { 404: "gone", 413: "large", 415: "unreadable" };
 const known = new Map(); // address -> { state, seconds, peaks, onsets }
-const AGAIN = 5; // seconds until a file that was not there is asked for again
+const AGAIN = 5; // seconds until what was not there, or a server that did not answer, is asked again
+let turn = Promise.resolve(); // one recording after the other: a page has six connections, and Run needs one
 
 // Its length and peaks, now or later; state: "loading", "ready", "gone", "large" or "unreadable". changed: called when there is
 // news. peaks: where they are, if they have been written already.
@@ -15,8 +16,10 @@ export function soundAt(address, changed, peaks = null) {
   let sound = known.get(address);
   if (!sound) {
     sound = { state: "loading", seconds: null, peaks: null, onsets: [] };
-    sound.done = read(sound, peaks ?? address.replace("/view", "/acegraph/peaks")).catch(() => (sound.state = "unreadable"));
-    sound.done.then(() => sound.state === "gone" && setTimeout(() => known.get(address) === sound && known.delete(address), 1000 * AGAIN));
+    const begin = () => read(sound, peaks ?? address.replace("/view", "/acegraph/peaks")).catch(() => (sound.state = "unreadable"));
+    sound.done = peaks ? begin() : (turn = turn.then(begin));
+    const passing = () => ["gone", "loading"].includes(sound.state);
+    sound.done.then(() => passing() && setTimeout(() => known.get(address) === sound && known.delete(address), 1000 * AGAIN));
     if (known.size >= KEPT) known.delete(known.keys().next().value);
   }
   known.delete(address); // the one used last is the last to go
@@ -25,12 +28,13 @@ export function soundAt(address, changed, peaks = null) {
   return sound;
 }
 
+// A server that does not answer now may do so later.
 async function read(sound, address) {
-  const answer = await fetch(api.apiURL(address));
-  if (!answer.ok) return (sound.state = REFUSED[answer.status] ?? "unreadable");
+  const answer = await fetch(api.apiURL(address)).catch(() => ({ status: 0, headers: new Headers() }));
+  sound.seconds = Number(answer.headers.get("Acegraph-Seconds")) || null; // to the sample; peaks know it to a hundredth
+  if (!answer.ok) return (sound.state = REFUSED[answer.status] ?? "loading");
   const peaks = readPeaks(await answer.arrayBuffer());
-  const seconds = Number(answer.headers.get("Acegraph-Seconds")) || secondsOf(peaks);
-  Object.assign(sound, { peaks, seconds, onsets: onsetsOf(peaks), state: "ready" });
+  Object.assign(sound, { peaks, seconds: sound.seconds ?? secondsOf(peaks), onsets: onsetsOf(peaks), state: "ready" });
 }
 
 // What a node's wave is drawn from, the first that there is: what its own last run heard of the same graph, what its wires

@@ -15,27 +15,36 @@ from .network import CausalAttention, Head, PlannerLayer, PlannerNetwork
 MOST = 127
 FINE = 63  # steps to either side: a processor without VNNI adds two products of bytes in 16 bits, and more would not fit
 TWICE = 2 * FINE  # what is left of a step, in steps
-FEW = 8  # rows of tokens up to which torch's product of bytes is quicker than to write the weights they stand for
+# Rows of tokens up to which torch's product of bytes is quicker than to write the weights that they stand for: fewer where
+# a processor multiplies bf16.
+FEW, FEW_OF_HALF = 32, 8
 WIDTH = 32  # of which that product wants multiples
+MOST_THREADS = 4  # at work on layers, each of which is there in fp32 meanwhile
 
 
 class Int8Linear(nn.Module):
-    """Linear layers of the same input as one: their rows are bytes, each row with a scale of its own."""
+    """Linear layers of the same input as one: their rows are bytes, each row with a scale of its own.
+
+    Packed bytes are no tensor: where they are, `weight` stands for them, so that whoever counts weights counts them, and takes
+    no memory. They cannot be loaded from a state, or moved to a card.
+    """
 
     def __init__(self, *weights: Tensor) -> None:
         """weights: [O, I] each; they are rounded."""
         super().__init__()
         rows, scale = (torch.cat(parts) for parts in zip(*map(in_bytes, weights), strict=True))
         self.packed = packed(rows, scale) if packs() else None
-        self.weight = None if packs() else nn.Parameter(rows, requires_grad=False)
+        told = rows if self.packed is None else rows.new_zeros(1, 1).expand_as(rows)
+        self.weight = nn.Parameter(told, requires_grad=False)
         self.scale = nn.Parameter(scale, requires_grad=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """x: [..., I] -> [..., O]."""
         flat = x.flatten(0, -2)
-        if self.weight is None:
+        few = len(flat) <= (FEW if x.dtype == torch.float32 else FEW_OF_HALF)
+        if self.packed is not None:
             out = precise(flat, self.packed)
-        elif len(flat) <= FEW and all(side % WIDTH == 0 for side in self.weight.shape):
+        elif few and all(side % WIDTH == 0 for side in self.weight.shape):
             out = quick(flat, self.weight, self.scale)
         else:
             out = plain(flat, self.weight, self.scale)
@@ -63,21 +72,19 @@ def quick(x: Tensor, rows: Tensor, scale: Tensor) -> Tensor:
 def packs() -> bool:
     """Whether this torch has FBGEMM's product of bytes for this processor."""
     rows, scale = torch.tensor([[1, -2]], dtype=torch.int8), torch.tensor([0.5])
-    try:
-        return precise(torch.tensor([[3.0, 1.0]]), packed(rows, scale)).item() == 0.5
-    except (AttributeError, NotImplementedError, RuntimeError):
-        return False
+    with warnings.catch_warnings():  # torch says once that it will drop this some day
+        warnings.filterwarnings("ignore", message=".*quantized tensor creation.*")
+        try:
+            return precise(torch.tensor([[3.0, 1.0]]), packed(rows, scale)).item() == 0.5
+        except (AttributeError, NotImplementedError, RuntimeError):
+            return False
 
 
 def packed(rows: Tensor, scale: Tensor) -> Any:
     """Bytes [O, I] in the order in which FBGEMM reads them: nothing else of them is kept."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*quantized tensor creation.*")
-        exact = (
-            rows.float() * scale[:, None].float()
-        )  # torch has no public way to say that these bytes are steps
-        middle = torch.zeros(len(rows), dtype=torch.long)
-        marked = torch.quantize_per_channel(exact, scale.double(), middle, 0, torch.qint8)
+    exact = rows.float() * scale[:, None].float()  # torch has no public way to say that these bytes are steps
+    middle = torch.zeros(len(rows), dtype=torch.long)
+    marked = torch.quantize_per_channel(exact, scale.double(), middle, 0, torch.qint8)
     return torch.ops.quantized.linear_prepack(marked, None)
 
 
@@ -139,7 +146,9 @@ class Int8Planner(PlannerNetwork):
             tuple[int, int], Int8Linear
         ]()  # to round the rows of all codes takes as long as some tokens
         packs()  # asked once, before several threads do
-        with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # packing keeps one processor busy
+        with ThreadPoolExecutor(
+            min(MOST_THREADS, torch.get_num_threads())
+        ) as pool:  # packing keeps one processor busy
             list(pool.map(into_bytes, self.layers))
 
     def head(self, tokens: slice, device: torch.device, dtype: torch.dtype) -> Head:

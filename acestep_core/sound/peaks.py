@@ -36,8 +36,8 @@ def in_pieces(parts: Iterable[Tensor], length: int) -> Iterator[Tensor]:
     kept, waiting = list[Tensor](), 0
     for part in parts:
         require_sound(part, "The song")
-        for sound in part.to("cpu", torch.float32).split(length, -1):
-            kept.append(torch.stack((sound.amin(0), sound.amax(0))))
+        for sound in part.split(length, -1):
+            kept.append(torch.stack((sound.amin(0), sound.amax(0))).to("cpu", torch.float32))
             waiting += sound.shape[-1]
             if waiting >= length:
                 together = torch.cat(kept, -1)

@@ -20,7 +20,7 @@ QWEN_VOCABULARY = Path("comfy", "text_encoders", "qwen25_tokenizer")
 
 
 def register_folder() -> None:
-    """Make `models/acestep` known; the one thing of ComfyUI that this pack adds to."""
+    """Make `models/acestep` known; beside the address of recordings, the one thing of ComfyUI that this pack adds to."""
     if FOLDER_KEY not in folder_paths.folder_names_and_paths:
         folder_paths.add_model_folder_path(FOLDER_KEY, str(Path(folder_paths.models_dir) / FOLDER_KEY))
 

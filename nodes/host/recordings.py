@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from aiohttp import web
 from server import PromptServer
@@ -24,7 +25,11 @@ one_at_a_time = asyncio.Lock()  # a page with many nodes asks for as many at onc
 
 
 class TooLongError(InvalidAudioError):
-    """More sound than is drawn."""
+    """More sound than is drawn, and how much, where that is known."""
+
+    def __init__(self, seconds: float | None = None) -> None:
+        super().__init__(f"The file lasts more than {MOST_SECONDS // 60} minutes.", "Choose a shorter one.")
+        self.seconds = seconds
 
 
 class Bounded:
@@ -37,16 +42,16 @@ class Bounded:
         for part in self._parts:
             self.samples += part.shape[-1]
             if self.samples > self._most:
-                raise TooLongError(
-                    f"The file lasts more than {MOST_SECONDS // 60} minutes.", "Choose a shorter one."
-                )
+                raise TooLongError
             yield part
 
 
 def offer() -> None:
     """Let the page ask the server that runs, if one does."""
-    if (running := getattr(PromptServer, "instance", None)) is not None:
-        running.routes.get(ADDRESS)(answered)
+    running = getattr(PromptServer, "instance", None)
+    if running is None or any(getattr(route, "path", "") == ADDRESS for route in running.routes):
+        return  # a second copy of this pack, and aiohttp would refuse to start with both
+    running.routes.get(ADDRESS)(answered)
 
 
 async def answered(request: web.Request) -> web.Response:
@@ -59,7 +64,8 @@ async def answered(request: web.Request) -> web.Response:
         async with one_at_a_time:
             peaks, seconds = await asyncio.to_thread(drawn, path)
     except TooLongError as fault:
-        return web.Response(status=413, text=str(fault))
+        told = {} if fault.seconds is None else {LENGTH: repr(fault.seconds)}
+        return web.Response(status=413, text=str(fault), headers=told)
     except AceStepError as fault:
         return web.Response(status=415, text=str(fault))
     return web.Response(body=peaks, headers={"Cache-Control": "no-store", LENGTH: repr(seconds)})
@@ -71,22 +77,39 @@ def drawn(path: Path) -> tuple[bytes, float]:
     from av.error import FFmpegError  # noqa: PLC0415
 
     try:
-        with av.open(str(path)) as opened:
-            if not opened.streams.audio:
+        with av.open(str(path), metadata_errors="replace") as opened:
+            if not opened.streams.audio or not opened.streams.audio[0].codec_context:
                 raise InvalidAudioError(f"There is no sound in {path.name}.", "Choose another file.")
             stream = opened.streams.audio[0]
-            parts = Bounded(map(samples_of, opened.decode(stream)), MOST_SECONDS * stream.rate)
+            if (opened.duration or 0) > MOST_SECONDS * av.time_base:
+                raise TooLongError(opened.duration / av.time_base)
+            parts = Bounded(gathered(opened.decode(stream), stream.rate), MOST_SECONDS * stream.rate)
             return peaks_of_parts(parts, stream.rate), parts.samples / stream.rate
     except (FFmpegError, ValueError) as fault:
         raise InvalidAudioError(f"{path.name} cannot be read as sound.", "Choose another file.") from fault
 
 
-def samples_of(frame: "AudioFrame") -> Tensor:
-    """[C, S] in -1 to 1 of a piece that is decoded, whether its channels lie side by side or in turns."""
-    numbers = torch.from_numpy(frame.to_ndarray())
-    channels = numbers if frame.format.is_planar else numbers.view(-1, frame.layout.nb_channels).T
-    if numbers.dtype == torch.uint8:
-        return channels / 128 - 1
-    if numbers.is_floating_point():
-        return channels.float()
-    return channels.float() / -torch.iinfo(numbers.dtype).min
+def gathered(frames: Iterable["AudioFrame"], least: int) -> Iterator[Tensor]:
+    """What was decoded, [C, S] in -1 to 1: so many samples at a time at least, for each of thousands of frames is small."""
+    kept, waiting = list[np.ndarray](), 0
+    for frame in frames:
+        numbers = frame.to_ndarray()
+        if not frame.format.is_planar:
+            numbers = numbers.reshape(-1, frame.layout.nb_channels).T
+        if kept and (len(kept[0]) != len(numbers) or waiting >= least):  # a stream may change on its way
+            yield in_full_scale(np.concatenate(kept, -1))
+            kept, waiting = [], 0
+        kept.append(numbers)
+        waiting += numbers.shape[-1]
+    if waiting:
+        yield in_full_scale(np.concatenate(kept, -1))
+
+
+def in_full_scale(numbers: np.ndarray) -> Tensor:
+    """Samples of any kind as -1 to 1."""
+    samples = torch.from_numpy(numbers)
+    if samples.dtype == torch.uint8:
+        return samples / 128 - 1
+    if samples.is_floating_point():
+        return samples.float()
+    return samples.float() / -torch.iinfo(samples.dtype).min

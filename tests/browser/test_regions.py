@@ -462,7 +462,7 @@ def test_what_no_browser_reads_is_drawn_and_what_cannot_be_is_said(hand):
     before = set(editor.server.get("/history"))
     load.click()  # which makes a copy that it plays
     (key,) = until(lambda: set(editor.server.get("/history")) - before, "the run has ended", 60)
-    says(said, "0.5")
+    until(lambda: "/ 15.00 s" in said.inner_text(), "it is drawn from the run", 20)
     page.get_by_role("button", name=spoken("regionPlay")).click()
     until(lambda: editor.js(PLAYS), "it plays", 20)
     until(lambda: not editor.js(PLAYS), "it has ended", 20)

@@ -113,16 +113,45 @@ def test_a_list_of_addresses_asks_nobody(server):
             elsewhere.accept()
 
 
-def test_an_endless_file_is_refused_at_twenty_minutes(server):
+def test_an_endless_file_is_refused_at_twenty_minutes(server, pack, monkeypatch):
     path = server.base / "input" / "endless.wav"
     soundfile.write(path, np.zeros(1201 * 1000, np.float32), 1000, subtype="PCM_U8")
-    status, said = asked(server, path.name)
-    assert (status, said.splitlines()[0]) == (
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        "The file lasts more than 20 minutes.",
-    )
+    query = urlencode({"filename": path.name, "type": "input"})
+    with pytest.raises(HTTPError) as refused:
+        urlopen(f"http://127.0.0.1:{server.port}/acegraph/peaks?{query}")
+    assert refused.value.code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    assert refused.value.read().decode().splitlines()[0] == "The file lasts more than 20 minutes."
+    assert refused.value.headers["Acegraph-Seconds"] == "1201.0"  # so that it can be drawn upon all the same
     soundfile.write(path, np.zeros(1200 * 1000, np.float32), 1000, subtype="PCM_U8")
     assert asked(server, path.name)[1] == 1200
+
+
+def test_a_file_that_does_not_tell_its_length_is_refused_once_it_is_too_long(pack):
+    recordings = pack.nodes.host.recordings
+    parts = recordings.Bounded(iter([torch.zeros(1, 600)] * 3), 1200)
+    with pytest.raises(recordings.TooLongError) as refused:
+        list(parts)
+    assert refused.value.seconds is None
+    assert len(list(recordings.Bounded(iter([torch.zeros(1, 600)] * 2), 1200))) == 2
+
+
+def test_a_second_copy_of_the_pack_offers_nothing_more(pack, host):
+    routes = host.server.routes
+    for _ in range(2):
+        pack.nodes.host.recordings.offer()
+    assert [route.path for route in routes].count("/acegraph/peaks") == 1
+
+
+def test_tags_in_other_writings_are_no_reason(server):
+    content = io.BytesIO()
+    soundfile.write(content, sound(0.5), RATE, format="WAV")
+    title = "\u6b4c".encode("gbk") + b"\0\0"
+    tags = b"LIST" + struct.pack("<I", 12 + len(title)) + b"INFOINAM" + struct.pack("<I", len(title)) + title
+    whole = content.getvalue() + tags
+    (server.base / "input" / "tags.wav").write_bytes(
+        whole[:4] + struct.pack("<I", len(whole) - 8) + whole[8:]
+    )
+    assert asked(server, "tags.wav")[1] == 0.5
 
 
 def test_a_file_that_claims_more_than_it_holds_is_drawn_as_far_as_it_goes(server):
@@ -148,15 +177,18 @@ def test_a_file_that_claims_more_than_it_holds_is_drawn_as_far_as_it_goes(server
 
 def test_several_at_once_are_answered_and_the_server_answers_others_meanwhile(server):
     path = server.base / "input" / "minutes.flac"
-    soundfile.write(path, sound(60.0, rate=48_000), 48_000)
+    soundfile.write(path, np.tile(sound(10.0, rate=48_000), (18, 1)), 48_000)
     expected, answers = asked(server, path.name), []
-    askers = [threading.Thread(target=lambda: answers.append(asked(server, path.name))) for _ in range(4)]
+    askers = [threading.Thread(target=lambda: answers.append(asked(server, path.name))) for _ in range(3)]
     for asker in askers:
         asker.start()
-    assert server.get("/system_stats")["system"]
+    others = 0
+    while not answers:
+        others += bool(server.get("/system_stats"))
     for asker in askers:
         asker.join(60)
-    assert answers == [expected] * 4
+    assert answers == [expected] * 3
+    assert others > 3  # while the first of them was drawn
 
 
 def resident_bytes():
@@ -183,4 +215,4 @@ def test_a_long_file_takes_no_more_memory_than_a_short_one(pack, tmp_path):
     stop.set()
     watcher.join()
     assert (len(peaks), seconds) == (16 + 2 * 30_000, 300)
-    assert most[0] - before < 40e6  # the sound itself is 115 MB in fp32
+    assert most[0] - before < 60e6  # the sound itself is 115 MB in fp32

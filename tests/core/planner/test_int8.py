@@ -12,6 +12,7 @@ from acestep_core.planner.cache import KeyValueCache
 from acestep_core.planner.generation import CodeTokens, Options, Prompts, compose_codes
 from acestep_core.planner.int8 import (
     FEW,
+    FEW_OF_HALF,
     MOST,
     Int8Linear,
     Int8Planner,
@@ -121,18 +122,19 @@ def test_a_torch_that_cannot_pack_is_noticed(monkeypatch):
         assert not asked()
 
 
+@pytest.mark.parametrize(("dtype", "few"), [(torch.float32, FEW), (torch.bfloat16, FEW_OF_HALF)])
 @pytest.mark.parametrize(("more", "width", "name"), [(0, 96, "quick"), (1, 96, "plain"), (0, 40, "plain")])
 def test_without_packing_the_fast_product_is_taken_for_few_tokens_of_fitting_width(
-    monkeypatch, more, width, name
+    monkeypatch, dtype, few, more, width, name
 ):
-    tokens = FEW + more
+    tokens = few + more
     asked = []
     monkeypatch.setattr(int8, "packs", lambda: False)
     for each in ("quick", "plain"):
         monkeypatch.setattr(
             int8, each, lambda x, rows, _, each=each: asked.append(each) or x @ rows.to(x.dtype).T
         )
-    assert Int8Linear(drawn(64, width))(drawn(1, tokens, width)).shape == (1, tokens, 64)
+    assert Int8Linear(drawn(64, width))(drawn(1, tokens, width).to(dtype)).shape == (1, tokens, 64)
     assert asked == [name]
 
 
@@ -187,8 +189,14 @@ def test_its_memory_is_a_byte_a_weight_and_no_matrix_is_left_out(packs):
     parts = [part for part in network.layers.modules() if isinstance(part, Int8Linear)]
     assert len(parts) == 4 * WIDE.num_hidden_layers
     assert not any(isinstance(part, nn.Linear) for part in network.layers.modules())
-    matrices = {weight.dtype for weight in network.layers.parameters() if weight.ndim == 2}
-    assert matrices == (set() if packs else {torch.int8})
+    exact = sum(weight.numel() for weight in pair(WIDE)[1].layers.parameters() if weight.ndim == 2)
+    counted = [
+        weight for weight in network.layers.state_dict().values() if weight.ndim == 2
+    ]  # as ComfyUI does
+    assert {weight.dtype for weight in counted} == {torch.int8}
+    assert sum(weight.nbytes for weight in counted) == exact
+    taken = sum(weight.untyped_storage().nbytes() for weight in counted)
+    assert taken == (len(counted) if packs else exact)  # beside what is packed
 
 
 def test_it_composes_what_the_rounded_one_composes_where_nothing_is_drawn(packs):
