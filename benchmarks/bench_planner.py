@@ -148,11 +148,13 @@ ITEMS = (
     Item("four songs, against four runs of generate", SONGS, generated_in_turn, PUBLISHED, 5.0),
     Item("four songs, against one batch of generate", SONGS, generated, PUBLISHED, 2.0),
     Item("eight songs, against one batch of generate", MANY_SONGS, generated, PUBLISHED, None),
+    Item("one song, against a loop like ComfyUI's core", 1, looped, PUBLISHED, None),
     Item("a song of 30 s, against a loop like ComfyUI's core", 1, looped, PUBLISHED, None, SONG),
 )
 
 
 INT8_ITEMS = (
+    Item("one song, int8, against a loop like ComfyUI's core", 1, looped, PUBLISHED, 2.0),
     Item("a song of 30 s, int8, against a loop like ComfyUI's core", 1, looped, PUBLISHED, 2.0, SONG),
     Item("eight songs, int8, against one batch of generate", MANY_SONGS, generated, PUBLISHED, None),
 )

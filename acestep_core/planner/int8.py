@@ -142,13 +142,11 @@ class Int8Planner(PlannerNetwork):
         self.sizes, self.embed_tokens, self.lm_head = network.sizes, network.embed_tokens, network.lm_head
         self.layers, self.norm = network.layers, network.norm
         self.shapes = {key: tuple(weight.shape) for key, weight in network.state_dict().items()}
-        self._heads = dict[
-            tuple[int, int], Int8Linear
-        ]()  # to round the rows of all codes takes as long as some tokens
+        # Kept, for to round the rows of all codes takes as long as some tokens.
+        self._heads: dict[tuple[int, int], Int8Linear] = {}
         packs()  # asked once, before several threads do
-        with ThreadPoolExecutor(
-            min(MOST_THREADS, torch.get_num_threads())
-        ) as pool:  # packing keeps one processor busy
+        # Packing keeps one processor busy.
+        with ThreadPoolExecutor(min(MOST_THREADS, torch.get_num_threads())) as pool:
             list(pool.map(into_bytes, self.layers))
 
     def head(self, tokens: slice, device: torch.device, dtype: torch.dtype) -> Head:

@@ -96,7 +96,11 @@ def gathered(frames: Iterable["AudioFrame"], least: int) -> Iterator[Tensor]:
         numbers = frame.to_ndarray()
         if not frame.format.is_planar:
             numbers = numbers.reshape(-1, frame.layout.nb_channels).T
-        if kept and (len(kept[0]) != len(numbers) or waiting >= least):  # a stream may change on its way
+        changed = kept and (len(kept[0]), kept[0].dtype) != (
+            len(numbers),
+            numbers.dtype,
+        )  # as chained streams do
+        if changed or waiting >= least:
             yield in_full_scale(np.concatenate(kept, -1))
             kept, waiting = [], 0
         kept.append(numbers)
