@@ -56,10 +56,36 @@ class EmptyEntry:
         return torch.empty(self.shape, dtype=dtype or self.dtype)
 
 
+class Depth(NamedTuple):
+    """How many layers the networks have; all layers of a network are made by the same lines."""
+
+    transformer: int | None = None  # None: as many as were published
+    text: int | None = None
+
+    def of_transformer(self, config: dict[str, Any]) -> dict[str, Any]:
+        """Shallower, and as wide as ever."""
+        kinds = config["layer_types"][: self.transformer]
+        return {**config, "layer_types": kinds, "num_hidden_layers": len(kinds)}
+
+    def of_text(self, config: dict[str, Any]) -> dict[str, Any]:
+        """Shallower, and as wide as ever."""
+        return {**config, "num_hidden_layers": self.text or config["num_hidden_layers"]}
+
+
+WHOLE = Depth()
+SHALLOW = Depth(transformer=8, text=4)  # the transformer may not have fewer than its encoders
+
+
 def giant_handles(
-    pack: ModuleType, tokenizer: Path, size: str = "2B", variant: str = "TURBO", weights: str = "bf16"
+    pack: ModuleType,
+    tokenizer: Path,
+    size: str = "2B",
+    variant: str = "TURBO",
+    weights: str = "bf16",
+    depth: Depth = WHOLE,
 ) -> Giant:
     """To be called inside of `fake_gpu`. tokenizer: a folder with a tokenizer.json; weights: as the loader's picker."""
+    sizes_of_model, sizes_of_text = depth.of_transformer(CONFIGS[size]), depth.of_text(FULL_QWEN)
     load, runtime, sockets = (
         import_module(f"{pack.__name__}.nodes.{name}") for name in ("load", "host.runtime", "wires.sockets")
     )
@@ -76,12 +102,12 @@ def giant_handles(
 
     checkpoint = parts.Checkpoint(
         parts.ModelFiles(
-            empty(model_shapes(CONFIGS[size])),
-            config.ModelConfig.from_json(CONFIGS[size]),
+            empty(model_shapes(sizes_of_model)),
+            config.ModelConfig.from_json(sizes_of_model),
             core(pack, "checkpoints.variants").Variant[variant],
             None,
         ),
-        parts.TextFiles(empty(qwen_shapes(FULL_QWEN)), sizes.Qwen3Sizes.from_json(FULL_QWEN), tokenizer),
+        parts.TextFiles(empty(qwen_shapes(sizes_of_text)), sizes.Qwen3Sizes.from_json(sizes_of_text), tokenizer),
         parts.VaeFiles(empty(vae_shapes(FULL_VAE)), config.VaeConfig.from_json(FULL_VAE)),
     )
     silence, wanted = (

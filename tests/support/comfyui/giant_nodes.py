@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from support.comfyui.fake_gpu import Watch, fake_gpu, real, replaced
-from support.comfyui.giant_handles import Giant, giant_handles
+from support.comfyui.giant_handles import WHOLE, Depth, Giant, giant_handles
 
 MINUTES_10 = 600.0
 RATE = 48_000
@@ -48,14 +48,16 @@ class Card:
 
 @contextlib.contextmanager
 def giant_cards(pack: ModuleType, models: Path, total_mb: float) -> Iterator[Callable[..., Card]]:
-    """made("XL", variant, weights) -> the nodes on a card of that size; the card is gone at the end of the block."""
+    """made("XL", variant, weights, depth) -> the nodes on a card of that size; it is gone at the end of the block."""
     schedule = pack.acestep_core.sampling.schedule
     plain_numbers = replaced(schedule, shifted=real(schedule.shifted), custom=real(schedule.custom))
     tokenizer = models / "turbo" / "official" / "Qwen3-Embedding-0.6B"
 
     with fake_gpu(total_mb) as device, plain_numbers, Watch(device) as watch:
 
-        def made(size: str, variant: str = "TURBO", weights: str = "bf16") -> Card:
-            return Card(pack, giant_handles(pack, tokenizer, size, variant, weights), device, watch)
+        def made(
+            size: str, variant: str = "TURBO", weights: str = "bf16", depth: Depth = WHOLE
+        ) -> Card:
+            return Card(pack, giant_handles(pack, tokenizer, size, variant, weights, depth), device, watch)
 
         yield made
