@@ -17,6 +17,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 READY := $(VENV)/.ready
+COMPILE := -$(BIN)/python -m compileall -qq -j 0  # by all processors, where pip takes one; what is no Python here stays as it is
 NO_PACKAGES := { echo "The packages could not be installed, see above. The first run needs a network." >&2; exit 1; }
 TRANSFORMERS4 := $(VENV)/transformers4
 OFFICIAL := $(VENV)/official
@@ -29,7 +30,7 @@ TEXT_TESTS := tests/core/networks/test_text_encoder.py tests/core/text/test_toke
 # A ComfyUI that COMFYUI_DIR names is read and nothing else.
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: demo quick fix test players texts coverage test-ray lint style types fast generate train screenshots bench host browser clean
+.PHONY: demo quick fix test core players texts coverage test-ray lint style types fast generate train screenshots bench host browser clean
 .DELETE_ON_ERROR:
 
 demo: $(READY)
@@ -43,24 +44,26 @@ fix: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# Worksteal gives each worker a run of neighbours, which share what they build, and levels out only what is left over.
+# What comes from the network comes side by side, for it waits more than it works, and lint beside it. So do songs over Ray
+# beside the tests of the core, which take both processors.
 # Browsers wait more than they work, so there is one more of them than processors; and they stall where others take the
 # processor: a test of the editor that fails is run once more, with one of them.
-# What comes from the network comes side by side, for it waits more than it works.
 test: $(READY)
-	@$(MAKE) --no-print-directory --jobs 4 --output-sync=target host $(EXTRAS) $(REGISTRY)/.ready
-	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target lint
-	$(BIN)/pytest -n logical --dist worksteal -m "not ray" --ignore=tests/browser
-	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target players texts browser
+	@$(MAKE) --no-print-directory --jobs 6 --output-sync=target browser $(EXTRAS) lint
+	@$(MAKE) --no-print-directory --jobs 3 core players texts
 	$(BIN)/pytest -n 3 --dist loadfile tests/browser || $(BIN)/pytest --last-failed tests/browser
 
-# What keeps one processor busy at most, and may go on side by side.
+# Worksteal gives each worker a run of neighbours, which share what they build, and levels out only what is left over.
+core: host $(EXTRAS)
+	$(BIN)/pytest -n logical --dist worksteal -m "not ray" --ignore=tests/browser
+
+# What keeps one processor busy at most, and may go on side by side; it is shown when it has ended.
 players: $(RAY)/.ready
-	$(BIN)/pytest -n 0 -p no:cacheprovider -m "ray and not long" tests/batch
+	@said=$$($(BIN)/pytest -n 0 -p no:cacheprovider -m "ray and not long" tests/batch 2>&1); ended=$$?; echo "$$said"; exit $$ended
 
 texts: $(TRANSFORMERS4)/.ready
-	PYTHONPATH=$(TRANSFORMERS4) $(BIN)/python -c "import transformers as t; assert t.__version__.startswith('4.57.'), t"
-	PYTHONPATH=$(TRANSFORMERS4) $(BIN)/pytest -q -p no:cacheprovider $(TEXT_TESTS)
+	@PYTHONPATH=$(TRANSFORMERS4) $(BIN)/python -c "import transformers as t; assert t.__version__.startswith('4.57.'), t"
+	@said=$$(PYTHONPATH=$(TRANSFORMERS4) $(BIN)/pytest -q -p no:cacheprovider $(TEXT_TESTS) 2>&1); ended=$$?; echo "$$said"; exit $$ended
 
 # Which lines the tests of `make test` run, the browser's aside; counting takes a tenth more time.
 coverage: host $(EXTRAS)
@@ -115,8 +118,9 @@ clean:
 $(READY): requirements.txt tests/requirements.txt tests/constraints.txt
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'PYTHON must be 3.11 or later, this is ' + sys.version)"
 	$(PYTHON) -m venv $$($(PYTHON) -c "import torch" 2>/dev/null && echo --system-site-packages) $(VENV)
-	$(BIN)/python -c "import torch" 2>/dev/null || $(PIP) install "$(TORCH)" || $(NO_PACKAGES)
-	$(PIP) install -r tests/requirements.txt -c tests/constraints.txt || $(NO_PACKAGES)
+	$(BIN)/python -c "import torch" 2>/dev/null || $(PIP) install --no-compile "$(TORCH)" || $(NO_PACKAGES)
+	$(PIP) install --no-compile -r tests/requirements.txt -c tests/constraints.txt || $(NO_PACKAGES)
+	$(COMPILE) $(VENV)/lib
 	touch $@
 
 $(OFFICIAL)/.ready: tests/planner_oracle.txt $(READY)

@@ -13,6 +13,7 @@ from .attention import Attention, KeyValue, Positions
 from .config import ModelConfig, StackConfig
 from .layers import AdaLN, LayerOps, SwiGLU, TimestepEmbedding
 
+PIECE = 1024  # tokens, of which the halves of a layer that know no neighbours take so many at a time on a processor
 BLOCK_SCALES = slice(1, None, 3)  # among a block's six rows: that of the attention, that of the MLP
 OUTPUT_SCALE = 1  # among the two rows of the output
 
@@ -63,7 +64,8 @@ class DiTBlock(nn.Module):
         cond: what the conditional branch attends to. uncond: [1, D], what cross-attention gives to the other one.
         """
         x = self.heard(x, modulation, positions)
-        return self.told(x, modulation, cond, uncond)
+        told = [self.told(piece, modulation, cond, uncond) for piece in pieces(x)]
+        return told[0] if len(told) == 1 else torch.cat(told, 1)
 
     def heard(self, x: Tensor, modulation: Tensor, positions: Positions) -> Tensor:
         """The first half of a block: what the audio makes of itself. [B, N, D] -> [B, N, D]."""
@@ -83,6 +85,14 @@ class DiTBlock(nn.Module):
         x = x + self.cross_attn.cross_attend(self.cross_attn_norm(x), cond)
         # The null condition is one row, whatever attends to it: its output is a constant that needs no attention.
         return torch.cat((x, unconditional + uncond))
+
+
+def pieces(x: Tensor) -> tuple[Tensor, ...]:
+    """A long song [B, N, D] as short ones, whose MLP a processor's caches hold, and whose memory is had before.
+
+    A card has enough to do with all of it, and would have to fetch weights that lie elsewhere for every piece.
+    """
+    return x.split(PIECE, 1) if x.device.type == "cpu" else (x,)
 
 
 class DiffusionTransformer(nn.Module):

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from acestep_core.networks.dit import CrossAttended, DiffusionTransformer
+from acestep_core.networks import dit
+from acestep_core.networks.dit import CrossAttended, DiffusionTransformer, DiTBlock
 from support.reference.golden import golden_case, golden_transformer
 from support.reference.oracle import CONFIGS, SMALL, evaluate, furthest, transformers_of
 
@@ -144,6 +145,32 @@ def test_an_evaluation_changes_none_of_its_inputs():
     before = [tensor.clone() for tensor in given]
     evaluate(ours, *given, 0.5)
     assert all(torch.equal(a, b) for a, b in zip(given, before, strict=True))
+
+
+@pytest.mark.parametrize("guided", [False, True])
+def test_a_long_song_is_made_in_pieces_and_is_the_whole(monkeypatch, guided):
+    _, ours = transformers_of("2B-like")
+    x, context, enc = song(61, batch=2)
+    attended = CrossAttended(ours.key_values(list(enc)), ours.null_outputs(x) if guided else None)
+    given = context, ours.modulations(torch.tensor([0.4]))[0], attended, ours.positions(61, x)
+    whole, told, lengths = ours(x, *given), DiTBlock.told, set()
+
+    def noted(block, piece, *more):
+        lengths.add(piece.shape[1])
+        return told(block, piece, *more)
+
+    monkeypatch.setattr(dit, "PIECE", 9)  # 31 tokens
+    monkeypatch.setattr(DiTBlock, "told", noted)
+    pieced = ours(x, *given)
+    assert lengths == {9, 31 % 9}
+    assert furthest(pieced.cond, whole.cond) < MODULE
+    assert not guided or furthest(pieced.uncond, whole.uncond) < MODULE
+
+
+def test_on_a_card_a_long_song_stays_whole():
+    long = torch.empty(1, dit.PIECE + 1, 4)
+    assert [len(piece[0]) for piece in dit.pieces(long)] == [dit.PIECE, 1]
+    assert len(dit.pieces(long.to("meta"))) == 1
 
 
 def test_the_key_names_are_those_of_the_official_checkpoint():

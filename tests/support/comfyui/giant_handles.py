@@ -107,7 +107,9 @@ def giant_handles(
             core(pack, "checkpoints.variants").Variant[variant],
             None,
         ),
-        parts.TextFiles(empty(qwen_shapes(sizes_of_text)), sizes.Qwen3Sizes.from_json(sizes_of_text), tokenizer),
+        parts.TextFiles(
+            empty(qwen_shapes(sizes_of_text)), sizes.Qwen3Sizes.from_json(sizes_of_text), tokenizer
+        ),
         parts.VaeFiles(empty(vae_shapes(FULL_VAE)), config.VaeConfig.from_json(FULL_VAE)),
     )
     silence, wanted = (

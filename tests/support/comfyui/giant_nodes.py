@@ -55,9 +55,7 @@ def giant_cards(pack: ModuleType, models: Path, total_mb: float) -> Iterator[Cal
 
     with fake_gpu(total_mb) as device, plain_numbers, Watch(device) as watch:
 
-        def made(
-            size: str, variant: str = "TURBO", weights: str = "bf16", depth: Depth = WHOLE
-        ) -> Card:
+        def made(size: str, variant: str = "TURBO", weights: str = "bf16", depth: Depth = WHOLE) -> Card:
             return Card(pack, giant_handles(pack, tokenizer, size, variant, weights, depth), device, watch)
 
         yield made
