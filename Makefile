@@ -57,9 +57,10 @@ test: $(READY)
 core: host $(EXTRAS)
 	$(BIN)/pytest -n logical --dist worksteal -m "not ray" --ignore=tests/browser
 
-# What keeps one processor busy at most, and may go on side by side; it is shown when it has ended.
+# What keeps one processor busy at most, and may go on side by side; it is shown when it has ended. Ray would give its workers
+# what others leave, which is nothing beside the core.
 players: $(RAY)/.ready
-	@said=$$($(BIN)/pytest -n 0 -p no:cacheprovider -m "ray and not long" tests/batch 2>&1); ended=$$?; echo "$$said"; exit $$ended
+	@said=$$(RAY_worker_niceness=0 $(BIN)/pytest -n 0 -p no:cacheprovider -m "ray and not long" tests/batch 2>&1); ended=$$?; echo "$$said"; exit $$ended
 
 texts: $(TRANSFORMERS4)/.ready
 	@PYTHONPATH=$(TRANSFORMERS4) $(BIN)/python -c "import transformers as t; assert t.__version__.startswith('4.57.'), t"

@@ -37,6 +37,7 @@ SHOW = """(output) => {
   app.nodeOutputs = { ...app.nodeOutputs, [node.id]: output };
   node.onExecuted(output);
 }"""
+MOMENTS = 3  # that are listened to where loudness is compared
 HEARD = """async () => {
   const { tap } = await window.soundModule;
   const node = tap();
@@ -125,6 +126,15 @@ def heard(editor):
     return until(sounds, "something is heard")
 
 
+def steady(editor):
+    """What sounds: the loudest of a few moments, for where a busy machine stutters a moment has gaps."""
+    moments = []
+    for _ in range(MOMENTS):
+        moments.append(editor.js(HEARD))
+        editor.page.wait_for_timeout(100)  # longer than one of them
+    return max(moments, key=lambda now: now["rms"])
+
+
 def place_of(now):
     """Seconds, by the pitch."""
     return (now["hz"] - LOWEST) / RISE
@@ -137,11 +147,11 @@ def test_two_songs_are_compared_at_the_same_place_and_loudness(player):
     player.page.keyboard.press("Space")
     heard(player)
     player.page.wait_for_timeout(700)
-    before = player.js(HEARD)
+    before = steady(player)
     for selected in (1, 0, 1):
         player.page.keyboard.press("x")
         player.page.wait_for_timeout(700)
-        after = player.js(HEARD)
+        after = steady(player)
         assert player.js(ROWS)[selected]["selected"] == "true"
         assert 20 * math.log10(after["rms"] / before["rms"]) == pytest.approx(0, abs=0.5)
         went_on = place_of(after) - place_of(before) - (after["at"] - before["at"])
@@ -150,7 +160,7 @@ def test_two_songs_are_compared_at_the_same_place_and_loudness(player):
     assert "-6.0 dB" in player.page.locator(".acegraph-said").inner_text()
     player.page.keyboard.press("m")
     player.page.wait_for_timeout(300)
-    louder = player.js(HEARD)["rms"] / before["rms"]
+    louder = steady(player)["rms"] / before["rms"]
     assert 20 * math.log10(louder) == pytest.approx(6.02, abs=0.5)
     player.page.keyboard.press("Space")
     until(lambda: player.js(HEARD)["rms"] < 1e-4, "it is silent")
