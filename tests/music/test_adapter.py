@@ -14,6 +14,8 @@ from training.adapter import MARCH
 from training.composer import score
 from training.evaluate import Heard, asked, brief_of, mono_of, share_of
 
+pytestmark = pytest.mark.slow
+
 SNARE, HAT = (slice(channel, channel + 1) for channel in (layout.SNARE, layout.HAT))
 SECONDS = 8.0
 

@@ -14,6 +14,8 @@ from training import hearing, layout
 from training.evaluate import asked, brief_of, mono_of, share_of, steadier, written
 from training.playing import Settings
 
+pytestmark = pytest.mark.slow
+
 LOUDEST = 8.6  # of the mean strike, guided; measured: 8.05, and 9.21 without momentum
 DRUMS = slice(layout.KICK, layout.CRASH + 1)
 WISH = next(wish for wish in asked(30, seed=4) if wish.style == "pop")

@@ -3,11 +3,14 @@
 import dataclasses
 
 import numpy as np
+import pytest
 import torch
 
 from acestep_core.sound.splice import splice
 from training import hearing, layout, lessons
 from training.evaluate import asked, brief_of, covers, lead_of, mono_of, referred, share_of, steadier, written
+
+pytestmark = pytest.mark.slow
 
 SECOND = 25
 DRUMS = slice(layout.KICK, layout.CRASH + 1)

@@ -23,6 +23,8 @@ from training.evaluate import (
 )
 from training.playing import Settings
 
+pytestmark = pytest.mark.slow
+
 DRUMS = slice(layout.KICK, layout.CRASH + 1)
 
 

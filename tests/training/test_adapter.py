@@ -15,6 +15,8 @@ from training.examples import batch
 from training.network import flow_loss
 from training.playing import CHECKPOINT
 
+pytestmark = pytest.mark.slow
+
 RANK, ALPHA = 4, 6.0
 
 

@@ -8,6 +8,8 @@ from training import clock, codec, codes, layout
 from training.composer import Song, score
 from training.filterbank import decibels
 
+pytestmark = pytest.mark.slow
+
 FRAMES = 120
 
 

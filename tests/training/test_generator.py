@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from torch import nn
 from torch._subclasses import FakeTensorMode
@@ -65,6 +66,7 @@ def test_a_run_goes_on_exactly_where_it_was_saved(tmp_path):
         assert torch.equal(weight, again.average[name]), name
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_what_was_learnt_and_nothing_follows(tmp_path):
     state, said = tmp_path / "state.pt", tmp_path / "said"
     more = f"'generator', {str(state)!r}, '--threads', 1, '--frames', 20, '--device', 'cpu'"
