@@ -64,7 +64,7 @@ class DiTBlock(nn.Module):
         cond: what the conditional branch attends to. uncond: [1, D], what cross-attention gives to the other one.
         """
         x = self.heard(x, modulation, positions)
-        told = [self.told(piece, modulation, cond, uncond) for piece in pieces(x)]
+        told = [self.told(piece, modulation, cond, uncond) for piece in pieces(x, self.mlp.down_proj.weight)]
         return told[0] if len(told) == 1 else torch.cat(told, 1)
 
     def heard(self, x: Tensor, modulation: Tensor, positions: Positions) -> Tensor:
@@ -87,12 +87,12 @@ class DiTBlock(nn.Module):
         return torch.cat((x, unconditional + uncond))
 
 
-def pieces(x: Tensor) -> tuple[Tensor, ...]:
+def pieces(x: Tensor, weight: Tensor) -> tuple[Tensor, ...]:
     """A long song [B, N, D] as short ones, whose MLP a processor's caches hold, and whose memory is had before.
 
-    A card has enough to do with all of it, and would have to fetch weights that lie elsewhere for every piece.
+    A card has enough to do with all of it, and weights that have to be fetched or cast would be for every piece.
     """
-    return x.split(PIECE, 1) if x.device.type == "cpu" else (x,)
+    return x.split(PIECE, 1) if x.device.type == "cpu" and x.dtype == weight.dtype else (x,)
 
 
 class DiffusionTransformer(nn.Module):

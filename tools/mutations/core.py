@@ -96,9 +96,10 @@ MUTATIONS = [
     Mutation("the unconditional items come first", "networks/dit.py", "dit",
              "x, unconditional = x.chunk(2)", "unconditional, x = x.chunk(2)"),
     Mutation("a long song stays whole", "networks/dit.py", "dit",
-             "return x.split(PIECE, 1) if x.device.type == \"cpu\" else (x,)", "return (x,)"),
+             "return x.split(PIECE, 1) if x.device.type", "return (x,) if x.device.type"),
     Mutation("a card fetches its weights for every piece", "networks/dit.py", "dit",
-             "x.split(PIECE, 1) if x.device.type == \"cpu\" else (x,)", "x.split(PIECE, 1)"),
+             "x.device.type == \"cpu\" and ", ""),
+    Mutation("weights are cast for every piece", "networks/dit.py", "dit", " and x.dtype == weight.dtype else", " else"),
     Mutation("one token of padding stays visible", "networks/dit.py", "dit", "row[length:]", "row[length + 1 :]"),
     # ----------------------------------------------------------------------------------- condition encoder
     Mutation("caption, lyrics, timbre is the order of a condition", "networks/condition_encoder.py", "condition_encoder",

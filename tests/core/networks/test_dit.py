@@ -167,10 +167,11 @@ def test_a_long_song_is_made_in_pieces_and_is_the_whole(monkeypatch, guided):
     assert not guided or furthest(pieced.uncond, whole.uncond) < MODULE
 
 
-def test_on_a_card_a_long_song_stays_whole():
+def test_on_a_card_and_where_weights_are_cast_a_long_song_stays_whole():
     long = torch.empty(1, dit.PIECE + 1, 4)
-    assert [len(piece[0]) for piece in dit.pieces(long)] == [dit.PIECE, 1]
-    assert len(dit.pieces(long.to("meta"))) == 1
+    assert [len(piece[0]) for piece in dit.pieces(long, long)] == [dit.PIECE, 1]
+    assert len(dit.pieces(long, long.bfloat16())) == 1
+    assert len(dit.pieces(long.to("meta"), long)) == 1
 
 
 def test_the_key_names_are_those_of_the_official_checkpoint():
