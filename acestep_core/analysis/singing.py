@@ -95,7 +95,7 @@ def cross_attention(
     x, maps = transformer.tokens(x, context), list[Tensor]()
     blocks = transformer.blocks()[: max(heads) + 1]
     for index, block in enumerate(blocks):
-        x = block.heard(x, modulation.blocks[index], positions.for_layer(transformer.slides[index]))
+        (x,) = block.heard((x,), modulation.blocks[index], positions.for_layer(transformer.slides[index]))
         if index in heads:
             asked = block.cross_attn_norm(x)
             seen = block.cross_attn.probabilities(asked, attended[index], heads[index])

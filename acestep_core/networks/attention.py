@@ -20,6 +20,21 @@ class KeyValue(NamedTuple):
     bias: Tensor | None = None
 
 
+class Heads(NamedTuple):
+    """Of each token: its queries [B, N, H, D], its keys and its values [B, N, G, D]."""
+
+    query: Tensor
+    key: Tensor
+    value: Tensor
+
+    @classmethod
+    def joined(cls, parts: Sequence["Heads"]) -> "Heads":
+        """Those of a song from those of its pieces."""
+        return (
+            parts[0] if len(parts) == 1 else cls(*(torch.cat(each, 1) for each in zip(*parts, strict=True)))
+        )
+
+
 class Window(NamedTuple):
     """The rule |i - j| <= reach for queries in blocks of `reach`, each seeing its own and both neighbour blocks."""
 
@@ -73,12 +88,17 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor, positions: Positions) -> Tensor:
         """Self-attention. x: [B, N, W] -> [B, N, W]."""
-        q = positions.rotary.turn(self.q_norm(self._heads(self.q_proj(x))))
-        k = positions.rotary.turn(self.k_norm(self._heads(self.k_proj(x))))
-        v = self._heads(self.v_proj(x))
-        window = positions.window
-        out = full_attention(q, k, v) if window is None else windowed_attention(q, k, v, window)
-        return self.o_proj(rearrange(out, "b n h d -> b n (h d)"))
+        return self.gathered(self_attention(self.heads(x, positions.rotary), positions.window))
+
+    def heads(self, x: Tensor, rotary: Rotary) -> Heads:
+        """What the tokens [B, N, W] ask, offer and tell each other."""
+        q = rotary.turn(self.q_norm(self._heads(self.q_proj(x))))
+        k = rotary.turn(self.k_norm(self._heads(self.k_proj(x))))
+        return Heads(q, k, self._heads(self.v_proj(x)))
+
+    def gathered(self, seen: Tensor) -> Tensor:
+        """What the heads of each token saw [B, N, H, D], as one: [B, N, W]."""
+        return self.o_proj(rearrange(seen, "b n h d -> b n (h d)").contiguous())
 
     def key_values(self, context: Tensor, bias: Tensor | None = None) -> KeyValue:
         """The keys and values of a context [B, M, W], to be computed once and attended to many times."""
@@ -113,8 +133,8 @@ class Attention(nn.Module):
 
 def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tensor:
     """q: [B, H, N, D]; k, v: [B, G, M, D], H a multiple of G; bias broadcasts to [B, H, N, M]."""
-    if bias is None and has_grouped_kernel(q):
-        return F.scaled_dot_product_attention(q, k, v, enable_gqa=True)
+    if has_grouped_kernel(q):
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=bias, enable_gqa=True)
     shared = q.shape[1] // k.shape[1]
     k, v = (repeat(heads, "b g m d -> b (g r) m d", r=shared) for heads in (k, v))
     return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
@@ -126,6 +146,11 @@ def has_grouped_kernel(q: Tensor) -> bool:
     Not every card has a kernel for them; without one, the scores of all pairs fill its memory.
     """
     return q.device.type == "cpu"
+
+
+def self_attention(heads: Heads, window: Window | None) -> Tensor:
+    """What every token sees of all others, or of those in its window: [B, N, H, D]."""
+    return full_attention(*heads) if window is None else windowed_attention(*heads, window)
 
 
 def full_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:

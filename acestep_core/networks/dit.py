@@ -1,6 +1,6 @@
 """The diffusion transformer: noisy latents, task context and conditions in, velocity out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, cast
 
 import torch
@@ -9,7 +9,7 @@ from einops import rearrange, repeat
 from einops.layers.torch import Rearrange
 from torch import Tensor, nn
 
-from .attention import Attention, KeyValue, Positions
+from .attention import Attention, Heads, KeyValue, Positions, self_attention
 from .config import ModelConfig, StackConfig
 from .layers import AdaLN, LayerOps, SwiGLU, TimestepEmbedding
 
@@ -63,14 +63,20 @@ class DiTBlock(nn.Module):
 
         cond: what the conditional branch attends to. uncond: [1, D], what cross-attention gives to the other one.
         """
-        x = self.heard(x, modulation, positions)
-        told = [self.told(piece, modulation, cond, uncond) for piece in pieces(x, self.mlp.down_proj.weight)]
+        heard = self.heard(pieces(x, self.mlp.down_proj.weight), modulation, positions)
+        told = [self.told(piece, modulation, cond, uncond) for piece in heard]
         return told[0] if len(told) == 1 else torch.cat(told, 1)
 
-    def heard(self, x: Tensor, modulation: Tensor, positions: Positions) -> Tensor:
-        """The first half of a block: what the audio makes of itself. [B, N, D] -> [B, N, D]."""
-        attn = AdaLN(*modulation[:3].unbind(0))
-        return torch.addcmul(x, attn.gate, self.self_attn(attn.apply(self.self_attn_norm(x)), positions))
+    def heard(self, parts: Sequence[Tensor], modulation: Tensor, positions: Positions) -> Iterator[Tensor]:
+        """The first half of a block, what the audio makes of itself: of each piece [B, N, D], all of which it sees."""
+        attn, lengths = AdaLN(*modulation[:3].unbind(0)), [part.shape[1] for part in parts]
+        turned = zip(parts, positions.rotary.split(lengths), strict=True)
+        heads = [
+            self.self_attn.heads(attn.apply(self.self_attn_norm(part)), rotary) for part, rotary in turned
+        ]
+        seen = self_attention(Heads.joined(heads), positions.window).split(lengths, 1)
+        for part, own in zip(parts, seen, strict=True):
+            yield torch.addcmul(part, attn.gate, self.self_attn.gathered(own))
 
     def told(self, x: Tensor, modulation: Tensor, cond: KeyValue, uncond: Tensor | None) -> Tensor:
         """The second half: what the conditions say to it, and the MLP. [B, N, D] -> [B, N, D]."""

@@ -1,6 +1,7 @@
 """The small parts that every network here is made of."""
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import torch
@@ -71,6 +72,11 @@ class Rotary(NamedTuple):
             torch.cat((cos, cos), -1)[:, None].to(like.dtype),
             torch.cat((-sin, sin), -1)[:, None].to(like.dtype),
         )
+
+    def split(self, lengths: Sequence[int]) -> list["Rotary"]:
+        """The tables of pieces that follow one another."""
+        parts = (table.split(lengths) for table in self)
+        return [Rotary(*pair) for pair in zip(*parts, strict=True)]
 
     def turn(self, x: Tensor) -> Tensor:
         """Rotate [B, N, H, D]; first half against second half, as Qwen3 does."""

@@ -12,7 +12,7 @@ ANALYSIS_MUTATIONS = [
     Mutation("attention is not scaled", "networks/attention.py", "attention singing", "scores * self.head_dim**-0.5",
              "scores * 1.0"),
     Mutation("the heads look before the audio has heard itself", "analysis/singing.py", "singing",
-             "        x = block.heard(x, modulation.blocks[index], positions.for_layer(transformer.slides[index]))\n", ""),
+             "        (x,) = block.heard((x,), modulation.blocks[index], positions.for_layer(transformer.slides[index]))\n", ""),
     Mutation("all layers are evaluated", "analysis/singing.py", "singing", "transformer.blocks()[: max(heads) + 1]",
              "transformer.blocks()"),
     Mutation("the words' columns are one too early", "analysis/singing.py", "singing", "slice(tokens.start,", "slice(tokens.start - 1,"),

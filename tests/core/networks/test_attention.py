@@ -5,7 +5,9 @@ import math
 import pytest
 import torch
 from torch import nn
+from torch.profiler import ProfilerActivity, profile
 
+from acestep_core.networks import attention
 from acestep_core.networks.attention import (
     Attention,
     KeyValue,
@@ -36,9 +38,11 @@ def dense(q, k, v, reach):
     return (scores.masked_fill(far, -torch.inf).softmax(-1) @ v).transpose(1, 2)
 
 
+@pytest.mark.parametrize("grouped", [True, False])
 @pytest.mark.parametrize("tokens", [6, 7, 11, 12, 13, 40])
 @pytest.mark.parametrize("reach", [1, 3, 5])
-def test_blocks_of_the_window_equal_the_dense_mask(tokens, reach):
+def test_blocks_of_the_window_equal_the_dense_mask(monkeypatch, tokens, reach, grouped):
+    monkeypatch.setattr(attention, "has_grouped_kernel", lambda q: grouped)
     q, k, v = heads(tokens, 4), heads(tokens, 2, seed=1), heads(tokens, 2, seed=2)
     ours = windowed_attention(q, k, v, Window.of(tokens, reach, q))
     assert (ours - dense(q, k, v, reach)).abs().max() < 1e-6
@@ -85,6 +89,17 @@ def test_other_devices_get_equal_heads_for_not_all_have_a_kernel_for_others(monk
         q, k, v = (torch.empty(1, count, 9, 8, dtype=dtype, device="meta") for count in (4, 2, 2))
         attend(q, k, v)
     assert shapes == [(4, 4, 4, {})] * 2
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_processor_takes_key_heads_as_they_are_with_a_mask_as_without(dtype):
+    q, k, v = (torch.zeros(1, count, 300, 8, dtype=dtype) for count in (4, 2, 2))
+    for bias in (None, torch.zeros(1, 1, 1, 300, dtype=dtype)):
+        with profile(activities=[ProfilerActivity.CPU]) as seen:
+            attend(q, k, v, bias)
+        asked = {event.key for event in seen.key_averages()}
+        assert any("flash" in name for name in asked)  # and no product of all pairs
+        assert not asked & {"aten::repeat", "aten::repeat_interleave", "aten::copy_", "aten::bmm"}
 
 
 def test_probabilities_are_those_that_attention_itself_works_with():

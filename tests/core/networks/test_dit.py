@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 from torch import nn
+from torch.profiler import ProfilerActivity, profile
 
 from acestep_core.networks import dit
 from acestep_core.networks.dit import CrossAttended, DiffusionTransformer, DiTBlock
@@ -165,6 +166,17 @@ def test_a_long_song_is_made_in_pieces_and_is_the_whole(monkeypatch, guided):
     assert lengths == {9, 31 % 9}
     assert furthest(pieced.cond, whole.cond) < MODULE
     assert not guided or furthest(pieced.uncond, whole.uncond) < MODULE
+
+
+def test_no_weight_is_written_out_for_the_songs_of_a_batch(monkeypatch):
+    """As torch does where what goes into a product has gaps between its songs."""
+    _, ours = transformers_of("2B-like")
+    x, context, enc = song(61, batch=2)
+    attended = CrossAttended(ours.key_values(list(enc)), None)
+    monkeypatch.setattr(dit, "PIECE", 9)
+    with profile(activities=[ProfilerActivity.CPU]) as seen:
+        ours(x, context, ours.modulations(torch.tensor([0.4]))[0], attended, ours.positions(61, x))
+    assert "aten::bmm" not in {event.key for event in seen.key_averages()}
 
 
 def test_on_a_card_and_where_weights_are_cast_a_long_song_stays_whole():
