@@ -55,11 +55,6 @@ class Adapted(nn.Module):
         self.down = nn.Parameter(torch.randn(rank, layer.in_features) / math.sqrt(layer.in_features))
         self.up = nn.Parameter(torch.zeros(layer.out_features, rank))
 
-    @property
-    def weight(self) -> Tensor:
-        """The layer's own, by which the model tells what it computes in."""
-        return self.layer.weight
-
     def forward(self, x: Tensor) -> Tensor:
         """x: [..., I] -> [..., O]."""
         return self.layer(x) + self.scale * (x @ self.down.T) @ self.up.T

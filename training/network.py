@@ -154,7 +154,7 @@ class TinyModel(nn.Module):
         for index, layer in enumerate(dit.blocks()):
             modulation = layer.scale_shift_table[0][:, None, None] + rows + one
             places = positions.for_layer(dit.slides[index])
-            x = layer(x, modulation, places, layer.cross_attn.key_values(memory, bias), None)
+            (x,) = layer((x,), modulation, places, layer.cross_attn.key_values(memory, bias), None)
         shift, scale = dit.scale_shift_table[0][:, None, None] + (embedding + embedding_r)[None, :, None]
         return dit.proj_out(torch.addcmul(shift, dit.norm_out(x), 1 + scale)), distance
 

@@ -1,6 +1,6 @@
 """Grouped-query attention, with the sliding window computed block by block instead of behind a dense mask."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -26,13 +26,6 @@ class Heads(NamedTuple):
     query: Tensor
     key: Tensor
     value: Tensor
-
-    @classmethod
-    def joined(cls, parts: Sequence["Heads"]) -> "Heads":
-        """Those of a song from those of its pieces."""
-        return (
-            parts[0] if len(parts) == 1 else cls(*(torch.cat(each, 1) for each in zip(*parts, strict=True)))
-        )
 
 
 class Window(NamedTuple):
@@ -88,7 +81,8 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor, positions: Positions) -> Tensor:
         """Self-attention. x: [B, N, W] -> [B, N, W]."""
-        return self.gathered(self_attention(self.heads(x, positions.rotary), positions.window))
+        (seen,) = self_attention([self.heads(x, positions.rotary)], positions.window)
+        return self.gathered(seen)
 
     def heads(self, x: Tensor, rotary: Rotary) -> Heads:
         """What the tokens [B, N, W] ask, offer and tell each other."""
@@ -148,9 +142,20 @@ def has_grouped_kernel(q: Tensor) -> bool:
     return q.device.type == "cpu"
 
 
-def self_attention(heads: Heads, window: Window | None) -> Tensor:
-    """What every token sees of all others, or of those in its window: [B, N, H, D]."""
-    return full_attention(*heads) if window is None else windowed_attention(*heads, window)
+def self_attention(parts: Sequence[Heads], window: Window | None) -> Iterator[Tensor]:
+    """For each part of a song, what its tokens see of all others, or of those in their window: [B, N, H, D]."""
+    query, key, value = zip(*parts, strict=True)
+    key, value = joined(key), joined(value)
+    if window is None:
+        yield from (full_attention(own, key, value) for own in query)
+    else:
+        seen = windowed_attention(joined(query), key, value, window)
+        yield from seen.split([own.shape[1] for own in query], 1)
+
+
+def joined(parts: Sequence[Tensor]) -> Tensor:
+    """The whole of what follows one another along N: [B, N, ...]."""
+    return parts[0] if len(parts) == 1 else torch.cat(tuple(parts), 1)
 
 
 def full_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from einops import rearrange, repeat
 from einops.layers.torch import Rearrange
 from torch import Tensor, nn
 
-from .attention import Attention, Heads, KeyValue, Positions, self_attention
+from .attention import Attention, KeyValue, Positions, joined, self_attention
 from .config import ModelConfig, StackConfig
 from .layers import AdaLN, LayerOps, SwiGLU, TimestepEmbedding
 
@@ -57,26 +57,30 @@ class DiTBlock(nn.Module):
         self.scale_shift_table = nn.Parameter(torch.zeros(1, 6, stack.width))
 
     def forward(
-        self, x: Tensor, modulation: Tensor, positions: Positions, cond: KeyValue, uncond: Tensor | None
-    ) -> Tensor:
-        """x: [B, N, D] audio, both branches one after the other where there are two; modulation: [6, D].
+        self,
+        parts: Sequence[Tensor],
+        modulation: Tensor,
+        positions: Positions,
+        cond: KeyValue,
+        uncond: Tensor | None,
+    ) -> list[Tensor]:
+        """parts: the audio, or pieces of it, [B, N, D] each, both branches one after the other where there are two.
 
-        cond: what the conditional branch attends to. uncond: [1, D], what cross-attention gives to the other one.
+        modulation: [6, D]. cond: what the conditional branch attends to. uncond: [1, D], what cross-attention gives to
+        the other one.
         """
-        heard = self.heard(pieces(x, self.mlp.down_proj.weight), modulation, positions)
-        told = [self.told(piece, modulation, cond, uncond) for piece in heard]
-        return told[0] if len(told) == 1 else torch.cat(told, 1)
+        heard = self.heard(parts, modulation, positions)
+        return [self.told(part, modulation, cond, uncond) for part in heard]
 
     def heard(self, parts: Sequence[Tensor], modulation: Tensor, positions: Positions) -> Iterator[Tensor]:
-        """The first half of a block, what the audio makes of itself: of each piece [B, N, D], all of which it sees."""
-        attn, lengths = AdaLN(*modulation[:3].unbind(0)), [part.shape[1] for part in parts]
-        turned = zip(parts, positions.rotary.split(lengths), strict=True)
+        """The first half of a block: what the audio makes of itself, all of it in each of its parts."""
+        attn = AdaLN(*modulation[:3].unbind(0))
+        turned = zip(parts, positions.rotary.split([part.shape[1] for part in parts]), strict=True)
         heads = [
             self.self_attn.heads(attn.apply(self.self_attn_norm(part)), rotary) for part, rotary in turned
         ]
-        seen = self_attention(Heads.joined(heads), positions.window).split(lengths, 1)
-        for part, own in zip(parts, seen, strict=True):
-            yield torch.addcmul(part, attn.gate, self.self_attn.gathered(own))
+        for part, seen in zip(parts, self_attention(heads, positions.window), strict=True):
+            yield torch.addcmul(part, attn.gate, self.self_attn.gathered(seen))
 
     def told(self, x: Tensor, modulation: Tensor, cond: KeyValue, uncond: Tensor | None) -> Tensor:
         """The second half: what the conditions say to it, and the MLP. [B, N, D] -> [B, N, D]."""
@@ -94,7 +98,7 @@ class DiTBlock(nn.Module):
 
 
 def pieces(x: Tensor, weight: Tensor) -> tuple[Tensor, ...]:
-    """A long song [B, N, D] as short ones, whose MLP a processor's caches hold, and whose memory is had before.
+    """A long song [B, N, D] as short ones, whose MLP a processor's caches hold, and whose memory it has already.
 
     A card has enough to do with all of it, and weights that have to be fetched or cast would be for every piece.
     """
@@ -138,14 +142,16 @@ class DiffusionTransformer(nn.Module):
         """x: [B, T, C] noisy; context: [B, T, 2C] -> velocities [B, T, C]."""
         frames, branches = x.shape[1], 1 if attended.uncond is None else 2
         x = repeat(self.tokens(x, context), "b n d -> (branch b) n d", branch=branches).contiguous()
+        parts = pieces(x, self.blocks()[0].mlp.down_proj.weight)
 
         unconds = attended.uncond or (None,) * len(self.layers)
         for index, layer in enumerate(self.blocks()):
             at = positions.for_layer(self.slides[index])
-            x = layer(x, modulation.blocks[index], at, attended.cond[index], unconds[index])
+            parts = layer(parts, modulation.blocks[index], at, attended.cond[index], unconds[index])
 
         shift, scale = modulation.output.unbind(0)
-        velocities = self.proj_out(torch.addcmul(shift, self.norm_out(x), scale))[:, :frames]
+        x = joined([torch.addcmul(shift, self.norm_out(part), scale) for part in parts])
+        velocities = self.proj_out(x)[:, :frames]
         return Branches(*velocities.chunk(branches))
 
     def tokens(self, x: Tensor, context: Tensor) -> Tensor:
