@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from support.comfyui import task_graphs
-from support.comfyui.task_graphs import SECONDS
+from support.comfyui.task_graphs import BRIEF
 from support.comfyui.trial import CODES_FILE, NODES, given, sockets, words_of
 
 pytestmark = pytest.mark.usefixtures("short_texts")
 
-FRAMES = round(SECONDS * 25)
+FRAMES = round(BRIEF * 25)
 RATE = 48_000
 NAN = float("nan")
 LATENTS = {
@@ -36,7 +36,7 @@ SOUNDS = {
     "0 samples": {"waveform": torch.ones(1, 2, 0), "sample_rate": RATE},
     "no sounds": {"waveform": torch.ones(0, 2, RATE), "sample_rate": RATE},
     "no channels": {"waveform": torch.ones(1, 0, RATE), "sample_rate": RATE},
-    "NaN": {"waveform": torch.full((1, 2, round(SECONDS * RATE)), NAN), "sample_rate": RATE},
+    "NaN": {"waveform": torch.full((1, 2, round(BRIEF * RATE)), NAN), "sample_rate": RATE},
     "a rate of 0": {"waveform": torch.ones(1, 2, RATE), "sample_rate": 0},
     "no rate": {"waveform": torch.ones(1, 2, RATE)},
 }

@@ -11,8 +11,9 @@ from support.comfyui import models as comfy_models
 from support.comfyui.graphs import Graph, Node
 
 SECONDS = 6.0
+BRIEF, BRIEF_CODES = 2.0, 10  # of the song of every node, which is played some hundred times
 ADAPTER_FILE = "for_every_network.safetensors"  # has to be put into models/loras
-RECORDING = "recording.flac"
+RECORDING, BRIEF_RECORDING = "recording.flac", "brief.flac"
 TURBO, BASE = (comfy_models.layouts(variant)["official"] for variant in ("turbo", "base"))
 PLANNED_SECONDS = 10.0  # the shortest song that a planner plans
 FIELDS = ("caption", "lyrics", "language", "bpm", "key", "time_signature", "duration")
@@ -164,11 +165,12 @@ def shown_at_last(graph: Graph, new: Any, original: Any, mask: Any, **told: Link
 def everything(graph: Graph, codes_file: str) -> dict[str, Node]:
     """A graph in which every node occurs with every socket wired: class -> the node.
 
-    codes_file: a file of codes for Load Codes. The task is text2music, which needs neither mask nor codes and may have both.
+    codes_file: a file of codes for Load Codes, of as brief a song as the recording. The task is text2music, which needs
+    neither mask nor codes and may have both.
     """
     load = opened(graph, BASE)
     planner, adapted = adapted_everywhere(graph, load)
-    recording, latent = heard(graph, load)
+    recording, latent = heard(graph, load, BRIEF_RECORDING)
     timbre = graph.add("AceGraphReferenceTimbre", audio=recording[0], vae=load["vae"])
     made = graph.add("AceGraphAudioToCodes", model=load["model"], latent=latent)
     written = graph.add("AceGraphCodesToText", codes=made["codes"])
@@ -176,10 +178,10 @@ def everything(graph: Graph, codes_file: str) -> dict[str, Node]:
     kept = graph.add("AceGraphSaveCodes", codes=read["codes"])
     stored = graph.add("AceGraphLoadCodes", file=codes_file)
     hints = graph.add("AceGraphCodesToLatent", model=load["model"], codes=stored["codes"])
-    quiet = silence(graph, load)
+    quiet = silence(graph, load, seconds=BRIEF)
     longer = graph.add("AceGraphExtend", model=load["model"], latent=latent)
     drawn = graph.add("SolidMask", value=1.0, width=512, height=64)
-    mask = graph.add("AceGraphChunkMask", latent=latent, mask=drawn[0], start=2.0, end=3.0)
+    mask = graph.add("AceGraphChunkMask", latent=latent, mask=drawn[0], start=0.8, end=1.2)
     retake = graph.add("AceGraphRetake", latent=latent)
     extras = graph.add("AceGraphSamplingExtras", norm_clamp=2.0)
     wires = {"text_encoder": load["text_encoder"], "source": latent, "codes": stored["codes"]}

@@ -55,9 +55,14 @@ class Trial:
     def __init__(self, host: Host) -> None:
         self._host = host
         self._run = Runner(host)
-        codes = {"format": "ace-step-1.5-codes", "version": 1, "songs": [[5, 63_999] * 15]}
+        codes = {
+            "format": "ace-step-1.5-codes",
+            "version": 1,
+            "songs": [[5, 63_999] * (task_graphs.BRIEF_CODES // 2)],
+        }
         (host.base / "input" / CODES_FILE).write_text(json.dumps(codes), encoding="utf-8")
         task_graphs.record(host.base / "input")
+        task_graphs.record(host.base / "input", task_graphs.BRIEF, task_graphs.BRIEF_RECORDING)
         tiny_adapters.write_for_every_network(host.base / "models" / "loras" / task_graphs.ADAPTER_FILE)
         host.module("nodes").NODE_CLASS_MAPPINGS["Given"] = Given
 
