@@ -92,6 +92,7 @@ class Attention(nn.Module):
 
     def gathered(self, seen: Tensor) -> Tensor:
         """What the heads of each token saw [B, N, H, D], as one: [B, N, W]."""
+        # Where there are gaps between songs, torch would write the weight out for each of them.
         return self.o_proj(rearrange(seen, "b n h d -> b n (h d)").contiguous())
 
     def key_values(self, context: Tensor, bias: Tensor | None = None) -> KeyValue:
