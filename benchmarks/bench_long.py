@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, cast
+from statistics import median
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -34,6 +35,7 @@ from benchmarks.harness import (
     forget_peak,
     gemm_peak,
     in_fresh_process,
+    race,
     resident_bytes,
     seconds_of,
     timed,
@@ -43,6 +45,7 @@ from support.tiny.shapes import FULL_SIZE_XL
 
 TOKENS = 769  # 512 of lyrics, one of timbre, 256 of caption
 LAYERS, QUICK_LAYERS = 24, 2
+GROWTH_LAYERS, GROWTH_ROUNDS = 4, 9  # deeper networks grow alike; machines that others use need many rounds
 SLOW = 40.0  # seconds of an evaluation that is made once, with nothing to warm up
 GROWTH_GATE = 25.0  # times the time of 30 s, for 600 s
 SONG_SECONDS, QUICK_SONG_SECONDS = 600.0, 6.0
@@ -88,10 +91,7 @@ def run(quick: bool) -> list[Row]:
         for item, found in seen.items()
         for row in (time_row(item, found, layers), memory_row(item, found, layers))
     ]
-    for short, long in ((SHORT, LONG), IN_FP32):
-        if long in seen:
-            growth, name = seen[long].median / seen[short].median, f"{long.name} over {short.seconds:g} s"
-            rows.append(Row(name, growth, gate=GROWTH_GATE, more_is_better=False))
+    rows += [growth_row(*pair, quick) for pair in ((SHORT, LONG), IN_FP32) if pair[1] in seen]
     rows += counted_rows([item for item in items if not item.dtype], layers)
     rows.append(song_row(QUICK_SONG_SECONDS if quick else SONG_SECONDS, layers))
     return rows
@@ -118,6 +118,23 @@ def evaluated(seconds: float, songs: int, guided: bool, dtype: str, layers: int,
     mib = (resident_bytes(peak=True) - before) / MIB
     spread = Spread.of([first]) if first > SLOW else timed(asked, quick)
     return Seen(spread.median, spread.least, spread.most, mib)
+
+
+def growth_row(short: Item, long: Item, quick: bool) -> Row:
+    """Times the time of the short one that the long one takes."""
+    growths = in_fresh_process("bench_long", "growths", short, long, GROWTH_LAYERS, quick)
+    details = {"growths": growths, "layers": GROWTH_LAYERS}
+    name = f"{long.name} over {short.seconds:g} s"
+    return Row(name, median(growths), gate=GROWTH_GATE, more_is_better=False, details=details)
+
+
+def growths(short: Sequence[Any], long: Sequence[Any], layers: int, quick: bool) -> tuple[float, ...]:
+    """Round by round: as many short ones as are one long one's length, then the long one, and the other way around."""
+    network = transformer(layers, Item(*short).stored_as)
+    one, other = (evaluation(network, Item(*item)) for item in (short, long))
+    many = max(1, round(Item(*long).seconds / Item(*short).seconds))
+    found = race(lambda: [one() for _ in range(many)], other, quick, GROWTH_ROUNDS)
+    return tuple(ratio * many for ratio in found.ratios)
 
 
 def transformer(layers: int, dtype: str) -> DiffusionTransformer:

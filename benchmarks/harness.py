@@ -106,14 +106,14 @@ def timed(run: Run, quick: bool = False) -> Spread:
 
 
 @torch.inference_mode()
-def race(ours: Run, theirs: Run, quick: bool = False) -> Race:
-    """Time both in turns, the first changing every round, after a warm-up that also sets the number of rounds.
+def race(ours: Run, theirs: Run, quick: bool = False, rounds: int | None = None) -> Race:
+    """Time both in turns, the first changing every round, after a warm-up that also sets the number of rounds, if none is given.
 
     Whoever calls this has compared the two answers before.
     """
     runs = {"ours": ours, "theirs": theirs}
     slowest = max(seconds_of(run) for run in runs.values())
-    rounds = 1 if quick else LONG_ROUNDS if slowest > LONG_SECONDS else ROUNDS
+    rounds = 1 if quick else rounds or (LONG_ROUNDS if slowest > LONG_SECONDS else ROUNDS)
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     gc.collect()
     for index in range(rounds):

@@ -62,6 +62,32 @@ def test_time_and_memory_of_an_evaluation_are_measured_at_once():
     assert (row.measured, row.unit) == (seen.mib, "MiB")
 
 
+def test_growth_is_told_by_turns_of_equal_lengths(monkeypatch):
+    monkeypatch.setattr(bench_long, "GROWTH_LAYERS", 1)
+    monkeypatch.setattr(
+        bench_long, "in_fresh_process", lambda module, function, *given: getattr(bench_long, function)(*given)
+    )
+    evaluated = []
+    plain = bench_long.evaluation
+    monkeypatch.setattr(
+        bench_long,
+        "evaluation",
+        lambda network, item: counting(plain(network, item), evaluated, item.seconds),
+    )
+    row = bench_long.growth_row(Item(1.0), Item(3.0), True)
+    assert row.item == "evaluation, 3 s, fp32 over 1 s"
+    assert row.measured > 0
+    assert evaluated[-4:] == [1.0, 1.0, 1.0, 3.0]
+
+
+def counting(work, into, seconds):
+    def counted():
+        into.append(seconds)
+        return work()
+
+    return counted
+
+
 def test_dtypes_that_crawl_are_left_out(monkeypatch):
     monkeypatch.setattr(harness, "gemm_peak", lambda dtype, _: 1.0 if dtype is torch.bfloat16 else 100.0)
     harness.usable.cache_clear()
