@@ -146,23 +146,27 @@ def has_grouped_kernel(q: Tensor) -> bool:
 def self_attention(parts: Sequence[Heads], window: Window | None) -> Iterator[Tensor]:
     """For each part of a song, what its tokens see of all others, or of those in their window: [B, N, H, D]."""
     query, key, value = zip(*parts, strict=True)
-    key, value = joined(key), joined(value)
     if window is None:
-        yield from (full_attention(own, key, value) for own in query)
+        yield from full_attention(query, key, value)
     else:
-        seen = windowed_attention(joined(query), key, value, window)
+        seen = windowed_attention(joined(query), joined(key), joined(value), window)
         yield from seen.split([own.shape[1] for own in query], 1)
 
 
-def joined(parts: Sequence[Tensor]) -> Tensor:
-    """The whole of what follows one another along N: [B, N, ...]."""
-    return parts[0] if len(parts) == 1 else torch.cat(tuple(parts), 1)
+def joined(parts: Sequence[Tensor], along: int = 1) -> Tensor:
+    """The whole of what follows one another."""
+    return parts[0] if len(parts) == 1 else torch.cat(tuple(parts), along)
 
 
-def full_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Every token sees every token. q: [B, N, H, D]; k, v: [B, N, G, D] -> [B, N, H, D]."""
-    out = attend(*(rearrange(heads, "b n h d -> b h n d") for heads in (q, k, v)))
-    return rearrange(out, "b h n d -> b n h d")
+def full_attention(
+    query: Sequence[Tensor], key: Sequence[Tensor], value: Sequence[Tensor]
+) -> Iterator[Tensor]:
+    """Every token sees every token of every part. q: [B, N, H, D]; k, v: [B, N, G, D] -> [B, N, H, D]."""
+    # Joined head by head, what each head reads over and over lies side by side.
+    query, key, value = ([rearrange(own, "b n h d -> b h n d") for own in of] for of in (query, key, value))
+    key, value = joined(key, 2), joined(value, 2)
+    for own in query:
+        yield rearrange(attend(own, key, value), "b h n d -> b n h d")
 
 
 def windowed_attention(q: Tensor, k: Tensor, v: Tensor, window: Window) -> Tensor:

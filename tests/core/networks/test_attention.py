@@ -50,7 +50,23 @@ def test_blocks_of_the_window_equal_the_dense_mask(monkeypatch, tokens, reach, g
 
 def test_without_a_window_every_token_counts():
     q, k, v = heads(20, 4), heads(20, 2, seed=1), heads(20, 2, seed=2)
-    assert (full_attention(q, k, v) - dense(q, k, v, 100)).abs().max() < 1e-6
+    (seen,) = full_attention([q], [k], [v])
+    assert (seen - dense(q, k, v, 100)).abs().max() < 1e-6
+
+
+def test_every_part_of_a_song_sees_the_whole_and_each_head_finds_its_keys_side_by_side(monkeypatch):
+    q, k, v = heads(20, 4), heads(20, 2, seed=1), heads(20, 2, seed=2)
+    side_by_side = []
+
+    def attending(q, k, v):
+        side_by_side.extend((k.is_contiguous(), v.is_contiguous()))
+        return attend(q, k, v)
+
+    monkeypatch.setattr(attention, "attend", attending)
+    seen = list(full_attention(*(whole.split((8, 8, 4), 1) for whole in (q, k, v))))
+    assert [part.shape[1] for part in seen] == [8, 8, 4]
+    assert (torch.cat(seen, 1) - dense(q, k, v, 100)).abs().max() < 1e-6
+    assert side_by_side == [True] * 6
 
 
 def test_at_the_real_reach_a_token_is_seen_from_128_places_away_and_not_from_129():
