@@ -122,7 +122,7 @@ def evaluated(seconds: float, songs: int, guided: bool, dtype: str, layers: int,
 
 def growth_row(short: Item, long: Item, quick: bool) -> Row:
     """Times the time of the short one that the long one takes."""
-    growths = in_fresh_process("bench_long", "growths", short, long, GROWTH_LAYERS, quick)
+    growths = in_fresh_process("bench_long", "growths", tuple(short), tuple(long), GROWTH_LAYERS, quick)
     details = {"growths": growths, "layers": GROWTH_LAYERS}
     name = f"{long.name} over {short.seconds:g} s"
     return Row(name, median(growths), gate=GROWTH_GATE, more_is_better=False, details=details)

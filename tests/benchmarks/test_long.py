@@ -1,5 +1,6 @@
 """What is said of long songs, of the share of the best product and of planners that were only counted, at tiny sizes."""
 
+from ast import literal_eval
 from dataclasses import replace
 
 import pytest
@@ -63,17 +64,17 @@ def test_time_and_memory_of_an_evaluation_are_measured_at_once():
 
 
 def test_growth_is_told_by_turns_of_equal_lengths(monkeypatch):
+    evaluated, plain = [], bench_long.evaluation
+
+    def noted(network, item):
+        return counting(plain(network, item), evaluated, item.seconds)
+
+    def here(module, function, *given):
+        return getattr(bench_long, function)(*literal_eval(repr(given)))  # as another process is told
+
     monkeypatch.setattr(bench_long, "GROWTH_LAYERS", 1)
-    monkeypatch.setattr(
-        bench_long, "in_fresh_process", lambda module, function, *given: getattr(bench_long, function)(*given)
-    )
-    evaluated = []
-    plain = bench_long.evaluation
-    monkeypatch.setattr(
-        bench_long,
-        "evaluation",
-        lambda network, item: counting(plain(network, item), evaluated, item.seconds),
-    )
+    monkeypatch.setattr(bench_long, "evaluation", noted)
+    monkeypatch.setattr(bench_long, "in_fresh_process", here)
     row = bench_long.growth_row(Item(1.0), Item(3.0), True)
     assert row.item == "evaluation, 3 s, fp32 over 1 s"
     assert row.measured > 0
