@@ -163,10 +163,12 @@ def full_attention(
 ) -> Iterator[Tensor]:
     """Every token sees every token of every part. q: [B, N, H, D]; k, v: [B, N, G, D] -> [B, N, H, D]."""
     # Joined head by head, what each head reads over and over lies side by side.
-    query, key, value = ([rearrange(own, "b n h d -> b h n d") for own in of] for of in (query, key, value))
-    key, value = joined(key, 2), joined(value, 2)
-    for own in query:
-        yield rearrange(attend(own, key, value), "b h n d -> b n h d")
+    queries, keys, values = (
+        [rearrange(own, "b n h d -> b h n d") for own in of] for of in (query, key, value)
+    )
+    k, v = joined(keys, 2), joined(values, 2)
+    for own in queries:
+        yield rearrange(attend(own, k, v), "b h n d -> b n h d")
 
 
 def windowed_attention(q: Tensor, k: Tensor, v: Tensor, window: Window) -> Tensor:

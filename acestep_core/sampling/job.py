@@ -147,7 +147,8 @@ def check_task(job: Job, turbo: bool) -> None:
     for task in (condition.task for condition in job.conditions):
         if task.needs_mask and job.mask is None:
             raise InvalidInputError(
-                f"The task {task.name} has no mask.", "Connect a Chunk Mask of the part to generate."
+                f"The task {task.name} has no mask.",
+                "Connect a Chunk Mask or a Region of the part to generate.",
             )
         if task.needs_mask and job.mask is not None and not (job.mask > 0.5).any():
             raise InvalidInputError(

@@ -1,8 +1,10 @@
 """The results: one JSON file per benchmark, and the tables in benchmarks/README.md that are made of them."""
 
 import json
+import subprocess
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,20 @@ BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 
 
 def save(name: str, machine: dict[str, Any], rows: Sequence[Row]) -> None:
-    """Write benchmarks/results/<name>.json."""
+    """Write benchmarks/results/<name>.json, with the day and the commit."""
     RESULTS.mkdir(exist_ok=True)
-    content = {"machine": machine, "rows": [asdict(row) for row in rows]}
+    measured = {"on": date.today().isoformat(), "commit": commit()}
+    content = {"measured": measured, "machine": machine, "rows": [asdict(row) for row in rows]}
     (RESULTS / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def commit() -> str:
+    """Of these sources, with a plus where something was changed since; empty outside of a clone."""
+    command = ["git", "-C", str(ROOM), "describe", "--always", "--dirty=+"]
+    try:
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
 
 
 def stored(name: str) -> tuple[dict[str, Any], list[Row]]:
@@ -33,15 +45,29 @@ def markdown(rows: Sequence[Row]) -> str:
     for row in rows:
         bounds = (bound_text(row, row.gate), bound_text(row, row.goal))
         lines.append(
-            f"| {row.item} | {amount(row.measured, row.unit)} | {' | '.join(bounds)} | {verdict(row)} |"
+            f"| {row.item} | {amount(row.measured, row.unit, digits(row))} | {' | '.join(bounds)} | {verdict(row)} |"
         )
     return "\n".join(lines)
 
 
-def amount(value: float, unit: str) -> str:
+def digits(row: Row) -> int:
+    """Three, or as many as tell on which side of its bounds a number is."""
+    few = (
+        count
+        for count in (3, 4)
+        if verdict(replace(row, measured=float(f"{row.measured:.{count}g}"))) == verdict(row)
+    )
+    return next(few, 5)
+
+
+def amount(value: float, unit: str, digits: int = 3) -> str:
     """A number with as many digits as mean something: 1.93x, 0.05 s, 850 MiB, 6e-06."""
     text = (
-        f"{value:.2e}" if 0 < abs(value) < 0.001 else f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+        f"{value:.{digits - 1}e}"
+        if 0 < abs(value) < 0.001
+        else f"{value:.0f}"
+        if abs(value) >= 100 and digits == 3
+        else f"{value:.{digits}g}"
     )
     return f"{text}{unit}" if unit in ("", "x") else f"{text} {unit}"
 
@@ -53,11 +79,11 @@ def bound_text(row: Row, bound: float | None) -> str:
 
 def verdict(row: Row) -> str:
     """What the measured value reaches."""
-    if row.gate is None and row.goal is None:
-        return ""
     if not row.reaches(row.gate):
         return "missed"
-    return "goal" if row.goal is not None and row.reaches(row.goal) else "gate"
+    if row.goal is not None and row.reaches(row.goal):
+        return "goal"
+    return "" if row.gate is None else "gate"
 
 
 def machine_line(machine: dict[str, Any]) -> str:

@@ -20,7 +20,7 @@ class Plan:
 
 
 def quick(seed: int) -> Plan:
-    """In under three minutes on two busy cores."""
+    """In minutes on two busy cores."""
     return Plan(
         seed,
         prompts=12,

@@ -1,18 +1,22 @@
 """Everything of the pack that reads what strangers made, each with a case of its own for a pair of dice."""
 
+import asyncio
 import io
 import random
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import torch
+from aiohttp.test_utils import make_mocked_request
 
 from tools.hostile import mutations
 from tools.hostile.adapters import adapters
 from tools.hostile.kit import Kit, Reader, Spoilt, planner_of
 
 MOST_SAMPLES = 12_000  # of a sound that are encoded
+WAVELESS = {404, 413, 415}  # what a page is answered where no wave is drawn
 
 
 def configs(kit: Kit, dice: random.Random) -> None:
@@ -139,6 +143,27 @@ def sounds(kit: Kit, dice: random.Random) -> None:
     assert latent["samples"].isfinite().all(), "NaN was encoded"
 
 
+def waves(kit: Kit, dice: random.Random) -> None:
+    """What a page asks for before any run: the wave of a sound, or of what is none, or lies elsewhere."""
+    recordings, folder = kit.stage.pack.nodes.host.recordings, kit.stage.host.base / "input"
+    ending, content = dice.choice(kit.sounds)
+    path = folder / f"waves.{ending}"
+    path.write_bytes(mutations.turned(content, dice))
+    asked = {"filename": path.name, "subfolder": "", "type": "input"}
+    if dice.random() < 0.3:
+        elsewhere = ("..", "../output", str(path), f"../input/{path.name}", "\0", mutations.text(dice))
+        asked[dice.choice(list(asked))] = dice.choice(elsewhere)
+    query = urlencode(asked, errors="surrogatepass")
+    answer = asyncio.run(recordings.answered(make_mocked_request("GET", f"{recordings.ADDRESS}?{query}")))
+    if answer.status in WAVELESS:
+        raise kit.core.errors.InvalidAudioError(f"There is no wave: {answer.status}.", "Ask for another.")
+    assert answer.status == 200, f"answered {answer.status}"
+    assert float(answer.headers[recordings.LENGTH]) >= 0
+    drawn = kit.core.sound.peaks.HEADER
+    *_, pairs = drawn.unpack_from(answer.body)
+    assert len(answer.body) == drawn.size + 2 * pairs, "the wave ends before it should"
+
+
 def words(kit: Kit, dice: random.Random) -> None:
     core, text = kit.core, mutations.text(dice)
     match dice.randrange(4):
@@ -220,7 +245,8 @@ READERS = (
     Reader("heads", heads, 0.03),
     Reader("orders", orders, 0.02),
     Reader("sounds", sounds, 0.05),
-    Reader("words", words, 0.12),
+    Reader("waves", waves, 0.02),
+    Reader("words", words, 0.1),
     Reader("wires", wires, 0.18),
     Reader("times and masks", times_and_masks, 0.1),
 )
