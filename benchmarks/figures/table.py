@@ -45,12 +45,12 @@ def markdown(rows: Sequence[Row]) -> str:
     for row in rows:
         bounds = (bound_text(row, row.gate), bound_text(row, row.goal))
         lines.append(
-            f"| {row.item} | {amount(row.measured, row.unit, digits(row))} | {' | '.join(bounds)} | {verdict(row)} |"
+            f"| {row.item} | {amount(row.measured, row.unit, digits_needed(row))} | {' | '.join(bounds)} | {verdict(row)} |"
         )
     return "\n".join(lines)
 
 
-def digits(row: Row) -> int:
+def digits_needed(row: Row) -> int:
     """Three, or as many as tell on which side of its bounds a number is."""
     few = (
         count
