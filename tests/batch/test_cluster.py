@@ -34,7 +34,8 @@ VERSION = "0.1.0"
 KILLS = int(os.environ.get("ACEGRAPH_KILLS", "3"))  # 20 pass too, in five times the time
 STORE = 80 << 20
 FEW, MANY = 40, int(os.environ.get("ACEGRAPH_ROWS", "240"))  # rows after which the driver is looked at
-MOST_GROWN = 4 << 20  # bytes between them: less than the songs
+SONG = 256_000  # bytes
+MOST_GROWN = 16 << 20  # bytes between them: a third of the songs, several times what allocators take
 NODES = 3
 
 
@@ -173,7 +174,9 @@ def test_the_drivers_memory_does_not_grow_with_the_table(cluster, tmp_path):
                 held[number] = psutil.Process().memory_full_info().uss
 
     rows = ({"name": f"s{number}", "1.caption": f"song {number}", "seed": number} for number in range(MANY))
-    play(tmp_path / "out", api_graph(PROMPT), list(rows), Recipe(tmp_path), workers=3, watch=watch)
+    recipe = Recipe(tmp_path, size=SONG)
+    play(tmp_path / "out", api_graph(PROMPT), list(rows), recipe, workers=3, watch=watch)
+    assert MOST_GROWN < SONG * (MANY - FEW) / 3
     assert held[MANY] - held[FEW] < MOST_GROWN
 
 

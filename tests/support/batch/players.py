@@ -24,6 +24,7 @@ class Recipe:
     folder: Path
     seconds: float = 0.0
     fault: str = ""
+    size: int = 32_000  # bytes of a song, a multiple of 32
 
     def player(self, version: str) -> "Player":
         if self.fault:
@@ -47,7 +48,7 @@ class Player:
             os.kill(os.getpid(), signal.SIGKILL)
         if caption.startswith(POISON):
             raise InvalidInputError("It is poisoned.", "Throw it away.")
-        song = hashlib.sha256(repr(changes).encode()).digest() * 1000
+        song = hashlib.sha256(repr(changes).encode()).digest() * (self._recipe.size // 32)
         return [File(".bin", song), *([File(".json", b"{}")] if caption.endswith("7") else [])]
 
     def close(self) -> None:
