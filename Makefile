@@ -15,9 +15,8 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-compile
 READY := $(VENV)/.ready
-COMPILE := -$(BIN)/python -m compileall -qq -j 0  # by all processors, where pip takes one; what is no Python here stays as it is
 NO_PACKAGES := { echo "The packages could not be installed, see above. The first run needs a network." >&2; exit 1; }
 TRANSFORMERS4 := $(VENV)/transformers4
 OFFICIAL := $(VENV)/official
@@ -27,8 +26,12 @@ RAY := $(VENV)/ray
 EXTRAS := $(patsubst %,%/.ready,$(TRANSFORMERS4) $(OFFICIAL) $(ADAPTERS) $(RAY))
 TEXT_TESTS := tests/core/networks/test_text_encoder.py tests/core/text/test_tokenizer.py tests/core/text/test_conditions.py
 
-# A ComfyUI that COMFYUI_DIR names is read and nothing else.
-export PYTHONDONTWRITEBYTECODE := 1
+# Bytecode is written as modules are first used, for most of a package never is; and never into a ComfyUI that COMFYUI_DIR
+# names, which is read and nothing else.
+unexport PYTHONDONTWRITEBYTECODE
+ifdef COMFYUI_DIR
+export PYTHONPYCACHEPREFIX := $(CURDIR)/.host/bytecode
+endif
 
 .PHONY: demo quick fix test core players texts coverage test-ray lint style types fast generate train screenshots bench host browser clean
 .DELETE_ON_ERROR:
@@ -119,33 +122,32 @@ clean:
 $(READY): requirements.txt tests/requirements.txt tests/constraints.txt
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'PYTHON must be 3.11 or later, this is ' + sys.version)"
 	$(PYTHON) -m venv $$($(PYTHON) -c "import torch" 2>/dev/null && echo --system-site-packages) $(VENV)
-	$(BIN)/python -c "import torch" 2>/dev/null || $(PIP) install --no-compile "$(TORCH)" || $(NO_PACKAGES)
-	$(PIP) install --no-compile -r tests/requirements.txt -c tests/constraints.txt || $(NO_PACKAGES)
-	$(COMPILE) $(VENV)/lib
+	$(BIN)/python -c "import torch" 2>/dev/null || $(PIP) "$(TORCH)" || $(NO_PACKAGES)
+	$(PIP) -r tests/requirements.txt -c tests/constraints.txt || $(NO_PACKAGES)
 	touch $@
 
 $(OFFICIAL)/.ready: tests/planner_oracle.txt $(READY)
 	rm -rf $(OFFICIAL)
-	$(PIP) install --no-deps --target $(OFFICIAL) -r tests/planner_oracle.txt || $(NO_PACKAGES)
+	$(PIP) --no-deps --target $(OFFICIAL) -r tests/planner_oracle.txt || $(NO_PACKAGES)
 	touch $@
 
 $(ADAPTERS)/.ready: tests/adapter_oracles.txt $(READY)
 	rm -rf $(ADAPTERS)
-	$(PIP) install --no-deps --target $(ADAPTERS) -r tests/adapter_oracles.txt || $(NO_PACKAGES)
+	$(PIP) --no-deps --target $(ADAPTERS) -r tests/adapter_oracles.txt || $(NO_PACKAGES)
 	touch $@
 
 $(RAY)/.ready: tests/ray.txt $(READY)
 	rm -rf $(RAY)
-	$(PIP) install --no-deps --target $(RAY) -r tests/ray.txt || $(NO_PACKAGES)
+	$(PIP) --no-deps --target $(RAY) -r tests/ray.txt || $(NO_PACKAGES)
 	touch $@
 
 $(TRANSFORMERS4)/.ready: tests/transformers4.txt $(READY)
 	rm -rf $(TRANSFORMERS4)
-	$(PIP) install --no-deps --target $(TRANSFORMERS4) -r tests/transformers4.txt || $(NO_PACKAGES)
+	$(PIP) --no-deps --target $(TRANSFORMERS4) -r tests/transformers4.txt || $(NO_PACKAGES)
 	touch $@
 
 $(REGISTRY)/.ready: tests/registry.txt | $(READY)
 	rm -rf $(REGISTRY)
 	$(PYTHON) -m venv $(REGISTRY)
-	$(REGISTRY)/bin/python -m pip --disable-pip-version-check --quiet install -r tests/registry.txt || $(NO_PACKAGES)
+	$(REGISTRY)/bin/python -m pip --disable-pip-version-check --quiet install --no-compile -r tests/registry.txt || $(NO_PACKAGES)
 	touch $@

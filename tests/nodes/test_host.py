@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from support.comfyui import fetch
 from support.comfyui import models as comfy_models
 from support.comfyui.host import Runner
 from tools.words import snapshot as node_snapshot
@@ -36,7 +37,7 @@ def report(comfyui, tmp_path_factory):
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(places),
-        "PYTHONDONTWRITEBYTECODE": "1",
+        **fetch.bytecode(comfyui),
         "PYTHONWARNINGS": "ignore",
     }
     done = subprocess.run(command, env=environment, cwd=base, capture_output=True, text=True, timeout=300)
@@ -53,6 +54,22 @@ def committed():
 
 def test_the_pack_loads_without_transformers_and_pyav_and_imports_little_else(report):
     assert set(report["imported"]) <= LIGHT
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_no_bytecode_is_written_beside_the_sources_of_a_comfyui_of_ones_own(tmp_path, monkeypatch, elsewhere):
+    theirs, cache = tmp_path / "ComfyUI", tmp_path / "bytecode"
+    theirs.mkdir()
+    (theirs / "part.py").write_text("", encoding="utf-8")
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    monkeypatch.delenv("PYTHONPYCACHEPREFIX", raising=False)
+    if elsewhere:  # as the Makefile says it
+        monkeypatch.setenv("PYTHONPYCACHEPREFIX", str(cache))
+    environment = {**os.environ, **fetch.bytecode(theirs)}
+    subprocess.run([sys.executable, "-c", "import part"], cwd=theirs, env=environment, check=True)
+    assert [path.name for path in theirs.iterdir()] == ["part.py"]
+    assert cache.exists() == elsewhere
+    assert fetch.bytecode(fetch.HOST / "ComfyUI") == {}
 
 
 def test_loading_patches_nothing_of_comfyui_or_torch(report):

