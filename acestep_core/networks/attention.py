@@ -1,6 +1,7 @@
 """Grouped-query attention, with the sliding window computed block by block instead of behind a dense mask."""
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import torch
@@ -10,6 +11,9 @@ from torch import Tensor, nn
 
 from .config import StackConfig
 from .layers import LayerOps, Rotary
+
+SCORES = 1 << 20  # that attention by products makes at a time: they stay in a processor's caches
+FEW = 32  # queries, which are not worth it
 
 
 class KeyValue(NamedTuple):
@@ -128,11 +132,63 @@ class Attention(nn.Module):
 
 def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tensor:
     """q: [B, H, N, D]; k, v: [B, G, M, D], H a multiple of G; bias broadcasts to [B, H, N, M]."""
+    if products_are_faster(q):
+        return attend_by_products(q, k, v, bias)
     if has_grouped_kernel(q):
         return F.scaled_dot_product_attention(q, k, v, attn_mask=bias, enable_gqa=True)
     shared = q.shape[1] // k.shape[1]
     k, v = (repeat(heads, "b g m d -> b (g r) m d", r=shared) for heads in (k, v))
     return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+
+
+def products_are_faster(q: Tensor) -> bool:
+    """Whether plain products attend faster than torch's kernel: in bf16, many queries, on a processor such as that below."""
+    fits = q.device.type == "cpu" and q.dtype == torch.bfloat16 and q.shape[2] > FEW
+    return fits and has_instructions_alone()
+
+
+@cache
+def has_instructions_alone() -> bool:
+    """Whether the processor has instructions for bf16 and no matrix units, without which torch's kernel makes fp32 of it."""
+    instructions = getattr(torch.cpu, "_is_avx512_bf16_supported", None)  # an older torch cannot tell
+    units = getattr(torch.cpu, "_is_amx_tile_supported", None)
+    return bool(instructions and units and instructions() and not units())
+
+
+def attend_by_products(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tensor:
+    """`attend` as plain products; bias: [B or 1, 1, N or 1, M].
+
+    A product of bf16 is rounded to bf16, and large scores with it. So they are made twice: to find the largest of each
+    row, and once more with that one taken away first. What weighs is near 0 then, where rounding takes least.
+    """
+    songs, groups, keys = len(q), k.shape[1], k.shape[2]
+    shared, scale = q.shape[1] // groups, q.shape[-1] ** -0.5
+    rows = rearrange(q, "b (g r) n d -> (b g) (n r) d", g=groups)
+    across, value = rearrange(k, "b g m d -> (b g) d m"), rearrange(v, "b g m d -> (b g) m d")
+    bias = q.new_zeros(1, 1, 1, 1) if bias is None else bias
+    song = torch.arange(songs * groups) // groups % len(bias)  # whose bias it is, for each head of the keys
+
+    seen = torch.empty(rows.shape, dtype=q.dtype)
+    for own, part in portions(len(rows), q.shape[2], shared * keys):
+        hides = bias[song[own], 0]
+        if hides.shape[1] > 1:
+            hides = hides[:, part].repeat_interleave(shared, 1)
+        place = own, slice(shared * part.start, shared * part.stop)
+        asked = rows[place]
+        largest = torch.baddbmm(hides, asked, across[own], alpha=scale).amax(-1, keepdim=True)
+        weights = torch.baddbmm(hides - largest, asked, across[own], alpha=scale).exp_()
+        seen[place] = torch.bmm(weights, value[own]) / weights.sum(-1, keepdim=True, dtype=torch.float32)
+    return rearrange(seen, "(b g) (n r) d -> b (g r) n d", g=groups, r=shared)
+
+
+def portions(heads: int, tokens: int, scores: int) -> Iterator[tuple[slice, slice]]:
+    """Heads and tokens to be worked on together, where each token of a head has so many scores."""
+    parts = -(-tokens * scores // SCORES)  # of a head
+    length = -(-tokens // parts)
+    together = max(1, SCORES // (length * scores))
+    for head in range(0, heads, together):
+        for token in range(0, tokens, length):
+            yield slice(head, head + together), slice(token, token + length)
 
 
 def has_grouped_kernel(q: Tensor) -> bool:

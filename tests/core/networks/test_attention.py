@@ -14,6 +14,7 @@ from acestep_core.networks.attention import (
     Positions,
     Window,
     attend,
+    attend_by_products,
     full_attention,
     windowed_attention,
 )
@@ -108,7 +109,8 @@ def test_other_devices_get_equal_heads_for_not_all_have_a_kernel_for_others(monk
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_a_processor_takes_key_heads_as_they_are_with_a_mask_as_without(dtype):
+def test_a_processor_takes_key_heads_as_they_are_with_a_mask_as_without(dtype, monkeypatch):
+    monkeypatch.setattr(attention, "has_instructions_alone", lambda: False)
     q, k, v = (torch.zeros(1, count, 300, 8, dtype=dtype) for count in (4, 2, 2))
     for bias in (None, torch.zeros(1, 1, 1, 300, dtype=dtype)):
         with profile(activities=[ProfilerActivity.CPU]) as seen:
@@ -116,6 +118,78 @@ def test_a_processor_takes_key_heads_as_they_are_with_a_mask_as_without(dtype):
         asked = {event.key for event in seen.key_averages()}
         assert any("flash" in name for name in asked)  # and no product of all pairs
         assert not asked & {"aten::repeat", "aten::repeat_interleave", "aten::copy_", "aten::bmm"}
+
+
+def far_from_exact(seen, q, k, v, bias):
+    """How far attention in bf16 is from that of the same values in fp64."""
+    q, k, v = q.double(), *(heads.double().repeat_interleave(q.shape[1] // k.shape[1], 1) for heads in (k, v))
+    scores = q @ k.mT / math.sqrt(q.shape[-1])
+    exact = (scores if bias is None else scores + bias.double()).softmax(-1) @ v
+    assert seen.shape == exact.shape
+    assert seen.isfinite().all()
+    return float((seen.double() - exact).norm() / exact.norm())
+
+
+def asked_in_bf16(tokens, keys, size, masked):
+    """Heads as the network has them, in another order than they lie in; `size` says how large scores are."""
+    torch.manual_seed(tokens)
+    q, k, v = (torch.randn(3, n, h, 128) for n, h in ((tokens, 4), (keys, 2), (keys, 2)))
+    q, k, v = (heads.bfloat16().transpose(1, 2) for heads in (size * q, k, v))
+    if not masked:
+        return q, k, v, None
+    bias = torch.zeros(masked[0], 1, tokens if masked[1] else 1, keys, dtype=torch.bfloat16)
+    hidden = torch.rand(bias.shape) < 0.4
+    hidden[..., 0] = False  # each sees something
+    return q, k, v, bias.masked_fill(hidden, torch.finfo(torch.bfloat16).min)
+
+
+@pytest.mark.parametrize("masked", [None, (1, False), (3, False), (3, True)])
+@pytest.mark.parametrize("scores", [1 << 20, 9_000, 1])  # all at once, in parts with a rest, token by token
+@pytest.mark.parametrize(("tokens", "keys"), [(40, 67), (129, 129)])
+def test_products_attend_as_exactly_as_the_kernel_does(monkeypatch, tokens, keys, scores, masked):
+    monkeypatch.setattr(attention, "SCORES", scores)
+    asked = asked_in_bf16(tokens, keys, 1.0, masked)
+    kernel = torch.nn.functional.scaled_dot_product_attention(*asked[:3], asked[3], enable_gqa=True)
+    seen = attend_by_products(*asked)
+    assert far_from_exact(seen, *asked) < 2.2 * far_from_exact(kernel, *asked) < 0.01
+    monkeypatch.setattr(attention, "has_instructions_alone", lambda: True)
+    assert torch.equal(attend(*asked), seen)
+
+
+@pytest.mark.parametrize(
+    "size", [8.0, 100.0]
+)  # scores of 30, and of 400, whose exponentials are beyond every number
+def test_large_scores_are_told_apart_by_products_and_overflow_nothing(size):
+    q, k, v, bias = asked_in_bf16(60, 200, size, (3, True))
+    rounded = (q @ k.repeat_interleave(2, 1).mT / math.sqrt(128) + bias).softmax(-1) @ v.repeat_interleave(
+        2, 1
+    )
+    asked = q, k, v, bias
+    assert far_from_exact(attend_by_products(*asked), *asked) < far_from_exact(rounded, *asked) / 3
+    assert far_from_exact(attend_by_products(*asked), *asked) < 0.006
+
+
+def test_products_are_for_many_queries_in_bf16_where_the_kernel_has_no_units(monkeypatch):
+    asked = []
+    monkeypatch.setattr(attention, "attend_by_products", lambda q, *more: asked.append(q.shape[2]))
+    for alone in (False, True):
+        monkeypatch.setattr(attention, "has_instructions_alone", lambda alone=alone: alone)
+        for dtype in (torch.float32, torch.bfloat16):
+            for tokens in (1, 33):
+                q, k = (torch.zeros(1, count, tokens, 8, dtype=dtype) for count in (4, 2))
+                attend(q, k, k)
+    assert asked == [33]
+
+
+@pytest.mark.parametrize(
+    ("instructions", "units", "alone"), [(True, False, True), (True, True, False), (False, False, False)]
+)
+def test_a_processor_with_units_for_bf16_keeps_the_kernel(monkeypatch, instructions, units, alone):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: instructions, raising=False)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: units, raising=False)
+    assert attention.has_instructions_alone.__wrapped__() == alone
+    monkeypatch.delattr(torch.cpu, "_is_amx_tile_supported")  # as an older torch has it
+    assert not attention.has_instructions_alone.__wrapped__()
 
 
 def test_probabilities_are_those_that_attention_itself_works_with():
