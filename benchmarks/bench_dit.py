@@ -1,13 +1,16 @@
 """One evaluation of the transformer at real widths: against diffusers', same weights and inputs, and against the machine."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
+from unittest.mock import patch
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from acestep_core.networks import attention
 from acestep_core.networks.dit import CrossAttended, DiffusionTransformer
 from acestep_core.timebase import frames_of
 from benchmarks.full_size import distance, transformers, with_layers
@@ -93,10 +96,17 @@ def best_product(ours: DiffusionTransformer, frames: int) -> Callable[[], Tensor
 
 
 def counted(work: Callable[[], object]) -> int:
-    """What its multiplications and additions come to."""
-    with FlopCounterMode(display=False) as counter:
+    """What its multiplications and additions come to; of attention those that it takes, not what a form of it adds."""
+    kernel = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu  # torch's counter does not know it
+    plainly = patch.object(attention, "has_instructions_alone", lambda: False)
+    with plainly, FlopCounterMode(display=False, custom_mapping={kernel: of_attention}) as counter:
         work()
     return counter.get_total_flops()
+
+
+def of_attention(q: Sequence[int], k: Sequence[int], *_: object, **__: object) -> int:
+    """Every query [B, H, N, D] with every key [B, G, M, D], and every weight with its value."""
+    return 4 * math.prod(q) * k[2]
 
 
 def evaluations(

@@ -6,7 +6,9 @@ from dataclasses import replace
 import pytest
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
+from acestep_core.networks import attention
 from acestep_core.networks.dit import DiffusionTransformer
 from benchmarks import bench_dit, bench_long, bench_planner, harness
 from benchmarks.bench_long import Item
@@ -127,6 +129,21 @@ def test_the_share_is_that_of_operations_per_second(monkeypatch):
     monkeypatch.setattr(bench_dit, "best_product", lambda *_: product)
     row = bench_dit.share_of_limit(bench_dit.SHARES[0], None, network, quick=False)
     assert 0.2 < row.measured < 5  # a product against itself
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("by_products", [True, False])
+def test_operations_on_a_processor_are_those_on_shapes_alone_however_it_attends(
+    monkeypatch, dtype, by_products
+):
+    item = Item(40.0)  # beyond the window
+    with torch.device("meta"):
+        shapes = bench_long.evaluation(DiffusionTransformer(TINY.config, nn).requires_grad_(False), item)
+    with FlopCounterMode(display=False) as counter:
+        shapes()
+    monkeypatch.setattr(attention, "has_instructions_alone", lambda: by_products)
+    network = DiffusionTransformer(TINY.config, nn).requires_grad_(False).to(dtype)
+    assert bench_dit.counted(bench_long.evaluation(network, item)) == counter.get_total_flops()
 
 
 def test_a_planner_that_is_counted_writes_as_much_slower_as_it_has_more_to_read(monkeypatch):
