@@ -1,20 +1,18 @@
 """One evaluation of the transformer at real widths: against diffusers', same weights and inputs, and against the machine."""
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
-from unittest.mock import patch
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
 from acestep_core.networks import attention
 from acestep_core.networks.dit import CrossAttended, DiffusionTransformer
 from acestep_core.timebase import frames_of
 from benchmarks.full_size import distance, transformers, with_layers
 from benchmarks.harness import DTYPES, Row, device, race, timed, usable
+from benchmarks.operations import counted, kernel
 
 LAYERS = 4  # of 24: the ratio hardly depends on the depth
 TOKENS = 769  # 512 of lyrics, one of timbre, 256 of caption
@@ -52,7 +50,10 @@ def run(quick: bool) -> list[Row]:
     items, shares = (items[:1], shares[-2:-1]) if quick else (items, shares)
     pairs = {name: transformers(with_layers(LAYERS), DTYPES[name]) for name in {item.dtype for item in items}}
     rows = [measured(item, *pairs[item.dtype], quick) for item in items]
-    return rows + [share_of_limit(item, *pairs[item.dtype], quick) for item in shares]
+    rows += [share_of_limit(item, *pairs[item.dtype], quick) for item in shares]
+    if device() == "cpu" and attention.has_instructions_alone():
+        rows += [forms(item, *pairs[item.dtype], quick) for item in shares if item.dtype == "bf16"]
+    return rows
 
 
 @torch.inference_mode()
@@ -66,6 +67,21 @@ def measured(item: Item, theirs: Any, ours: DiffusionTransformer, quick: bool) -
     )
     found = race(evaluate_ours, evaluate_theirs, quick)
     return Row.of_race(name, found, item.gate, item.goal, difference=apart, layers=LAYERS)
+
+
+@torch.inference_mode()
+def forms(item: Item, theirs: Any, ours: DiffusionTransformer, quick: bool) -> Row:
+    """An evaluation that attends by products, where this processor would, against one with torch's kernel."""
+    evaluate = evaluations(item, theirs, ours)[0]
+
+    def with_kernel() -> Tensor:
+        with kernel():
+            return evaluate()
+
+    apart = distance(evaluate(), with_kernel())
+    name = f"transformer, {item.seconds:g} s, {item.dtype}: attention by products, against torch's kernel"
+    assert apart <= EQUAL[item.dtype], f"{name}: {apart:.1e} apart"
+    return Row.of_race(name, race(evaluate, with_kernel, quick), 1.0, difference=apart, layers=LAYERS)
 
 
 @torch.inference_mode()
@@ -93,20 +109,6 @@ def best_product(ours: DiffusionTransformer, frames: int) -> Callable[[], Tensor
     square = torch.randn(len(weight.T), len(weight.T)).to(weight)
     candidates = (lambda: square @ square, lambda: F.linear(x, weight), lambda: F.linear(square, weight))
     return min(candidates, key=lambda product: timed(product).least / counted(product))
-
-
-def counted(work: Callable[[], object]) -> int:
-    """What its multiplications and additions come to; of attention those that it takes, not what a form of it adds."""
-    kernel = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu  # torch's counter does not know it
-    plainly = patch.object(attention, "has_instructions_alone", lambda: False)
-    with plainly, FlopCounterMode(display=False, custom_mapping={kernel: of_attention}) as counter:
-        work()
-    return counter.get_total_flops()
-
-
-def of_attention(q: Sequence[int], k: Sequence[int], *_: object, **__: object) -> int:
-    """Every query [B, H, N, D] with every key [B, G, M, D], and every weight with its value."""
-    return 4 * math.prod(q) * k[2]
 
 
 def evaluations(

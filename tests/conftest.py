@@ -24,7 +24,8 @@ def pytest_configure() -> None:
     os.environ["OMP_NUM_THREADS"] = "1"  # servers: threads of two that wait for each other take all the cores
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     os.environ["HF_HUB_OFFLINE"] = "1"
-    sys.dont_write_bytecode |= bool(fetch.bytecode(fetch.comfyui_dir()))
+    os.environ.update(fetch.bytecode(fetch.comfyui_dir()))
+    sys.dont_write_bytecode |= "PYTHONDONTWRITEBYTECODE" in os.environ
     calm = settings(deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
     settings.register_profile("calm", calm)  # the same examples on every run, however busy the machine
     settings.load_profile("calm")

@@ -142,9 +142,9 @@ def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tenso
 
 
 def products_are_faster(q: Tensor) -> bool:
-    """Whether plain products attend faster than torch's kernel: in bf16, many queries, on a processor such as that below."""
+    """Whether plain products attend faster than torch's kernel: of many queries in bf16, on a processor such as that below."""
     fits = q.device.type == "cpu" and q.dtype == torch.bfloat16 and q.shape[2] > FEW
-    return fits and has_instructions_alone()
+    return fits and not q.requires_grad and torch.backends.mkldnn.enabled and has_instructions_alone()
 
 
 @cache
@@ -156,7 +156,7 @@ def has_instructions_alone() -> bool:
 
 
 def attend_by_products(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tensor:
-    """`attend` as plain products; bias: [B or 1, 1, N or 1, M].
+    """`attend` as plain products; bias: [B or 1, 1, N or 1, M] of the same dtype, and each query sees some key.
 
     A product of bf16 is rounded to bf16, and large scores with it. So they are made twice: to find the largest of each
     row, and once more with that one taken away first. What weighs is near 0 then, where rounding takes least.
@@ -164,19 +164,21 @@ def attend_by_products(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = No
     songs, groups, keys = len(q), k.shape[1], k.shape[2]
     shared, scale = q.shape[1] // groups, q.shape[-1] ** -0.5
     rows = rearrange(q, "b (g r) n d -> (b g) (n r) d", g=groups)
-    across, value = rearrange(k, "b g m d -> (b g) d m"), rearrange(v, "b g m d -> (b g) m d")
+    key, value = (rearrange(heads, "b g m d -> (b g) m d").contiguous() for heads in (k, v))
     bias = q.new_zeros(1, 1, 1, 1) if bias is None else bias
-    song = torch.arange(songs * groups) // groups % len(bias)  # whose bias it is, for each head of the keys
+    song = (
+        torch.arange(songs * groups, device=q.device) // groups % len(bias)
+    )  # whose bias it is, for each head of the keys
 
-    seen = torch.empty(rows.shape, dtype=q.dtype)
+    seen = rows.new_empty(rows.shape)
     for own, part in portions(len(rows), q.shape[2], shared * keys):
         hides = bias[song[own], 0]
         if hides.shape[1] > 1:
             hides = hides[:, part].repeat_interleave(shared, 1)
         place = own, slice(shared * part.start, shared * part.stop)
         asked = rows[place]
-        largest = torch.baddbmm(hides, asked, across[own], alpha=scale).amax(-1, keepdim=True)
-        weights = torch.baddbmm(hides - largest, asked, across[own], alpha=scale).exp_()
+        largest = torch.baddbmm(hides, asked, key[own].mT, alpha=scale).amax(-1, keepdim=True)
+        weights = torch.baddbmm(hides - largest, asked, key[own].mT, alpha=scale).exp_()
         seen[place] = torch.bmm(weights, value[own]) / weights.sum(-1, keepdim=True, dtype=torch.float32)
     return rearrange(seen, "(b g) (n r) d -> b (g r) n d", g=groups, r=shared)
 

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend
 from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import FlopCounterMode
 
 from acestep_core.networks.cuda_graph import can_capture, recorded
 from acestep_core.networks.recorded import Recorder, evaluate
@@ -23,6 +22,7 @@ from benchmarks.cards import networks
 from benchmarks.cards.sizes import Sizes
 from benchmarks.full_size import filled
 from benchmarks.harness import Row, device, gemm_peak, seconds_of, timed
+from benchmarks.operations import counted
 
 LAUNCHES = ("LaunchKernel", "ModuleLaunch")  # in what CUDA and ROCm call handing over a kernel
 SHARE_GATE = 0.6  # of the memory's speed, for the planner
@@ -49,11 +49,9 @@ def one_evaluation(
     def eager() -> None:
         evaluate(network, asked.x, asked.modulation, asked.shown)
 
-    with FlopCounterMode(display=False) as counter:
-        eager()
-    spread = timed(eager, quick)
-    share = counter.get_total_flops() / spread.median / peak
-    details = {"eager_s": vars(spread), "flop": counter.get_total_flops(), "peak_flops": peak}
+    spread, flop = timed(eager, quick), counted(eager)
+    share = flop / spread.median / peak
+    details = {"eager_s": vars(spread), "flop": flop, "peak_flops": peak}
     yield Row(f"evaluation, {name}", 1e3 * spread.median, "ms", details=details, more_is_better=False)
     yield Row(f"evaluation, {name}, share of the best matrix product", share, "")
     if can_capture(network, asked.x.device):
@@ -67,8 +65,8 @@ def one_evaluation(
             details=details,
             more_is_better=False,
         )
-    counted = launches(eager)
-    yield Row(f"evaluation, {name}, launches", counted, "", more_is_better=False)
+    launched = launches(eager)
+    yield Row(f"evaluation, {name}, launches", launched, "", more_is_better=False)
     yield Row(
         f"evaluation, {name}, attention: {'; '.join(attention_kernels(eager))}",
         len(attention_kernels(eager)),

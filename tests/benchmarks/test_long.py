@@ -14,6 +14,7 @@ from benchmarks import bench_dit, bench_long, bench_planner, harness
 from benchmarks.bench_long import Item
 from benchmarks.cards.sizes import TINY
 from benchmarks.harness import Row
+from benchmarks.operations import counted
 
 
 @pytest.fixture(autouse=True)
@@ -124,7 +125,7 @@ def test_a_planner_in_bytes_is_read_as_the_exact_one(monkeypatch):
 def test_the_share_is_that_of_operations_per_second(monkeypatch):
     network = DiffusionTransformer(TINY.config, nn).requires_grad_(False)
     product = bench_dit.best_product(network, 50)
-    assert bench_dit.counted(product) > 0
+    assert counted(product) > 0
     monkeypatch.setattr(bench_dit, "evaluations", lambda *_: (product, None))
     monkeypatch.setattr(bench_dit, "best_product", lambda *_: product)
     row = bench_dit.share_of_limit(bench_dit.SHARES[0], None, network, quick=False)
@@ -143,7 +144,7 @@ def test_operations_on_a_processor_are_those_on_shapes_alone_however_it_attends(
         shapes()
     monkeypatch.setattr(attention, "has_instructions_alone", lambda: by_products)
     network = DiffusionTransformer(TINY.config, nn).requires_grad_(False).to(dtype)
-    assert bench_dit.counted(bench_long.evaluation(network, item)) == counter.get_total_flops()
+    assert counted(bench_long.evaluation(network, item)) == counter.get_total_flops()
 
 
 def test_a_planner_that_is_counted_writes_as_much_slower_as_it_has_more_to_read(monkeypatch):

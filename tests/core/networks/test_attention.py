@@ -95,6 +95,7 @@ def test_hidden_padding_leaves_no_trace():
 
 
 def test_other_devices_get_equal_heads_for_not_all_have_a_kernel_for_others(monkeypatch):
+    monkeypatch.setattr(attention, "has_instructions_alone", lambda: True)
     shapes = []
 
     def kernel(q, k, v, attn_mask=None, **more):
@@ -103,7 +104,7 @@ def test_other_devices_get_equal_heads_for_not_all_have_a_kernel_for_others(monk
 
     monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", kernel)
     for dtype in (torch.float32, torch.bfloat16):
-        q, k, v = (torch.empty(1, count, 9, 8, dtype=dtype, device="meta") for count in (4, 2, 2))
+        q, k, v = (torch.empty(1, count, 90, 8, dtype=dtype, device="meta") for count in (4, 2, 2))
         attend(q, k, v)
     assert shapes == [(4, 4, 4, {})] * 2
 
@@ -146,12 +147,12 @@ def asked_in_bf16(tokens, keys, size, masked):
 @pytest.mark.parametrize("masked", [None, (1, False), (3, False), (3, True)])
 @pytest.mark.parametrize("scores", [1 << 20, 9_000, 1])  # all at once, in parts with a rest, token by token
 @pytest.mark.parametrize(("tokens", "keys"), [(40, 67), (129, 129)])
-def test_products_attend_as_exactly_as_the_kernel_does(monkeypatch, tokens, keys, scores, masked):
+def test_products_attend_within_twice_what_the_kernel_rounds(monkeypatch, tokens, keys, scores, masked):
     monkeypatch.setattr(attention, "SCORES", scores)
     asked = asked_in_bf16(tokens, keys, 1.0, masked)
     kernel = torch.nn.functional.scaled_dot_product_attention(*asked[:3], asked[3], enable_gqa=True)
     seen = attend_by_products(*asked)
-    assert far_from_exact(seen, *asked) < 2.2 * far_from_exact(kernel, *asked) < 0.01
+    assert far_from_exact(seen, *asked) < 2 * far_from_exact(kernel, *asked) < 0.01
     monkeypatch.setattr(attention, "has_instructions_alone", lambda: True)
     assert torch.equal(attend(*asked), seen)
 
@@ -169,16 +170,33 @@ def test_large_scores_are_told_apart_by_products_and_overflow_nothing(size):
     assert far_from_exact(attend_by_products(*asked), *asked) < 0.006
 
 
-def test_products_are_for_many_queries_in_bf16_where_the_kernel_has_no_units(monkeypatch):
+def test_products_are_for_many_queries_in_bf16_where_the_kernel_has_no_units_and_onednn_is_there(monkeypatch):
     asked = []
     monkeypatch.setattr(attention, "attend_by_products", lambda q, *more: asked.append(q.shape[2]))
     for alone in (False, True):
         monkeypatch.setattr(attention, "has_instructions_alone", lambda alone=alone: alone)
         for dtype in (torch.float32, torch.bfloat16):
-            for tokens in (1, 33):
+            for tokens in (1, 32, 33):
                 q, k = (torch.zeros(1, count, tokens, 8, dtype=dtype) for count in (4, 2))
                 attend(q, k, k)
     assert asked == [33]
+    attend(q.requires_grad_(), k, k)  # training keeps the kernel, which keeps no scores
+    monkeypatch.setattr(torch.backends.mkldnn, "enabled", False)  # products would crawl
+    attend(q.detach(), k, k)
+    assert asked == [33]
+
+
+def test_a_window_and_a_context_for_several_songs_are_seen_by_products_as_by_the_kernel(monkeypatch):
+    torch.manual_seed(0)
+    layer = Attention(STACK, nn).bfloat16().requires_grad_(False)
+    x, told = torch.randn(3, 300, 32).bfloat16(), torch.randn(1, 70, 32).bfloat16()
+    seen = []
+    for alone in (False, True):
+        monkeypatch.setattr(attention, "has_instructions_alone", lambda alone=alone: alone)
+        inside = layer(x, Positions.of(300, STACK, x))
+        across = layer.cross_attend(x, layer.key_values(told))
+        seen.append(torch.cat((inside, across)).float())
+    assert (seen[0] - seen[1]).norm() < 0.01 * seen[0].norm()
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def comfyui_dir() -> Path:
 
 def bytecode(comfyui: Path) -> dict[str, str]:
     """What the environment of a process says of bytecode: none is written beside sources of others."""
-    elsewhere = "PYTHONPYCACHEPREFIX" in os.environ or comfyui.is_relative_to(HOST)
+    elsewhere = os.environ.get("PYTHONPYCACHEPREFIX") or comfyui.is_relative_to(HOST)
     return {} if elsewhere else {"PYTHONDONTWRITEBYTECODE": "1"}
 
 
