@@ -10,9 +10,9 @@ from torch import Tensor
 from acestep_core.networks import attention
 from acestep_core.networks.dit import CrossAttended, DiffusionTransformer
 from acestep_core.timebase import frames_of
+from benchmarks.figures.operations import counted, kernel
 from benchmarks.full_size import distance, transformers, with_layers
 from benchmarks.harness import DTYPES, Row, device, race, timed, usable
-from benchmarks.operations import counted, kernel
 
 LAYERS = 4  # of 24: the ratio hardly depends on the depth
 TOKENS = 769  # 512 of lyrics, one of timbre, 256 of caption

@@ -166,9 +166,7 @@ def attend_by_products(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = No
     rows = rearrange(q, "b (g r) n d -> (b g) (n r) d", g=groups)
     key, value = (rearrange(heads, "b g m d -> (b g) m d").contiguous() for heads in (k, v))
     bias = q.new_zeros(1, 1, 1, 1) if bias is None else bias
-    song = (
-        torch.arange(songs * groups, device=q.device) // groups % len(bias)
-    )  # whose bias it is, for each head of the keys
+    song = torch.arange(songs * groups, device=q.device) // groups % len(bias)  # whose bias each head takes
 
     seen = rows.new_empty(rows.shape)
     for own, part in portions(len(rows), q.shape[2], shared * keys):

@@ -20,9 +20,9 @@ from acestep_core.timebase import frames_of, samples_of
 from benchmarks.bench_planner import CODES, PUBLISHED, composed
 from benchmarks.cards import networks
 from benchmarks.cards.sizes import Sizes
+from benchmarks.figures.operations import counted
 from benchmarks.full_size import filled
 from benchmarks.harness import Row, device, gemm_peak, seconds_of, timed
-from benchmarks.operations import counted
 
 LAUNCHES = ("LaunchKernel", "ModuleLaunch")  # in what CUDA and ROCm call handing over a kernel
 SHARE_GATE = 0.6  # of the memory's speed, for the planner

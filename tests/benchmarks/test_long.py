@@ -13,8 +13,8 @@ from acestep_core.networks.dit import DiffusionTransformer
 from benchmarks import bench_dit, bench_long, bench_planner, harness
 from benchmarks.bench_long import Item
 from benchmarks.cards.sizes import TINY
+from benchmarks.figures.operations import counted
 from benchmarks.harness import Row
-from benchmarks.operations import counted
 
 
 @pytest.fixture(autouse=True)
@@ -130,6 +130,21 @@ def test_the_share_is_that_of_operations_per_second(monkeypatch):
     monkeypatch.setattr(bench_dit, "best_product", lambda *_: product)
     row = bench_dit.share_of_limit(bench_dit.SHARES[0], None, network, quick=False)
     assert 0.2 < row.measured < 5  # a product against itself
+
+
+def test_both_forms_of_attention_take_part_in_their_race(monkeypatch):
+    by_products = []
+
+    def evaluate():
+        by_products.append(attention.has_instructions_alone())
+        return torch.ones(3)
+
+    monkeypatch.setattr(attention, "has_instructions_alone", lambda: True)
+    monkeypatch.setattr(bench_dit, "evaluations", lambda *_: (evaluate, None))
+    row = bench_dit.forms(bench_dit.SHARES[0], None, None, quick=True)
+    assert by_products[:2] == [True, False]  # compared, then raced
+    assert by_products.count(True) == by_products.count(False)
+    assert (row.gate, row.details["difference"]) == (1.0, 0.0)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
