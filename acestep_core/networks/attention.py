@@ -13,7 +13,7 @@ from .config import StackConfig
 from .layers import LayerOps, Rotary
 
 SCORES = 1 << 20  # that attention by products makes at a time: they stay in a processor's caches
-FEW = 32  # queries, which are not worth it
+LITTLE = 1 << 24  # multiplications of scores, below which one kernel is as fast as ten operators
 
 
 class KeyValue(NamedTuple):
@@ -132,7 +132,7 @@ class Attention(nn.Module):
 
 def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tensor:
     """q: [B, H, N, D]; k, v: [B, G, M, D], H a multiple of G; bias broadcasts to [B, H, N, M]."""
-    if products_are_faster(q):
+    if products_are_faster(q, k):
         return attend_by_products(q, k, v, bias)
     if has_grouped_kernel(q):
         return F.scaled_dot_product_attention(q, k, v, attn_mask=bias, enable_gqa=True)
@@ -141,9 +141,9 @@ def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tenso
     return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
 
 
-def products_are_faster(q: Tensor) -> bool:
-    """Whether plain products attend faster than torch's kernel: of many queries in bf16, on a processor such as that below."""
-    fits = q.device.type == "cpu" and q.dtype == torch.bfloat16 and q.shape[2] > FEW
+def products_are_faster(q: Tensor, k: Tensor) -> bool:
+    """Whether plain products attend faster than torch's kernel: in bf16, on a processor such as that below, if it is much."""
+    fits = q.device.type == "cpu" and q.dtype == torch.bfloat16 and q.numel() * k.shape[2] > LITTLE
     return fits and not q.requires_grad and torch.backends.mkldnn.enabled and has_instructions_alone()
 
 

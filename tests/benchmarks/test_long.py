@@ -157,6 +157,7 @@ def test_operations_on_a_processor_are_those_on_shapes_alone_however_it_attends(
         shapes = bench_long.evaluation(DiffusionTransformer(TINY.config, nn).requires_grad_(False), item)
     with FlopCounterMode(display=False) as counter:
         shapes()
+    monkeypatch.setattr(attention, "LITTLE", 0)
     monkeypatch.setattr(attention, "has_instructions_alone", lambda: by_products)
     network = DiffusionTransformer(TINY.config, nn).requires_grad_(False).to(dtype)
     assert counted(bench_long.evaluation(network, item)) == counter.get_total_flops()

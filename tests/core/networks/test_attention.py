@@ -96,6 +96,7 @@ def test_hidden_padding_leaves_no_trace():
 
 def test_other_devices_get_equal_heads_for_not_all_have_a_kernel_for_others(monkeypatch):
     monkeypatch.setattr(attention, "has_instructions_alone", lambda: True)
+    monkeypatch.setattr(attention, "LITTLE", 0)
     shapes = []
 
     def kernel(q, k, v, attn_mask=None, **more):
@@ -154,6 +155,7 @@ def test_products_attend_within_twice_what_the_kernel_rounds(monkeypatch, tokens
     seen = attend_by_products(*asked)
     assert far_from_exact(seen, *asked) < 2 * far_from_exact(kernel, *asked) < 0.01
     monkeypatch.setattr(attention, "has_instructions_alone", lambda: True)
+    monkeypatch.setattr(attention, "LITTLE", 0)
     assert torch.equal(attend(*asked), seen)
 
 
@@ -170,14 +172,15 @@ def test_large_scores_are_told_apart_by_products_and_overflow_nothing(size):
     assert far_from_exact(attend_by_products(*asked), *asked) < 0.006
 
 
-def test_products_are_for_many_queries_in_bf16_where_the_kernel_has_no_units_and_onednn_is_there(monkeypatch):
+def test_products_are_for_much_in_bf16_where_the_kernel_has_no_units_and_onednn_is_there(monkeypatch):
     asked = []
     monkeypatch.setattr(attention, "attend_by_products", lambda q, *more: asked.append(q.shape[2]))
+    monkeypatch.setattr(attention, "LITTLE", 4 * 8 * 32 * 50)  # heads, their width, queries, keys
     for alone in (False, True):
         monkeypatch.setattr(attention, "has_instructions_alone", lambda alone=alone: alone)
         for dtype in (torch.float32, torch.bfloat16):
             for tokens in (1, 32, 33):
-                q, k = (torch.zeros(1, count, tokens, 8, dtype=dtype) for count in (4, 2))
+                q, k = torch.zeros(1, 4, tokens, 8, dtype=dtype), torch.zeros(1, 2, 50, 8, dtype=dtype)
                 attend(q, k, k)
     assert asked == [33]
     attend(q.requires_grad_(), k, k)  # training keeps the kernel, which keeps no scores
@@ -188,6 +191,7 @@ def test_products_are_for_many_queries_in_bf16_where_the_kernel_has_no_units_and
 
 def test_a_window_and_a_context_for_several_songs_are_seen_by_products_as_by_the_kernel(monkeypatch):
     torch.manual_seed(0)
+    monkeypatch.setattr(attention, "LITTLE", 0)
     layer = Attention(STACK, nn).bfloat16().requires_grad_(False)
     x, told = torch.randn(3, 300, 32).bfloat16(), torch.randn(1, 70, 32).bfloat16()
     seen = []
