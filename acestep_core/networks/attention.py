@@ -13,6 +13,8 @@ from .config import StackConfig
 from .layers import LayerOps, Rotary
 
 SCORES = 1 << 20  # that attention by products makes at a time: they stay in a processor's caches
+SAMPLE = 4  # of so many keys, one is asked how large the scores of a row become
+BEYOND = 1e7  # a sum of weights that says that the sample has missed by much
 LITTLE = 1 << 24  # multiplications of scores, below which one kernel is as fast as ten operators
 
 
@@ -158,13 +160,14 @@ def has_instructions_alone() -> bool:
 def attend_by_products(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tensor:
     """`attend` as plain products; bias: [B or 1, 1, N or 1, M] of the same dtype, and each query sees some key.
 
-    A product of bf16 is rounded to bf16, and large scores with it. So they are made twice: to find the largest of each
-    row, and once more with that one taken away first. What weighs is near 0 then, where rounding takes least.
+    A product of bf16 is rounded to bf16, and large scores with it. So the largest of each row is found first, or one near
+    it, and taken away from all of them. What weighs is near 0 then, where rounding takes least.
     """
     songs, groups, keys = len(q), k.shape[1], k.shape[2]
-    shared, scale = q.shape[1] // groups, q.shape[-1] ** -0.5
+    shared = q.shape[1] // groups
     rows = rearrange(q, "b (g r) n d -> (b g) (n r) d", g=groups)
     key, value = (rearrange(heads, "b g m d -> (b g) m d").contiguous() for heads in (k, v))
+    few = key[:, ::SAMPLE].contiguous()
     bias = q.new_zeros(1, 1, 1, 1) if bias is None else bias
     song = torch.arange(songs * groups, device=q.device) // groups % len(bias)  # whose bias each head takes
 
@@ -174,11 +177,19 @@ def attend_by_products(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = No
         if hides.shape[1] > 1:
             hides = hides[:, part].repeat_interleave(shared, 1)
         place = own, slice(shared * part.start, shared * part.stop)
-        asked = rows[place]
-        largest = torch.baddbmm(hides, asked, key[own].mT, alpha=scale).amax(-1, keepdim=True)
-        weights = torch.baddbmm(hides - largest, asked, key[own].mT, alpha=scale).exp_()
-        seen[place] = torch.bmm(weights, value[own]) / weights.sum(-1, keepdim=True, dtype=torch.float32)
+        for sample, every in (few, SAMPLE), (key, 1):
+            largest = scores(rows[place], sample[own], hides[..., ::every]).amax(-1, keepdim=True)
+            weights = scores(rows[place], key[own], hides - largest).exp_()
+            whole = weights.sum(-1, keepdim=True, dtype=torch.float32)
+            if bool((whole < BEYOND).all()):  # it is not, where it is no number
+                break
+        seen[place] = torch.bmm(weights, value[own]) / whole
     return rearrange(seen, "(b g) (n r) d -> b (g r) n d", g=groups, r=shared)
+
+
+def scores(rows: Tensor, key: Tensor, plus: Tensor) -> Tensor:
+    """How much each row [heads, rows, D] asks for each key [heads, M, D], and something that is added."""
+    return torch.baddbmm(plus, rows, key.mT, alpha=rows.shape[-1] ** -0.5)
 
 
 def portions(heads: int, tokens: int, scores: int) -> Iterator[tuple[slice, slice]]:

@@ -172,6 +172,41 @@ def test_large_scores_are_told_apart_by_products_and_overflow_nothing(size):
     assert far_from_exact(attend_by_products(*asked), *asked) < 0.006
 
 
+def keys_scored(monkeypatch):
+    """How many keys were asked for, time after time."""
+    plain, asked = attention.scores, []
+
+    def scores(rows, key, plus):
+        asked.append(key.shape[1])
+        return plain(rows, key, plus)
+
+    monkeypatch.setattr(attention, "scores", scores)
+    return asked
+
+
+def test_how_large_scores_become_a_quarter_of_the_keys_tells(monkeypatch):
+    asked = keys_scored(monkeypatch)
+    attend_by_products(*asked_in_bf16(40, 67, 1.0, (3, True)))
+    assert asked == [17, 67]
+
+
+@pytest.mark.parametrize("size", [2, 5, 40])  # scores of 22, 55 and 450, and of the next key a little less
+def test_rows_whose_largest_the_sample_misses_by_much_are_asked_anew(monkeypatch, size):
+    q, k, v, bias = asked_in_bf16(40, 67, 1.0, None)
+    k[:, 0, 5], k[:, 0, 6] = size * q[:, 0, 0], 0.97 * size * q[:, 0, 0]
+    asked = keys_scored(monkeypatch)
+    seen = attend_by_products(q, k, v)
+    assert far_from_exact(seen, q, k, v, bias) < 0.006
+    assert asked == [17, 67, 67, 67]
+
+
+def test_a_sample_that_is_hidden_from_a_row_counts_for_nothing():
+    q, k, v, bias = asked_in_bf16(40, 67, 1.0, (3, True))
+    bias[1, :, 7, ::4] = torch.finfo(torch.bfloat16).min
+    bias[1, :, 7, 3] = 0
+    assert far_from_exact(attend_by_products(q, k, v, bias), q, k, v, bias) < 0.006
+
+
 def test_products_are_for_much_in_bf16_where_the_kernel_has_no_units_and_onednn_is_there(monkeypatch):
     asked = []
     monkeypatch.setattr(attention, "attend_by_products", lambda q, *more: asked.append(q.shape[2]))
