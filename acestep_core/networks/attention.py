@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from functools import cache
+from math import e, log2
 from typing import NamedTuple
 
 import torch
@@ -13,8 +14,9 @@ from .config import StackConfig
 from .layers import LayerOps, Rotary
 
 SCORES = 1 << 20  # that attention by products makes at a time: they stay in a processor's caches
-SAMPLE = 4  # of so many keys, one is asked how large the scores of a row become
+SAMPLE = 8  # of so many keys, one is asked how large the scores of a row become
 BEYOND = 1e7  # a sum of weights that says that the sample has missed by much
+LOG2E = log2(e)  # exponentials of 2 come sooner than those of e
 LITTLE = 1 << 24  # multiplications of scores, below which one kernel is as fast as ten operators
 
 
@@ -161,35 +163,42 @@ def attend_by_products(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = No
     """`attend` as plain products; bias: [B or 1, 1, N or 1, M] of the same dtype, and each query sees some key.
 
     A product of bf16 is rounded to bf16, and large scores with it. So the largest of each row is found first, or one near
-    it, and taken away from all of them. What weighs is near 0 then, where rounding takes least.
+    it, and taken away from all of them: inside of the product, where it is asked for by one more column that all keys
+    have alike. What weighs is near 0 then, where rounding takes least.
     """
     songs, groups, keys = len(q), k.shape[1], k.shape[2]
-    shared = q.shape[1] // groups
+    shared, scale = q.shape[1] // groups, q.shape[-1] ** -0.5 * LOG2E
     rows = rearrange(q, "b (g r) n d -> (b g) (n r) d", g=groups)
     key, value = (rearrange(heads, "b g m d -> (b g) m d").contiguous() for heads in (k, v))
-    few = key[:, ::SAMPLE].contiguous()
-    bias = q.new_zeros(1, 1, 1, 1) if bias is None else bias
-    song = torch.arange(songs * groups, device=q.device) // groups % len(bias)  # whose bias each head takes
+    few, alike = key[:, ::SAMPLE].contiguous(), F.pad(key, (0, 1), value=1.0)
 
     seen = rows.new_empty(rows.shape)
     for own, part in portions(len(rows), q.shape[2], shared * keys):
-        hides = bias[song[own], 0]
-        if hides.shape[1] > 1:
-            hides = hides[:, part].repeat_interleave(shared, 1)
-        place = own, slice(shared * part.start, shared * part.stop)
+        asked = rows[own, shared * part.start : shared * part.stop]
+        hides = (
+            None if bias is None else hidden(bias, torch.arange(songs * groups)[own] // groups, part, shared)
+        )
         for sample, every in (few, SAMPLE), (key, 1):
-            largest = scores(rows[place], sample[own], hides[..., ::every]).amax(-1, keepdim=True)
-            weights = scores(rows[place], key[own], hides - largest).exp_()
+            found = scores(asked, sample[own], scale, hides, every)
+            less = torch.cat((asked, found.amax(-1, keepdim=True) / -scale), -1)
+            weights = scores(less, alike[own], scale, hides).exp2_()
             whole = weights.sum(-1, keepdim=True, dtype=torch.float32)
             if bool((whole < BEYOND).all()):  # it is not, where it is no number
                 break
-        seen[place] = torch.bmm(weights, value[own]) / whole
+        seen[own, shared * part.start : shared * part.stop] = torch.bmm(weights, value[own]) / whole
     return rearrange(seen, "(b g) (n r) d -> b (g r) n d", g=groups, r=shared)
 
 
-def scores(rows: Tensor, key: Tensor, plus: Tensor) -> Tensor:
-    """How much each row [heads, rows, D] asks for each key [heads, M, D], and something that is added."""
-    return torch.baddbmm(plus, rows, key.mT, alpha=rows.shape[-1] ** -0.5)
+def hidden(bias: Tensor, songs: Tensor, tokens: slice, shared: int) -> Tensor:
+    """What is added to the binary logarithms of the weights of some tokens, each asked by so many heads of these songs."""
+    added = bias[songs % len(bias), 0] * LOG2E
+    return added if added.shape[1] == 1 else added[:, tokens].repeat_interleave(shared, 1)
+
+
+def scores(rows: Tensor, key: Tensor, scale: float, hides: Tensor | None, every: int = 1) -> Tensor:
+    """How much each row [heads, rows, D] asks for each key [heads, M, D], of which every so many are given."""
+    plus = rows.new_zeros(1) if hides is None else hides[..., ::every]
+    return torch.baddbmm(plus, rows, key.mT, beta=int(hides is not None), alpha=scale)
 
 
 def portions(heads: int, tokens: int, scores: int) -> Iterator[tuple[slice, slice]]:
