@@ -16,6 +16,7 @@ TORCH ?= torch==2.13.0
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-compile
+MADE := $(VENV)/.made
 READY := $(VENV)/.ready
 NO_PACKAGES := { echo "The packages could not be installed, see above. The first run needs a network." >&2; exit 1; }
 TRANSFORMERS4 := $(VENV)/transformers4
@@ -33,7 +34,7 @@ ifdef COMFYUI_DIR
 export PYTHONPYCACHEPREFIX := $(CURDIR)/.host/bytecode
 endif
 
-.PHONY: demo quick fix test core players texts coverage test-ray lint style types fast generate train screenshots bench host browser clean
+.PHONY: demo quick fix test core players texts coverage test-ray lint style types fast generate train screenshots bench fetched host browser clean
 .DELETE_ON_ERROR:
 
 demo: $(READY)
@@ -51,8 +52,8 @@ fix: $(READY)
 # beside the tests of the core, which take both processors.
 # Browsers wait more than they work, so there is one more of them than processors; and they stall where others take the
 # processor: a test of the editor that fails is run once more, with one of them.
-test: $(READY)
-	@$(MAKE) --no-print-directory --jobs 6 --output-sync=target browser $(EXTRAS) lint
+test:
+	@$(MAKE) --no-print-directory --jobs 8 --output-sync=target browser $(EXTRAS) lint
 	@$(MAKE) --no-print-directory --jobs 3 core players texts
 	$(BIN)/pytest -n 3 --dist loadfile tests/browser || $(BIN)/pytest --last-failed tests/browser
 
@@ -109,44 +110,51 @@ screenshots: browser
 bench: $(READY) $(RAY)/.ready $(if $(COMFYUI_DIR),host)
 	$(BIN)/python benchmarks/run.py $(BENCH)
 
+# ComfyUI's sources, the newest frontend and a browser, while packages are installed.
+fetched: | $(MADE)
+	@$(BIN)/python tests/support/comfyui/fetch.py --browser
+
 host: $(READY)
 	@$(BIN)/python tests/support/comfyui/fetch.py --env
 
-browser: $(READY)
-	@$(BIN)/python tests/support/comfyui/fetch.py --env --browser
+browser: $(READY) fetched
+	@$(BIN)/python tests/support/comfyui/fetch.py --env
 
 clean:
 	rm -rf $(VENV) .host
 
 # A torch that $(PYTHON) already has is shared with the environment; otherwise the pinned one is installed.
-$(READY): requirements.txt tests/requirements.txt tests/constraints.txt
+$(MADE):
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'PYTHON must be 3.11 or later, this is ' + sys.version)"
 	$(PYTHON) -m venv $$($(PYTHON) -c "import torch" 2>/dev/null && echo --system-site-packages) $(VENV)
+	touch $@
+
+$(READY): requirements.txt tests/requirements.txt tests/constraints.txt | $(MADE)
 	$(BIN)/python -c "import torch" 2>/dev/null || $(PIP) "$(TORCH)" || $(NO_PACKAGES)
 	$(PIP) -r tests/requirements.txt -c tests/constraints.txt || $(NO_PACKAGES)
 	touch $@
 
-$(OFFICIAL)/.ready: tests/planner_oracle.txt $(READY)
+$(OFFICIAL)/.ready: tests/planner_oracle.txt | $(MADE)
 	rm -rf $(OFFICIAL)
 	$(PIP) --no-deps --target $(OFFICIAL) -r tests/planner_oracle.txt || $(NO_PACKAGES)
 	touch $@
 
-$(ADAPTERS)/.ready: tests/adapter_oracles.txt $(READY)
+$(ADAPTERS)/.ready: tests/adapter_oracles.txt | $(MADE)
 	rm -rf $(ADAPTERS)
 	$(PIP) --no-deps --target $(ADAPTERS) -r tests/adapter_oracles.txt || $(NO_PACKAGES)
 	touch $@
 
-$(RAY)/.ready: tests/ray.txt $(READY)
+$(RAY)/.ready: tests/ray.txt | $(MADE)
 	rm -rf $(RAY)
 	$(PIP) --no-deps --target $(RAY) -r tests/ray.txt || $(NO_PACKAGES)
 	touch $@
 
-$(TRANSFORMERS4)/.ready: tests/transformers4.txt $(READY)
+$(TRANSFORMERS4)/.ready: tests/transformers4.txt | $(MADE)
 	rm -rf $(TRANSFORMERS4)
 	$(PIP) --no-deps --target $(TRANSFORMERS4) -r tests/transformers4.txt || $(NO_PACKAGES)
 	touch $@
 
-$(REGISTRY)/.ready: tests/registry.txt | $(READY)
+$(REGISTRY)/.ready: tests/registry.txt | $(MADE)
 	rm -rf $(REGISTRY)
 	$(PYTHON) -m venv $(REGISTRY)
 	$(REGISTRY)/bin/python -m pip --disable-pip-version-check --quiet install --no-compile -r tests/registry.txt || $(NO_PACKAGES)

@@ -10,7 +10,9 @@ import pytest
 from playwright.sync_api import Browser
 
 from support.comfyui import fetch
-from support.comfyui.editor import FRONTENDS, SHOOTING, USUAL, Editor, browser
+from support.comfyui import models as comfy_models
+from support.comfyui.chromium import browser
+from support.comfyui.editor import FRONTENDS, SHOOTING, USUAL, Editor
 from support.comfyui.server import Server
 from tools.workflows import build as example_workflows
 
@@ -51,13 +53,15 @@ class Studio:
         self._servers: dict[str, Server] = {}
         self._tabs: dict[str, Editor] = {}
         self._seen: Editor | None = None
+        self._tiny: Path | None = None
         self._browser: Browser | None = None
 
     def server(self, frontend: str = FRONTENDS[0]) -> Server:
         if frontend not in self._servers:
             newest = frontend != FRONTENDS[0]
             options = ("--front-end-root", str(fetch.frontend_dir())) if newest else ()
-            base = example_workflows.prepared(self._base / frontend)
+            self._tiny = self._tiny or comfy_models.build(self._base / "tiny")
+            base = example_workflows.prepared(self._base / frontend, self._tiny)
             slow = base / "custom_nodes" / SLOW_PACK
             slow.mkdir()
             shutil.copyfile(SLOW_RUNS, slow / "__init__.py")

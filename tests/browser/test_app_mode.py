@@ -98,10 +98,8 @@ def test_a_newcomer_hears_a_song_after_a_few_clicks(newcomer):
     if skip.count():
         skip.first.click()
     editor.js(SET, ["AceGraphSilenceLatent", "seconds", SHORT])
-    before = set(editor.server.get("/history"))
-    editor.page.get_by_test_id("linear-run-button").get_by_role("button", name="Run").first.click()
-    (key,) = until(lambda: set(editor.server.get("/history")) - before, "the run has ended", 360)
-    done = editor.server.get("/history")[key]
+    button = editor.page.get_by_test_id("linear-run-button").get_by_role("button", name="Run").first
+    done = editor.ended(editor.queued(button.click))
     assert done["status"]["status_str"] == "success", done["status"]
     (entry,) = (entry for shown in done["outputs"].values() for entry in shown.get("audio", ()))
     assert editor.server.view(entry)[:4] == b"fLaC"

@@ -1,6 +1,7 @@
 """The blueprints: one node for a whole task, in the library of both frontends; and what is offered where files are missing."""
 
 import json
+from contextlib import suppress
 
 import pytest
 
@@ -44,10 +45,10 @@ def search_for(editor):
             "(y) => { app.canvas.ds.scale = 1; app.canvas.ds.offset = [0, y]; app.canvas.setDirty(true, true); }",
             700 * (nodes + 1),
         )
-        editor.page.wait_for_timeout(500)
+        editor.page.wait_for_timeout(400)  # what follows a click at once is no double click
         editor.page.mouse.dblclick(800, 250)
-        editor.page.wait_for_timeout(1000)
-        if editor.js("() => document.activeElement?.tagName === 'INPUT'"):
+        with suppress(TimeoutError):
+            until(lambda: editor.js("() => document.activeElement?.tagName === 'INPUT'"), "it opens", 1)
             return
     raise TimeoutError("A double click on the canvas opens no search.")
 
@@ -57,10 +58,11 @@ def put(editor, frontend, name):
     before = editor.js("() => app.graph.nodes.length")
     search_for(editor)
     editor.page.keyboard.type(name)
-    editor.page.wait_for_timeout(1000)
+    found = editor.page.get_by_role("option")  # of which one frontend has an empty one
+    until(lambda: next(filter(None, found.all_inner_texts()), "").startswith(name), f"{name} is found", 30)
     editor.page.keyboard.press("Enter")
     if frontend != FRONTENDS[0]:  # there the node hangs on the pointer until it is clicked down
-        editor.page.wait_for_timeout(500)
+        editor.frames(3)
         editor.page.mouse.click(800, 250)
     until(lambda: editor.js("() => app.graph.nodes.length") == before + 1, f"{name} is there")
 

@@ -72,13 +72,11 @@ def test_stop_ends_a_run_and_the_next_one_works(usual):
     usual.set("AceGraphLoad", model=BASE_FILE)
     usual.set("AceGraphSampler", steps=200, solver="heun")
     usual.set("AceGraphSilenceLatent", seconds=120.0)
-    before = set(usual.server.get("/history"))
-    usual.press_run()
+    key = usual.queued(usual.press_run)
     until(lambda: usual.server.get("/queue")["queue_running"], "the run has begun")
     usual.page.wait_for_timeout(1500)
     usual.page.get_by_role("button", name="Cancel current run").first.click()
-    (key,) = until(lambda: set(usual.server.get("/history")) - before, "the run has ended")
-    messages = dict(usual.server.get("/history")[key]["status"]["messages"])
+    messages = dict(usual.ended(key)["status"]["messages"])
     assert "execution_interrupted" in messages
     last, first = usual.js(FRESH)
     assert last == BASE_FILE

@@ -12,7 +12,7 @@ from support.comfyui.editor import apart
 FILE = comfy_host.PACK / "tests" / "fixtures" / "old_templates.json.gz"
 OLD = json.loads(gzip.decompress(FILE.read_bytes()))
 PLAYED = ("text2music", "cover", "extract", "edit_style")
-SHORT = 6.0
+SHORT = 4.0
 
 
 @pytest.mark.parametrize("name", OLD)

@@ -362,10 +362,8 @@ def test_a_sound_that_only_a_run_makes_is_loaded_by_a_run_of_its_own(styled):
     until(
         lambda: said.count() == 1 and said.inner_text() == words["regionUnknown"], "its length is unknown", 10
     )
-    before = set(styled.server.get("/history"))
-    styled.page.get_by_role("button", name=words["regionLoad"]).click()
-    (key,) = until(lambda: set(styled.server.get("/history")) - before, "the run has ended", 60)
-    assert set(styled.server.get("/history")[key]["outputs"]) == {"2"}  # and nothing behind it has run
+    record = styled.ended(styled.queued(styled.page.get_by_role("button", name=words["regionLoad"]).click))
+    assert set(record["outputs"]) == {"2"}  # and nothing behind it has run
     until(lambda: said.inner_text() == words["regionSilent"], "the silence is seen", 10)
     styled.js(length, 20)
     until(lambda: said.inner_text() == words["regionLast"], "it is that of the last run", 10)
@@ -459,14 +457,12 @@ def test_what_no_browser_reads_is_drawn_and_what_cannot_be_is_said(hand):
     edges_meet_tones(hand)
     page.get_by_role("button", name=spoken("regionPlay")).click()
     says(said, spoken("regionUnplayable"))
-    before = set(editor.server.get("/history"))
-    load.click()  # which makes a copy that it plays
-    (key,) = until(lambda: set(editor.server.get("/history")) - before, "the run has ended", 60)
+    record = editor.ended(editor.queued(load.click))  # which makes a copy that it plays
     until(lambda: "/ 15.00 s" in said.inner_text(), "it is drawn from the run", 20)
     page.get_by_role("button", name=spoken("regionPlay")).click()
     until(lambda: editor.js(PLAYS), "it plays", 20)
     until(lambda: not editor.js(PLAYS), "it has ended", 20)
-    (wave,) = editor.server.get("/history")[key]["outputs"]["2"]["acegraph_wave"]
+    (wave,) = record["outputs"]["2"]["acegraph_wave"]
     one_of_several(editor, wave)
     assert editor.errors == []
 

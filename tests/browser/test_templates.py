@@ -15,7 +15,7 @@ from tools.templates.names import file_of
 from tools.workflows import build as example_workflows
 
 FOLDER = comfy_host.PACK / "example_workflows"
-SHORT = 6.0  # seconds of a song that is only there to be loaded again
+SHORT = 4.0  # seconds of a song that is only there to be loaded again
 PLAYED = ("song", "cover", "repaint", "extend", "lego", "text2music")  # by a click on Run
 BOTH_WAYS = (
     "song",

@@ -72,6 +72,21 @@ def test_no_bytecode_is_written_beside_the_sources_of_a_comfyui_of_ones_own(tmp_
     assert fetch.bytecode(fetch.HOST / "ComfyUI") == {}
 
 
+@pytest.mark.parametrize(
+    ("there", "is_root", "wanted"),
+    [([], True, True), ([], False, True), (["chromium"], True, True), (["chromium"], False, False)]
+    + [([fetch.SHELL, "chromium"], is_root, False) for is_root in (True, False)],
+)
+def test_a_machine_that_somebody_uses_keeps_its_browser(monkeypatch, there, is_root, wanted):
+    monkeypatch.delenv("CHROMIUM", raising=False)
+    monkeypatch.setattr(fetch.shutil, "which", lambda name: name if name in there else None)
+    monkeypatch.setattr(fetch.os, "geteuid", lambda: 0 if is_root else 1000)
+    assert fetch.wants_chromium() == wanted
+    assert fetch.chromium() == next(iter(there), None)
+    monkeypatch.setenv("CHROMIUM", "a browser of one's own")
+    assert not fetch.wants_chromium()
+
+
 def test_loading_patches_nothing_of_comfyui_or_torch(report):
     assert report["patched"] == []
 

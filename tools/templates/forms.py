@@ -13,7 +13,8 @@ from urllib.parse import quote
 from PIL import Image
 
 from support.comfyui import fetch
-from support.comfyui.editor import Editor, browser
+from support.comfyui.chromium import browser
+from support.comfyui.editor import Editor
 from support.comfyui.server import Server
 from tools import ROOT
 from tools.templates.names import file_of

@@ -20,7 +20,8 @@ import tomllib
 from support.comfyui import fetch
 from support.comfyui import host as comfy_host
 from support.comfyui import models as comfy_models
-from support.comfyui.editor import BUILDER, Editor, browser
+from support.comfyui.chromium import browser
+from support.comfyui.editor import BUILDER, Editor
 from support.comfyui.server import Server
 from tools.templates import thumbnails
 from tools.templates.names import file_of
@@ -62,10 +63,13 @@ def version() -> str:
         return tomllib.load(opened)["project"]["version"]
 
 
-def prepared(folder: Path) -> Path:
-    """A base directory with the pack, the tiny models under the published names, and the demo recording."""
+def prepared(folder: Path, tiny: Path | None = None) -> Path:
+    """A base directory with the pack, the tiny models under the published names, and the demo recording.
+
+    tiny: where they were built before.
+    """
     base = comfy_models.make_base(folder / "base", comfy_host.PACK)
-    comfy_models.link(comfy_models.build(folder / "tiny"), base / "models")
+    comfy_models.link(tiny or comfy_models.build(folder / "tiny"), base / "models")
     recording.write(base / "input")
     return base
 

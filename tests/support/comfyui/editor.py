@@ -11,26 +11,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from support.comfyui import fetch
 from support.comfyui.server import Server
-from support.comfyui.stillness import SLEEP, STILL, WAKE
+from support.comfyui.stillness import FRAMES, SLEEP, STILL, WAKE
 from tools.workflows.page import Rect
 
 FRONTENDS = ("1.32.9", fetch.FRONTEND.partition("==")[2])  # what ComfyUI 0.3.75 brings, and the newest
 SCREENSHOTS = fetch.HOST / "screenshots"  # of failures, and of everything where SCREENSHOTS is set
 USUAL = ((FRONTENDS[0], "classic"), (FRONTENDS[1], "new"))  # as each draws nodes by itself
 SHOOTING = bool(os.environ.get("SCREENSHOTS"))
-OPTIONS = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
-    *(
-        "--disable-component-update",
-        "--disable-sync",
-        "--autoplay-policy=no-user-gesture-required",
-        "--mute-audio",
-    ),
-)
 WINDOW = {"width": 1600, "height": 1000}
 NOISE = (  # of the frontends alone, without any pack
     *("user.css", "comfy.templates.json", "templates/index", "userdata", "Content Security Policy"),
@@ -58,6 +49,13 @@ NODES = """() => {
   });
   return html.length ? html : app.graph.nodes.map((node) => [Number(node.id), ...node.getBounding()]);
 }"""
+PLACE = "() => app.extensionManager.workflow.activeWorkflow?.path"
+LISTEN = """() => {  // anew where the page was loaded anew
+  if (window.runsEnded) return;
+  window.runsEnded = new Set();
+  for (const kind of ["execution_success", "execution_error", "execution_interrupted"])
+    app.api.addEventListener(kind, ({ detail }) => window.runsEnded.add(detail.prompt_id));
+}"""
 OPENED = """([nodes, asHtml]) => {
   const shown = asHtml ? document.querySelectorAll("[data-node-id]").length : nodes;
   return app.graph.nodes.length === nodes && app.graph.nodes[0] !== window.nodeBefore && shown >= nodes;
@@ -75,17 +73,6 @@ LANGUAGE = """(language) => {
   return true;
 }"""
 Result = TypeVar("Result")
-
-
-@contextmanager
-def browser() -> Iterator[Browser]:
-    """Chromium; it ends with the block."""
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=fetch.chromium(), args=list(OPTIONS))
-        try:
-            yield started
-        finally:
-            started.close()
 
 
 def until(ask: Callable[[], Result], what: str, seconds: float = PATIENCE) -> Result:
@@ -137,6 +124,10 @@ class Editor:
     def wake(self) -> None:
         self.js(WAKE)
 
+    def frames(self, count: int) -> None:
+        """Wait until so many more are drawn: a busy machine takes longer for them, and an idle one is not waited for."""
+        self.js(FRAMES, count)
+
     def new_style(self, wanted: bool) -> None:
         """Nodes as HTML, or drawn on the canvas."""
         self.js("(on) => app.extensionManager.setting.set('Comfy.VueNodes.Enabled', on)", wanted)
@@ -182,7 +173,11 @@ class Editor:
             card = self.page.get_by_test_id(f"template-workflow-{name}")
             until(lambda: bool(card.count()) or self._more_templates(), f"the template {name} is listed")
             card.scroll_into_view_if_needed()
+            before = self.js(PLACE)
             card.click()
+            # The place of the file changes last, and together with the form, if it asks for one.
+            self.page.wait_for_function(f"(before) => ({PLACE})() !== before", arg=before)
+            self.frames(2)
             self.leave_app_mode()
 
     def _more_templates(self) -> bool:
@@ -194,10 +189,6 @@ class Editor:
 
     def leave_app_mode(self) -> None:
         """Back to the graph, where a template has opened as a form."""
-        self.page.wait_for_function(
-            "() => app.graph.nodes.length && app.graph.nodes[0] !== window.nodeBefore"
-        )
-        self.page.wait_for_timeout(1000)
         if self.page.get_by_test_id("linear-widgets").count():
             skip = self.page.get_by_role("button", name="Skip")
             if skip.count():
@@ -246,11 +237,20 @@ class Editor:
 
     def run(self, seconds: float = 2 * PATIENCE) -> dict[str, Any]:
         """Press Run and wait; -> the record of the history."""
-        before = set(self.server.get("/history"))
-        self.press_run()
-        (key,) = until(lambda: set(self.server.get("/history")) - before, "the run has ended", seconds)
-        self.page.wait_for_timeout(300)
-        return self.server.get("/history")[key]
+        return self.ended(self.queued(self.press_run), seconds)
+
+    def queued(self, press: Callable[[], None]) -> str:
+        """The id of the run that a press begins."""
+        self.js(LISTEN)
+        with self.page.expect_response(lambda answer: answer.url.endswith("/prompt")) as told:
+            press()
+        return told.value.json()["prompt_id"]
+
+    def ended(self, key: str, seconds: float = 2 * PATIENCE) -> dict[str, Any]:
+        """The record of a run, once it has ended and the page knows."""
+        self.page.wait_for_function("(key) => window.runsEnded.has(key)", arg=key, timeout=1000 * seconds)
+        self.frames(4)
+        return self.server.history(key)
 
     def drop(self, name: str, kind: str, content: bytes) -> None:
         """Drop a file on the canvas."""
@@ -272,7 +272,7 @@ class Editor:
 
         def closed() -> bool:
             self.page.keyboard.press("Escape")
-            self.page.wait_for_timeout(200)
+            self.frames(4)
             return not self.dialogs()
 
         until(closed, "every dialog is closed")

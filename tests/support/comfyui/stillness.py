@@ -15,3 +15,8 @@ WAKE = """() => {
   window.requestAnimationFrame = window.awake;
   for (const draw of window.asleep.splice(0)) requestAnimationFrame(draw);
 }"""
+FRAMES = """(count) => new Promise((done) => {  // in a tab that sleeps there are none, so no longer than a second
+  const next = (left) => (left ? requestAnimationFrame(() => next(left - 1)) : done());
+  setTimeout(done, 1000);
+  next(count);
+})"""
