@@ -139,7 +139,7 @@ def test_an_unknown_part_is_refused(capsys):
 def test_the_quick_form_holds(comfyui_dir: Path, tmp_path: Path):
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     done = subprocess.run(
-        [*COMMAND, "--quick", "--limit", "6"],
+        [*COMMAND, "--quick", "--limit", "4"],
         capture_output=True,
         text=True,
         timeout=900,

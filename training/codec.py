@@ -51,17 +51,19 @@ def atoms(codec: Oobleck) -> Tensor:
 def fitted(sounds: Tensor, atoms: Tensor) -> Tensor:
     """Least squares of sounds [64, samples] on the atoms at 80 moments -> [64, 80, 96]."""
     pad, half = 12 * HOP, 2  # every other sample is enough: nothing is above 6 kHz
-    total = sounds.shape[1] + 2 * pad
-    basis = torch.zeros(REACH, BANDS, total // half)
-    for moment in range(REACH):
-        at = pad + (moment - EARLY - 10) * HOP
-        first, last = max(at, 0), min(at + atoms.shape[1], total)
-        basis[moment, :, first // half : last // half] = atoms[:, first - at : last - at : half]
-    basis = basis.flatten(0, 1)
+    own, hop = atoms[:, ::half], HOP // half
     wanted = F.pad(sounds, (pad, pad))[:, ::half]
-    gram = basis @ basis.T
+    starts = [pad // half + (moment - EARLY - 10) * hop for moment in range(REACH)]
+    asked = torch.cat([own @ wanted[:, start : start + own.shape[1]].T for start in starts])
+    gram = torch.zeros(REACH, BANDS, REACH, BANDS)
+    for lag in range(-(-own.shape[1] // hop)):  # what two atoms share depends on how far they are apart alone
+        shared = own[:, lag * hop :] @ own[:, : own.shape[1] - lag * hop].T
+        for moment in range(REACH - lag):
+            gram[moment, :, moment + lag] = shared
+            gram[moment + lag, :, moment] = shared.T
+    gram = gram.reshape(REACH * BANDS, REACH * BANDS)
     gram.diagonal().add_(1e-4 * float(gram.diagonal().mean()))
-    solution = torch.linalg.solve(gram, basis @ wanted.T)
+    solution = torch.cholesky_solve(asked, torch.linalg.cholesky(gram))
     return solution.T.reshape(len(sounds), REACH, BANDS)
 
 
