@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
@@ -16,7 +17,7 @@ from support.comfyui.server import Server
 from support.comfyui.trial import Trial
 
 WITHOUT = "ACEGRAPH_WITHOUT_COMFYUI"  # set to 1 it skips these tests where ComfyUI was never fetched
-PACKAGES = "av, aiohttp, kornia, scipy, sentencepiece, torchaudio, torchsde, torchvision"
+PACKAGES = ("av", "aiohttp", "kornia", "scipy", "sentencepiece", "torchaudio", "torchsde", "torchvision")
 
 
 @pytest.fixture(scope="session")
@@ -30,9 +31,9 @@ def comfyui() -> Path:
         pytest.fail(
             f"{found} holds no ComfyUI: run `python tests/support/comfyui/fetch.py --env`, or correct COMFYUI_DIR."
         )
-    if not fetch.imports(PACKAGES):
+    if missing := [name for name in PACKAGES if find_spec(name) is None]:
         pytest.fail(
-            "ComfyUI's packages are missing here: run `python tests/support/comfyui/fetch.py --env` with this python."
+            f"ComfyUI's packages {missing} are missing here: run `python tests/support/comfyui/fetch.py --env` with this python."
         )
     return found
 
