@@ -58,11 +58,10 @@ def put(editor, frontend, name):
     before = editor.js("() => app.graph.nodes.length")
     search_for(editor)
     editor.page.keyboard.type(name)
-    found = editor.page.get_by_role("option")  # of which one frontend has an empty one
-    until(lambda: next(filter(None, found.all_inner_texts()), "").startswith(name), f"{name} is found", 30)
+    editor.page.wait_for_timeout(1000)  # it is listed before Enter takes it
     editor.page.keyboard.press("Enter")
     if frontend != FRONTENDS[0]:  # there the node hangs on the pointer until it is clicked down
-        editor.frames(3)
+        editor.page.wait_for_timeout(500)
         editor.page.mouse.click(800, 250)
     until(lambda: editor.js("() => app.graph.nodes.length") == before + 1, f"{name} is there")
 
