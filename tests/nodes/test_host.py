@@ -79,12 +79,20 @@ def test_no_bytecode_is_written_beside_the_sources_of_a_comfyui_of_ones_own(tmp_
 )
 def test_a_machine_that_somebody_uses_keeps_its_browser(monkeypatch, there, is_root, wanted):
     monkeypatch.delenv("CHROMIUM", raising=False)
-    monkeypatch.setattr(fetch.shutil, "which", lambda name: name if name in there else None)
+    monkeypatch.setattr(fetch.shutil, "which", lambda name: name if name in [*there, "apt-get"] else None)
     monkeypatch.setattr(fetch.os, "geteuid", lambda: 0 if is_root else 1000)
     assert fetch.wants_chromium() == wanted
     assert fetch.chromium() == next(iter(there), None)
     monkeypatch.setenv("CHROMIUM", "a browser of one's own")
     assert not fetch.wants_chromium()
+
+
+def test_where_there_is_no_installer_and_no_root_a_browser_serves_as_it_is(monkeypatch):
+    monkeypatch.delenv("CHROMIUM", raising=False)
+    monkeypatch.setattr(fetch.shutil, "which", lambda name: name if name == "google-chrome" else None)
+    monkeypatch.delattr(fetch.os, "geteuid", raising=False)  # as on Windows
+    assert not fetch.wants_chromium()
+    assert fetch.chromium() == "google-chrome"
 
 
 def test_loading_patches_nothing_of_comfyui_or_torch(report):

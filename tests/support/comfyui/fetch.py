@@ -100,7 +100,7 @@ def chromium() -> str | None:
 def wants_chromium() -> bool:
     """Whether a browser is to be installed: there is none; or not the light one, on a machine that is nobody's own."""
     settled = os.environ.get("CHROMIUM") or shutil.which(SHELL)
-    return not settled and (os.geteuid() == 0 or chromium() is None)
+    return not settled and (chromium() is None or (bool(shutil.which("apt-get")) and os.geteuid() == 0))
 
 
 def install_chromium() -> None:
