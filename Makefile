@@ -55,7 +55,7 @@ fix: $(READY)
 test:
 	@$(MAKE) --no-print-directory --jobs 8 --output-sync=target browser $(EXTRAS) lint
 	@$(MAKE) --no-print-directory --jobs 3 core players texts
-	$(BIN)/pytest -n 3 --dist loadfile tests/browser || $(BIN)/pytest --last-failed tests/browser
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder tests/browser || $(BIN)/pytest --last-failed tests/browser
 
 # Worksteal gives each worker a run of neighbours, which share what they build, and levels out only what is left over.
 core: host $(EXTRAS)

@@ -20,13 +20,15 @@ SLOW_PACK = "tests_slow_runs"  # packs are loaded by name, and this one after ou
 SLOW_RUNS = Path(__file__).parents[1] / "support" / "comfyui" / "slow_runs.py"
 STYLES = {"classic": False, "new": True}  # nodes drawn on the canvas, or as HTML
 NOWHERE = 800, 985  # under a graph; elsewhere a mouse may open what hides the button that runs
+LONGEST = {f"test_{name}" for name in ("templates", "workflows", "regions", "demo", "blueprints", "player")}
 FAILED = pytest.StashKey[bool]()
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Within a file, tests of one frontend and one style come one after the other: to change takes a second or more."""
-    files = list(dict.fromkeys(item.path for item in items))
+    """The longest files first, or one is played alone at the end. Within a file, tests of one frontend and one style come one
+    after the other: to change takes a second or more."""
+    files = sorted(dict.fromkeys(item.path for item in items), key=lambda path: path.stem not in LONGEST)
 
     def place(item: pytest.Item) -> tuple[int, str, str]:
         asked = (

@@ -1,5 +1,6 @@
 """Results do not depend on how much of a network is on the card; a card that is full is told of, with what helps."""
 
+from functools import partial
 from operator import attrgetter
 
 import pytest
@@ -12,11 +13,12 @@ from support.comfyui.small_cards import MOST, NONE, SOME, WHOLE, card_with_room_
 from support.tiny import checkpoint as tiny_checkpoint
 
 MB = 1024 * 1024
+BRIEF = {"name": task_graphs.BRIEF_RECORDING}
 TASKS = {
-    "text2music": task_graphs.text2music,
-    "cover": task_graphs.cover,
+    "text2music": partial(task_graphs.text2music, seconds=task_graphs.BRIEF),
+    "cover": partial(task_graphs.cover, **BRIEF),
     "repaint": task_graphs.repaint,
-    "guided": lambda graph, **more: task_graphs.lego(graph, **more),
+    "guided": partial(task_graphs.lego, **BRIEF),
     "planned": task_graphs.planned,
 }
 ENCODERS, TRANSFORMER, CODEC, VAE = "Encoders", "DiffusionTransformer", "AudioCodec", "Oobleck"
@@ -29,6 +31,7 @@ LOADERS = ("AceGraphLoad", "AceGraphLoadPlanner")
 def song_of(host, run_graph, short_texts):
     """song_of(task) -> all that a graph of the task makes: latents, audio, codes, conditions; pickers of its loaders."""
     task_graphs.record(host.base / "input")
+    task_graphs.record(host.base / "input", task_graphs.BRIEF, task_graphs.BRIEF_RECORDING)
 
     def made(task, **pickers):
         graph = host.graph()
@@ -157,6 +160,7 @@ def test_small_weights_stay_small_where_fp32_is_computed_and_sound_like_large_on
 
     monkeypatch.setattr(pack.nodes.host.runtime.Managed, "loaded", noted)
     task_graphs.record(host.base / "input")
+    task_graphs.record(host.base / "input", task_graphs.BRIEF, task_graphs.BRIEF_RECORDING)
 
     def made():
         graph = host.graph()

@@ -127,9 +127,9 @@ def edited(graph: Graph, pickers: Pickers = TURBO, task: str = "text2music", **e
     return node
 
 
-def lego(graph: Graph, pickers: Pickers = BASE, **sampling: Any) -> Song:
+def lego(graph: Graph, pickers: Pickers = BASE, name: str = RECORDING, **sampling: Any) -> Song:
     load = opened(graph, pickers)
-    _, latent = heard(graph, load)
+    _, latent = heard(graph, load, name)
     conditions = encode(graph, load, "lego", tracks="drums", source=latent)
     return finished(graph, load, conditions, latent, **{"guidance": 7.0, **sampling})
 

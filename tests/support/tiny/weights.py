@@ -46,10 +46,10 @@ PLANNER_CONFIG: dict[str, Any] = {
 VAE_CONFIG: dict[str, Any] = {
     "_class_name": "AutoencoderOobleck",
     "audio_channels": 2,
-    "encoder_hidden_size": 8,
+    "encoder_hidden_size": 4,
     "downsampling_ratios": [2, 4, 4, 6, 10],
     "channel_multiples": [1, 2, 2, 3, 4],
-    "decoder_channels": 6,
+    "decoder_channels": 3,
     "decoder_input_channels": 64,
     "sampling_rate": 48_000,
 }
