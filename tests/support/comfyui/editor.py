@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page
 
 from support.comfyui import fetch
 from support.comfyui.server import Server
-from support.comfyui.stillness import FRAMES, SLEEP, STILL, WAKE
+from support.comfyui.stillness import CALM, FRAMES, SLEEP, STILL, WAKE
 from tools.workflows.page import Rect
 
 FRONTENDS = ("1.32.9", fetch.FRONTEND.partition("==")[2])  # what ComfyUI 0.3.75 brings, and the newest
@@ -100,7 +100,7 @@ class Editor:
         self.page.set_default_timeout(1000 * PATIENCE)
         self.as_html: bool | None = None  # not known yet: a server remembers what was chosen
         self.errors: list[str] = []
-        self.page.add_init_script(STILL)
+        self.page.add_init_script(STILL + CALM)
         self.page.on("console", lambda said: self._hear(said.text) if said.type == "error" else None)
         self.page.on("pageerror", lambda error: self._hear(str(error)))
         self.page.goto(f"http://127.0.0.1:{server.port}/")
@@ -159,9 +159,8 @@ class Editor:
     # ------------------------------------------------------------------------------------------- graphs
     def load(self, workflow: dict[str, Any], form: bool = False) -> None:
         """Open a workflow as its file would be. form: in app mode, if it asks for that."""
-        extra = {
-            key: value for key, value in workflow.get("extra", {}).items() if form or key != "linearMode"
-        }
+        given = workflow.get("extra", {})
+        extra = {key: value for key, value in given.items() if form or key != "linearMode"}
         workflow = {**workflow, "extra": extra}
         with self._opening(len(workflow["nodes"])):
             self.js("async (text) => { await app.loadGraphData(JSON.parse(text)); }", json.dumps(workflow))
@@ -198,10 +197,11 @@ class Editor:
     @contextmanager
     def _opening(self, nodes: int) -> Iterator[None]:
         """Wait until another graph is there, of so many nodes, and nothing in it moves any more."""
-        self.js("() => { window.nodeBefore = app.graph.nodes[0]; }")
+        self.js("() => { window.nodeBefore = app.graph.nodes[0]; window.hurried = true; }")
         yield
-        self.page.wait_for_function(OPENED, arg=[nodes, self.as_html])
+        self.page.wait_for_function(OPENED, arg=[nodes, self.as_html], polling=50)
         until(self._at_rest, "no node moves any more")
+        self.js("() => { window.hurried = false; }")
 
     def _at_rest(self) -> bool:
         """Whether every node stays where it is for a moment."""
@@ -248,7 +248,7 @@ class Editor:
 
     def ended(self, key: str, seconds: float = 2 * PATIENCE) -> dict[str, Any]:
         """The record of a run, once it has ended and the page knows."""
-        self.page.wait_for_function("(key) => window.runsEnded.has(key)", arg=key, timeout=1000 * seconds)
+        self.page.wait_for_function("(k) => runsEnded.has(k)", arg=key, timeout=1000 * seconds, polling=50)
         self.frames(4)
         return self.server.history(key)
 

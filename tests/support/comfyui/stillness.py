@@ -5,6 +5,21 @@ STILL = """document.addEventListener("DOMContentLoaded", () => {  // a dialog th
   style.textContent = "*, *::before, *::after { animation: none !important; transition: none !important; }";
   document.head.append(style);
 });"""
+CALM = """(() => {  // an editor asks for every frame, whether it changes or not: sixteen a second serve,
+  // but while a graph is opened, which settles frame by frame
+  const draw = window.requestAnimationFrame.bind(window);
+  let [next, now, count] = [new Map(), new Map(), 0];
+  const frame = (time) => {
+    [now, next] = [next, new Map()];
+    for (const act of now.values()) try { act(time); } catch (fault) { reportError(fault); }
+  };
+  window.requestAnimationFrame = (act) => {
+    if (!next.size) setTimeout(() => draw(frame), window.hurried ? 0 : 50);
+    next.set(++count, act);
+    return count;
+  };
+  window.cancelAnimationFrame = (id) => { next.delete(id); now.delete(id); };
+})();"""
 SLEEP = """() => {
   window.awake = window.requestAnimationFrame;
   window.asleep = [];
